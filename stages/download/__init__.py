@@ -1,0 +1,1 @@
+"""The image cache and what fills and inspects it."""

@@ -1,0 +1,50 @@
+"""Errors for people: one line that says what is wrong, where, and what to do next."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something that the person at the keyboard can cause and mend. Its message is one line."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage or a command; end with exit code 1 and one line on what a user can cause.
+
+    A traceback is left for what only a programmer can mend.
+    """
+    name = Path(sys.argv[0]).stem
+    try:
+        main()
+    except UserError as error:
+        _leave(name, str(error))
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(name, f"{where}{error.strerror}: {_ADVICE[error.errno]}")
+    except KeyboardInterrupt:
+        _leave(name, "stopped by the keyboard", code=130)
+
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, then run it again",
+    errno.EDQUOT: "free some of the quota, then run it again",
+    errno.EACCES: "give this user the right to it, then run it again",
+    errno.EPERM: "give this user the right to it, then run it again",
+    errno.EROFS: "the file system is read-only; mount it writable, then run it again",
+    errno.ENOENT: "the file is missing; bring it back, then run it again",
+    errno.EIO: "the disk failed to read or write; check it, then run it again",
+}
+
+
+def _leave(name: str, message: str, code: int = 1) -> None:
+    # DVC deletes the outputs of a stage before it runs it, so after a failure people miss them.
+    under_dvc = "DVC_ROOT" in os.environ
+    back = " (the stage's former outputs: `dvc checkout; git checkout metrics plots`)" if under_dvc else ""
+    one_line = " ".join(message.split())
+    print(f"{name}: {one_line}{back}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(code)

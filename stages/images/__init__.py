@@ -1,0 +1,1 @@
+"""Pixels: judging, decoding, cropping and packing images."""

@@ -1,0 +1,1 @@
+"""Model, data, training loop, checkpoints and scores."""

@@ -1,0 +1,330 @@
+"""The typed, strict model of params.yaml.
+
+No value has a default here and nothing is computed: all values come from params.yaml, where DVC tracks them. That is
+why a change of this file cannot change a stage's outputs, and no stage of dvc.yaml depends on it.
+"""
+
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+
+from stages.errors import UserError
+
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=16, le=4096)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys are refused, nothing is converted, nothing changes afterwards."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DumpSource(Section):
+    """Records from a mongodump (.bson) or JSON lines (.jsonl) file, gzip or not."""
+
+    kind: Literal["dump"]
+    file: Text
+
+    @field_validator("file")
+    @classmethod
+    def _stay_in_the_folder(cls, value: str) -> str:
+        if PurePosixPath(value).name != value:
+            raise ValueError("must be a file's name without a folder: put the file into the profile's dump folder")
+        return value
+
+
+class MongoDBSource(Section):
+    """Records from a MongoDB collection; ``snapshot`` bounds the documents by the day of their ObjectId."""
+
+    kind: Literal["mongodb"]
+    database: Text
+    collection: Text
+    snapshot: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class DocumentColumns(Section):
+    """Where in a document each column of a record stands: a path, or several of which the first present is taken."""
+
+    image_url: Text | list[Text]
+    species: Text | list[Text]
+    photo_id: Text | list[Text] | None = None
+    observation_id: Text | list[Text] | None = None
+    licence: Text | list[Text] | None = None
+    observer: Text | list[Text] | None = None
+
+
+class DocumentShape(Section):
+    """One shape of documents."""
+
+    source: Text
+    when: Annotated[list[Text], Field(min_length=1)]
+    columns: DocumentColumns
+
+    @model_validator(mode="after")
+    def _at_most_one_array(self) -> "DocumentShape":
+        columns = self.columns.model_dump(exclude_none=True).values()
+        paths = [path for paths in columns for path in ([paths] if isinstance(paths, str) else paths)]
+        if any(path.count("[]") > 1 for path in paths) or len({p.split("[]")[0] for p in paths if "[]" in p}) > 1:
+            raise ValueError("a shape can go through one array only: all paths with [] must begin alike")
+        return self
+
+
+class Inventory(Section):
+    """When an image of the cache counts as sound."""
+
+    min_side_px: Pixels
+    blank_std: Annotated[float, Field(ge=0, le=128)]
+    max_megapixels: Count
+
+
+class Download(Section):
+    """What the download may take."""
+
+    cache_budget_gb: Annotated[int, Field(ge=1)]
+
+
+class Split(Section):
+    """How species' observations are divided."""
+
+    seed: Seed
+    val_share: Annotated[float, Field(gt=0, lt=0.5)]
+    test_share: Annotated[float, Field(gt=0, lt=0.5)]
+    min_images_per_class: Count
+
+
+class Crop(Section):
+    """How the square that the model sees is found in a photo."""
+
+    mode: Literal["smart", "center"]
+    thumbnail_px: Annotated[int, Field(ge=64, le=1024)]
+    scales: Annotated[list[Annotated[float, Field(gt=0.2, le=1)]], Field(min_length=1)]
+    area_price: Share
+    min_gain: Share
+    min_contrast: Annotated[float, Field(ge=0, le=255)]
+
+
+class CompareCrops(Section):
+    """How many images the comparison of crops takes."""
+
+    seed: Seed
+    figure_images: Count
+    picture_rows: Annotated[int, Field(ge=1, le=20)]
+
+
+class Image(Section):
+    """Sides of the square images, in pixels."""
+
+    pack_px: Pixels
+    train_px: Pixels
+
+    @model_validator(mode="after")
+    def _train_fits_into_pack(self) -> "Image":
+        if self.train_px > self.pack_px:
+            raise ValueError(f"train_px ({self.train_px}) must not be larger than pack_px ({self.pack_px})")
+        return self
+
+
+class Pack(Section):
+    """How packed images are stored."""
+
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+    shard_mb: Annotated[int, Field(ge=1, le=4096)]
+
+
+class TimmWeights(Section):
+    """The weights that timm publishes under the model's name."""
+
+    kind: Literal["timm"]
+
+
+class RandomWeights(Section):
+    """Random weights."""
+
+    kind: Literal["random"]
+
+
+class FileWeights(Section):
+    """A state dict in a local file (.safetensors or .pth)."""
+
+    kind: Literal["file"]
+    path: Text
+    sha256: Sha256
+
+
+class PackageWeights(Section):
+    """A state dict in a file of an installed Python package."""
+
+    kind: Literal["package"]
+    package: Text
+    file: Text
+    sha256: Sha256
+
+
+class Model(Section):
+    """The network and its starting weights."""
+
+    name: Text
+    weights: Annotated[TimmWeights | RandomWeights | FileWeights | PackageWeights, Field(discriminator="kind")]
+    drop_rate: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Train(Section):
+    """The recipe."""
+
+    seed: Seed
+    epochs: Count
+    batch_images: Count
+    learning_rate: Annotated[float, Field(gt=0)]
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    flip: bool
+    jitter: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Evaluate(Section):
+    """How the test figures are taken."""
+
+    batch_images: Count
+    few_below: Count
+    many_above: Count
+
+
+class Params(Section):
+    """All sections, those of the active profile merged in."""
+
+    profile: Text
+    source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
+    documents: Annotated[list[DocumentShape], Field(min_length=1)]
+    inventory: Inventory
+    download: Download
+    split: Split
+    crop: Crop
+    compare_crops: CompareCrops
+    image: Image
+    pack: Pack
+    model: Model
+    train: Train
+    evaluate: Evaluate
+
+
+def stage_params(stage: str) -> Params:
+    """Give a stage the parameters that dvc.yaml declares for it, and no others.
+
+    The whole of params.yaml is checked first, every profile of it, so that a bad value stops every stage. A section
+    that dvc.yaml does not declare for the stage is no attribute of what comes back.
+
+    Raises:
+        UserError: params.yaml or dvc.yaml is missing or is no YAML, or a value is not allowed.
+    """
+    content = _read_yaml(PARAMS)
+    validate(content)
+    stages = _read_yaml(PIPELINE).get("stages", {})
+    prefix = f"profiles.{content['profile']}."
+    declared = [name.replace("${profile}", content["profile"]) for name in stages[stage].get("params", [])]
+    common = {name: content[name] for name in declared if not name.startswith(prefix)}
+    own = {name.removeprefix(prefix) for name in declared if name.startswith(prefix)}
+    of_profile = {name: content["profiles"][content["profile"]][name] for name in own}
+    return _parse(_merge(common, of_profile, content["profile"]), _origins(common, of_profile, content["profile"]))
+
+
+def all_params() -> Params:
+    """Give a command, which is no stage, all parameters of the active profile."""
+    return validate(_read_yaml(PARAMS))
+
+
+def validate(content: dict[str, Any]) -> Params:
+    """Check the whole content of params.yaml, every profile of it, and give the active profile's parameters.
+
+    Raises:
+        UserError: a key is unknown, missing or set twice, or a value is not allowed.
+    """
+    profiles = content.get("profiles")
+    if not isinstance(profiles, dict) or not all(isinstance(profile, dict) for profile in profiles.values()):
+        raise UserError(f"{PARAMS}: `profiles` must hold the profiles, each with its sections")
+    active = content.get("profile")
+    if active not in profiles:
+        raise UserError(f"{PARAMS}: profile: must be one of {', '.join(sorted(profiles))} (found {active!r})")
+    common = {name: value for name, value in content.items() if name != "profiles"}
+    checked = {}
+    for name, of_profile in profiles.items():
+        merged = _merge(common | {"profile": name}, of_profile, name)
+        checked[name] = _parse(merged, _origins(common, of_profile, name), complete=True)
+    return checked[active]
+
+
+def _merge(common: dict[str, Any], of_profile: dict[str, Any], profile: str) -> dict[str, Any]:
+    merged = dict(common)
+    for section, values in of_profile.items():
+        if section not in merged:
+            merged[section] = values
+            continue
+        if not isinstance(values, dict) or not isinstance(merged[section], dict):
+            raise UserError(f"{PARAMS}: {section} is set both at the top and in profiles.{profile}: keep one")
+        if twice := sorted(values.keys() & merged[section].keys()):
+            key = f"{section}.{twice[0]}"
+            raise UserError(f"{PARAMS}: {key} is set both at the top and in profiles.{profile}: keep one")
+        merged[section] = merged[section] | values
+    return merged
+
+
+def _origins(common: dict[str, Any], of_profile: dict[str, Any], profile: str) -> dict[str, str]:
+    """Say for each section.key where in params.yaml it stands."""
+    origins = {}
+    for prefix, sections in (("", common), (f"profiles.{profile}.", of_profile)):
+        for section, values in sections.items():
+            origins[section] = f"{prefix}{section}"
+            if isinstance(values, dict):
+                origins |= {f"{section}.{key}": f"{prefix}{section}.{key}" for key in values}
+    return origins
+
+
+def _parse(merged: dict[str, Any], origins: dict[str, str], *, complete: bool = False) -> Params:
+    """Validate sections; unless ``complete``, only those that are there."""
+    try:
+        if complete:
+            return Params.model_validate(merged)
+        fields = {name: (Params.model_fields[name].rebuild_annotation(), ...) for name in merged}
+        return create_model("DeclaredParams", __base__=Section, **fields).model_validate(merged)
+    except ValidationError as error:
+        raise UserError(f"{PARAMS}: {_in_words(error, origins)}") from None
+
+
+def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    # The discriminated unions add the kind ("dump", "timm", ...) to the place; it is no key.
+    kinds = {"dump", "mongodb", "timm", "random", "file", "package"}
+    place = [str(part) for part in first["loc"] if not (part in kinds and first["loc"][-1] != part)]
+    key = ".".join(place)
+    for length in range(len(place), 0, -1):
+        if origin := origins.get(".".join(place[:length])):
+            key = ".".join([origin, *place[length:]])
+            break
+    message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
+    found = "" if first["type"] == "missing" else f" (found {first['input']!r:.80})"
+    more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return f"{key}: {message.removeprefix('Value error, ')}{found}{more}"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run this from the root of the repo") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no valid YAML mapping")
+    return content

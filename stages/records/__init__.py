@@ -1,0 +1,1 @@
+"""From documents of any shape to the typed table of records."""

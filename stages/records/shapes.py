@@ -1,0 +1,145 @@
+"""From documents of any shape to rows of the table of records.
+
+What a shape looks like stands in params.yaml (``documents``); a new one is a matter of params, not of code.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from stages.params import DocumentShape
+
+Row = dict[str, str | None]
+
+# A photo of iNaturalist has its id in the URL, whatever the host and size; older exports hold no more than that.
+# https://github.com/inaturalist/inaturalist-open-data/tree/main/Metadata
+_INATURALIST_PHOTO = re.compile(
+    r"^https?://(?:static\.inaturalist\.org|www\.inaturalist\.org|inaturalist-open-data\.s3[\w.-]*\.amazonaws\.com)"
+    r"/photos/(\d+)/"
+)
+_OPTIONAL = ("observation_id", "licence", "observer")
+_ABSENT = object()
+
+
+class DocumentReader:
+    """Turns documents into rows by the shapes of params.yaml.
+
+    Paths are taken apart once, as a full export calls this 741,533 times.
+    """
+
+    def __init__(self, shapes: list[DocumentShape]) -> None:
+        self._shapes = [_CompiledShape(shape) for shape in shapes]
+
+    def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
+        """Yield (row, source) for each image of a document, or (None, reason) for what cannot be used.
+
+        Reasons: ``unknown_shape``, ``no_image`` (an empty array), ``no_url``, ``bad_url`` (not http or https, or
+        without a host), ``no_species``.
+        """
+        for shape in self._shapes:
+            if shape.fits(document):
+                yield from shape.read(document)
+                return
+        yield None, "unknown_shape"
+
+
+def image_name(image_url: str) -> str:
+    """Give the file name of an image in the cache: the MD5 of its URL. It is an address, not an identity."""
+    return hashlib.md5(image_url.encode(), usedforsecurity=False).hexdigest() + ".jpg"
+
+
+class _CompiledShape:
+    def __init__(self, shape: DocumentShape) -> None:
+        self.source = shape.source
+        self.when = [path.split(".") for path in shape.when]
+        self.array: list[str] | None = None
+        self.columns: dict[str, list[tuple[bool, list[str]]]] = {}
+        for column, paths in shape.columns.model_dump(exclude_none=True).items():
+            self.columns[column] = [self._compile(path) for path in ([paths] if isinstance(paths, str) else paths)]
+
+    def _compile(self, path: str) -> tuple[bool, list[str]]:
+        """Take a path apart: (does it start at an entry of the array?, its keys)."""
+        array, brackets, rest = path.partition("[]")
+        if not brackets:
+            return False, path.split(".")
+        self.array = array.split(".")
+        return True, [key for key in rest.split(".") if key]
+
+    def fits(self, document: dict[str, Any]) -> bool:
+        return all(_dig(document, keys, _ABSENT) is not _ABSENT for keys in self.when)
+
+    def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
+        if self.array is None:
+            yield self._row(document, document)
+            return
+        entries = _dig(document, self.array)
+        if not isinstance(entries, list) or not entries:
+            yield None, "no_image"
+            return
+        for entry in entries:
+            yield self._row(document, entry)
+
+    def _row(self, document: dict[str, Any], entry: Any) -> tuple[Row | None, str]:
+        url = self._value(document, entry, "image_url", text_only=True)
+        if url is None:
+            return None, "no_url"
+        if not _is_web_address(url):
+            return None, "bad_url"
+        species = self._value(document, entry, "species", text_only=True)
+        if species is None:
+            return None, "no_species"
+        row: Row = {column: self._value(document, entry, column) for column in _OPTIONAL}
+        if match := _INATURALIST_PHOTO.match(url):
+            row["photo_id"] = match[1]
+        else:
+            # Ids of other sources count on their own: the same number there is another photo.
+            own_id = self._value(document, entry, "photo_id")
+            row["photo_id"] = own_id and f"{self.source}:{own_id}"
+        if row["observation_id"]:
+            row["observation_id"] = f"{self.source}:{row['observation_id']}"
+        row |= {
+            "image_url": url,
+            "image_name": image_name(url),
+            "species": " ".join(species.split()),
+            "source": self.source,
+            "document_id": _text(document.get("_id")),
+        }
+        return row, self.source
+
+    def _value(self, document: dict[str, Any], entry: Any, column: str, *, text_only: bool = False) -> str | None:
+        """Give the first of a column's paths that leads to a non-empty value, as text."""
+        for of_entry, keys in self.columns.get(column, ()):
+            value = _dig(entry if of_entry else document, keys)
+            if text_only and not isinstance(value, str):
+                continue
+            if text := _text(value):
+                return text
+        return None
+
+
+def _dig(value: Any, keys: list[str], default: Any = None) -> Any:
+    """Follow ``keys`` through nested documents; ``default`` where they lead nowhere."""
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return default
+        value = value[key]
+    return value
+
+
+def _text(value: Any) -> str | None:
+    """Give a scalar as text without surrounding white space; null for nothing, and for what is no scalar."""
+    if value is None or isinstance(value, bool | dict | list | bytes):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a number that went through JavaScript: 12345.0 is the id 12345
+    return str(value).strip() or None
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # "https://[", a port that is no number
+        return False

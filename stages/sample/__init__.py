@@ -1,0 +1,1 @@
+"""The maker of the embedded sample: real cut-outs of plants on real photos."""
