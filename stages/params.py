@@ -118,7 +118,7 @@ class CompareCrops(Section):
 
     seed: Seed
     figure_images: Count
-    picture_rows: Annotated[int, Field(ge=1, le=20)]
+    picture_images: Annotated[int, Field(ge=1, le=40)]
 
 
 class Image(Section):

@@ -24,7 +24,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from stages.errors import UserError, run
-from stages.outputs import write_json
+from stages.outputs import replacing_directory, write_json
 from stages.params import Split, stage_params
 from stages.tables import AVAILABLE, CLASSES, SPLIT, SPLITS, read_table, write_table
 
@@ -49,9 +49,10 @@ def main() -> None:
     divided = grouped.with_columns(split=assign_splits(grouped, params))
     classes = number_classes(divided)
 
-    for name in SPLITS:
-        write_table(divided.filter(pl.col("split") == name), SPLIT, OUT / f"{name}.parquet")
-    write_table(classes, CLASSES, OUT / "classes.csv")
+    with replacing_directory(OUT) as folder:
+        for name in SPLITS:
+            write_table(divided.filter(pl.col("split") == name), SPLIT, folder / f"{name}.parquet")
+        write_table(classes, CLASSES, folder / "classes.csv")
     write_json(METRICS, summarise(divided, classes) | {"left_out": contradictions | too_few})
 
 

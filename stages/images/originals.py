@@ -1,0 +1,45 @@
+"""Doing something with each original of the image cache: in parallel, each read once and held against its digest."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stages.download.cache import read_image
+from stages.errors import UserError
+from stages.images.decode import DecodeError
+from stages.parallel import parallel_map
+
+Result = TypeVar("Result")
+
+IMAGES_A_TASK = 16
+
+
+def map_originals(
+    function: Callable[..., Result], rows: Sequence[tuple[Any, ...]], cache: Path, *, workers: int = -1
+) -> Iterator[Result]:
+    """Yield ``function(data, *row)`` for each row, in the rows' order.
+
+    Args:
+        function: takes the file's bytes and the row's values; something that pickles.
+        rows: image_name, sha256 and whatever else the function takes.
+        cache: the image cache's directory.
+        workers: processes, -1 for one a core; the results are the same for any number.
+
+    Raises:
+        UserError: an image is missing, its bytes are not those of its digest, or it does not decode; it is named.
+    """
+    tasks = [rows[start : start + IMAGES_A_TASK] for start in range(0, len(rows), IMAGES_A_TASK)]
+    for results in parallel_map(partial(_task, function, cache), tasks, workers=workers):
+        yield from results
+
+
+def _task(function: Callable[..., Result], cache: Path, rows: Sequence[tuple[Any, ...]]) -> list[Result]:
+    results = []
+    for image_name, sha256, *others in rows:
+        data = read_image(cache, image_name, sha256)
+        try:
+            results.append(function(data, image_name, sha256, *others))
+        except DecodeError as error:
+            raise UserError(f"{cache / image_name} does not decode ({error}): run `make inventory`") from None
+    return results

@@ -1,0 +1,78 @@
+"""Stage ``pack``: the originals of each split, read once, cropped and sized -> data/packed/*.arrow.
+
+Each original is held against the inventory's digest as it is read, so a run is pinned down to the pixel. The shards
+have the same bytes for any number of worker processes.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import simplejpeg
+
+from stages.classes import digest_classes, read_classes
+from stages.download.cache import cache_directory
+from stages.errors import run
+from stages.images.crop import cut
+from stages.images.decode import read_header, shown_size
+from stages.images.originals import map_originals
+from stages.images.prepare import decode_and_crop
+from stages.images.shards import PackedImage, write_shards
+from stages.outputs import replacing_directory, write_json
+from stages.params import Params, stage_params
+from stages.progress import progress
+from stages.tables import SPLIT, SPLITS, read_table
+
+SPLITS_IN = Path("data/splits")
+OUT = Path("data/packed")
+METRICS = Path("metrics/pack.json")
+
+
+def main() -> None:
+    """Pack every split and count what was packed."""
+    params = stage_params("pack")
+    cache = cache_directory(params.profile)
+    classes = read_classes(SPLITS_IN / "classes.csv")
+    labels = pl.DataFrame({"species": classes, "label": range(len(classes))})
+    rows = {name: read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS}
+
+    figures = {}
+    with replacing_directory(OUT) as folder:
+        for name in SPLITS:
+            labelled = rows[name].join(labels, on="species", how="left", maintain_order="left")
+            wanted = labelled.select("image_name", "sha256", "label").rows()
+            packed = write_shards(
+                map_originals(partial(pack_image, params=params), wanted, cache),
+                folder,
+                name,
+                shard_bytes=params.pack.shard_mb * 1_000_000,
+                classes_sha256=digest_classes(classes),
+            )
+            figures[name] = count(progress(packed, what=f"pack {name}", total=labelled.height))
+    write_json(METRICS, figures)
+
+
+def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Params) -> PackedImage:
+    """Crop an image and encode it as a JPEG of ``image.pack_px``; the crop is noted in pixels of the original."""
+    pixels, square = decode_and_crop(data, params.crop, params.image.pack_px)
+    piece = cut(pixels, square, params.image.pack_px)
+    jpeg = simplejpeg.encode_jpeg(piece, quality=params.pack.jpeg_quality, colorsubsampling="420")
+    width, _ = shown_size(*read_header(data))
+    original = square.scaled(width / pixels.shape[1])
+    return PackedImage(image_name, label, sha256, original.x, original.y, original.side, square.how, jpeg)
+
+
+def count(images: Iterator[PackedImage]) -> dict[str, object]:
+    """Count packed images, their bytes, and how their crops were found."""
+    number, size, crops = 0, 0, Counter[str]()
+    for image in images:
+        number += 1
+        size += len(image.jpeg)
+        crops[image.crop] += 1
+    return {"images": number, "bytes": size, "bytes_an_image": round(size / number) if number else 0, "crops": crops}
+
+
+if __name__ == "__main__":
+    run(main)
