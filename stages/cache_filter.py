@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from stages.errors import UserError, run
-from stages.images.verdict import SOUND
 from stages.outputs import write_json
 from stages.params import stage_params
-from stages.tables import AVAILABLE, INVENTORY, RECORDS, read_table, write_table
+from stages.progress import in_words, say
+from stages.tables import AVAILABLE, INVENTORY, RECORDS, SOUND, read_table, write_table
 
 RECORDS_IN = Path("data/records.parquet")
 SOURCES = Path("data/sources")
@@ -34,7 +34,9 @@ def main() -> None:
         raise UserError(f"no record's image is sound by {inventory_path}: fill the cache, then run `make inventory`")
 
     write_table(available, AVAILABLE, OUT)
-    write_json(METRICS, summarise(judged, available))
+    figures = summarise(judged, available)
+    write_json(METRICS, figures)
+    say(f"cache_filter: {available.height:,} of {judged.height:,} images can be used{in_words(figures['by_verdict'])}")
 
 
 def join_verdicts(records: pl.DataFrame, inventory: pl.DataFrame) -> pl.DataFrame:

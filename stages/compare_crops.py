@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from stages.download.cache import cache_directory, read_image
+from stages.download.cache import cache_directory
 from stages.errors import run
 from stages.images.crop import FALLBACKS, Square, center_crop, saliency_held, saliency_map
 from stages.images.decode import decode_rgb, read_header, shown_size
-from stages.images.originals import map_originals
+from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
 from stages.outputs import write_json
 from stages.params import Crop, stage_params
-from stages.progress import progress
+from stages.progress import progress, say
 from stages.report.comparison import Box, Comparison, draw_comparison
 from stages.tables import BOXES, SPLIT, SPLITS, read_table
 
@@ -59,7 +59,14 @@ def main() -> None:
     ]
 
     draw_comparison(comparisons, PICTURE)
-    write_json(METRICS, summarise(measured, boxes))
+    figures = summarise(measured, boxes)
+    write_json(METRICS, figures)
+    kept = {crop: figures[crop].get("subject_kept", figures[crop]["saliency_kept"]) for crop in ("smart", "center")}
+    of_what = "plant" if figures["images_with_true_box"] else "saliency"
+    say(
+        f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and centre crop {kept['center']:.3f} "
+        f"({len(measured):,} images); see {PICTURE}"
+    )
 
 
 def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from stages.errors import UserError, run
 from stages.outputs import write_json
 from stages.params import DocumentShape, DumpSource, MongoDBSource, stage_params
-from stages.progress import progress
+from stages.progress import in_words, progress, say
 from stages.records.dump import read_dump
 from stages.records.shapes import DocumentReader
 from stages.tables import RECORDS, write_table
@@ -32,12 +32,16 @@ def main() -> None:
 
     records, refused, read = shape_records(documents, params.documents)
     if records.is_empty():
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in refused.most_common())
-        raise UserError(f"none of {read:,} documents gives a record ({reasons}): see `documents` in params.yaml")
+        raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
     unique = drop_repeated(records)
 
+    figures = summarise(unique, refused, documents=read, repeated=records.height - unique.height)
     write_table(unique, RECORDS, OUT)
-    write_json(METRICS, summarise(unique, refused, documents=read, repeated=records.height - unique.height))
+    write_json(METRICS, figures)
+    say(
+        f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
+        f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
+    )
 
 
 def _documents(source: DumpSource | MongoDBSource, dump_folder: Path) -> Iterable[dict[str, Any]]:

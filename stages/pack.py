@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import simplejpeg
@@ -22,7 +23,7 @@ from stages.images.prepare import decode_and_crop
 from stages.images.shards import PackedImage, write_shards
 from stages.outputs import replacing_directory, write_json
 from stages.params import Params, stage_params
-from stages.progress import progress
+from stages.progress import progress, say
 from stages.tables import SPLIT, SPLITS, read_table
 
 SPLITS_IN = Path("data/splits")
@@ -52,6 +53,8 @@ def main() -> None:
             )
             figures[name] = count(progress(packed, what=f"pack {name}", total=labelled.height))
     write_json(METRICS, figures)
+    images, size = (sum(figures[name][what] for name in SPLITS) for what in ("images", "bytes"))
+    say(f"pack: {images:,} images of {params.image.pack_px} px, {size / 1e6:,.1f} MB, in {OUT}")
 
 
 def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Params) -> PackedImage:
@@ -64,7 +67,7 @@ def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Pa
     return PackedImage(image_name, label, sha256, original.x, original.y, original.side, square.how, jpeg)
 
 
-def count(images: Iterator[PackedImage]) -> dict[str, object]:
+def count(images: Iterator[PackedImage]) -> dict[str, Any]:
     """Count packed images, their bytes, and how their crops were found."""
     number, size, crops = 0, 0, Counter[str]()
     for image in images:

@@ -1,8 +1,8 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a log."""
+"""What work tells the person who waits for it: its progress, and in one line what came out."""
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -13,28 +13,38 @@ LINE_EVERY_S = 30.0
 
 
 def progress(items: Iterable[Item], *, what: str, total: int | None = None, unit: str = "images") -> Iterator[Item]:
-    """Pass ``items`` on and say how far it has come.
+    """Pass ``items`` on and say how far it has come, with the rate and the time left.
 
-    On a terminal that is a bar. In a log it is a line every 30 s and one at the end, which reads well with
-    ``tail -f`` and holds no control characters.
+    On a terminal that is a bar, gone when the work is done. In a log it is a line every 30 s, which reads well with
+    ``tail -f`` and holds no control characters; work that is done before says nothing.
     """
     if sys.stderr.isatty():
-        yield from tqdm(items, desc=what, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True)
+        bar = tqdm(items, desc=what, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True, leave=False)
+        yield from bar
         return
     start = last = time.monotonic()
-    done = 0
-    for item in items:
+    for done, item in enumerate(items, start=1):
         yield item
-        done += 1
         now = time.monotonic()
         if now - last >= LINE_EVERY_S:
             last = now
-            _say(what, unit, done, total, now - start)
-    _say(what, unit, done, total, time.monotonic() - start)
+            print(_line(what, unit, done, total, now - start), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _say(what: str, unit: str, done: int, total: int | None, elapsed_s: float) -> None:
-    rate = done / elapsed_s if elapsed_s else 0.0
-    of_all = f" of {total:,}" if total else ""
-    left = f", {(total - done) / rate / 60:.1f} min left" if total and rate and done < total else ""
-    print(f"{what}: {done:,}{of_all} {unit}, {rate:,.1f} {unit}/s{left}", file=sys.stderr, flush=True)  # noqa: T201
+def say(line: str) -> None:
+    """Print what a stage or command has done: one line, at once, also into a log."""
+    print(line, flush=True)  # noqa: T201
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Give counts as `` (reason 12, other reason 3)``, the most first; nothing for none."""
+    parts = [f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda entry: -entry[1]) if count]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _line(what: str, unit: str, done: int, total: int | None, elapsed_s: float) -> str:
+    rate = done / elapsed_s
+    if total is None:
+        return f"{what}: {done:,} {unit}, {rate:,.1f} {unit}/s"
+    left_min = (total - done) / rate / 60
+    return f"{what}: {done:,} of {total:,} {unit}, {rate:,.1f} {unit}/s, {left_min:,.1f} min left"

@@ -26,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from stages.errors import UserError, run
 from stages.outputs import replacing_directory, write_json
 from stages.params import Split, stage_params
+from stages.progress import in_words, say
 from stages.tables import AVAILABLE, CLASSES, SPLIT, SPLITS, read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
@@ -53,7 +54,10 @@ def main() -> None:
         for name in SPLITS:
             write_table(divided.filter(pl.col("split") == name), SPLIT, folder / f"{name}.parquet")
         write_table(classes, CLASSES, folder / "classes.csv")
-    write_json(METRICS, summarise(divided, classes) | {"left_out": contradictions | too_few})
+    figures = summarise(divided, classes)
+    write_json(METRICS, figures | {"left_out": contradictions | too_few})
+    sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
+    say(f"split: images in {sizes}; {available.height - used.height:,} left out{in_words(contradictions | too_few)}")
 
 
 def drop_contradictions(available: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:

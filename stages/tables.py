@@ -46,6 +46,7 @@ CLASSES: Schema = {
     **{f"{split}_{what}": pl.Int32 for split in ("train", "val", "test") for what in ("images", "observations")},
 }
 SPLITS = ("train", "val", "test")
+SOUND = "sound"  # the one verdict of the inventory that lets an image be used
 
 _ROW_GROUP = 131_072
 

@@ -21,11 +21,11 @@ import polars as pl
 
 from stages.download.cache import IMAGE_NAME, SOURCES, cache_directory
 from stages.errors import UserError, run
-from stages.images.verdict import SOUND, VERDICTS, Judgement, judge
+from stages.images.verdict import VERDICTS, Judgement, judge
 from stages.parallel import parallel_map
 from stages.params import Inventory, all_params
-from stages.progress import progress
-from stages.tables import INVENTORY, read_table, write_table
+from stages.progress import progress, say
+from stages.tables import INVENTORY, SOUND, read_table, write_table
 
 MEMORY = Path(".dvc/tmp/inventory")
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
@@ -55,7 +55,7 @@ def main() -> None:
     counts = Counter(inventory["verdict"].to_list())
     verdicts = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in VERDICTS if counts[verdict])
     used_gb = (inventory["bytes"].sum() or 0) / 1e9
-    print(  # noqa: T201
+    say(
         f"inventory: {inventory.height:,} files ({verdicts or 'none'}), {used_gb:.2f} of "
         f"{params.download.cache_budget_gb} GB -> {table}"
     )

@@ -1,11 +1,11 @@
 """Doing something with each original of the image cache: in parallel, each read once and held against its digest."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.download.cache import read_image
 from stages.errors import UserError
 from stages.images.decode import DecodeError
 from stages.parallel import parallel_map
@@ -32,6 +32,22 @@ def map_originals(
     tasks = [rows[start : start + IMAGES_A_TASK] for start in range(0, len(rows), IMAGES_A_TASK)]
     for results in parallel_map(partial(_task, function, cache), tasks, workers=workers):
         yield from results
+
+
+def read_image(directory: Path, image_name: str, sha256: str) -> bytes:
+    """Read an image of the cache and hold its bytes against the digest of the inventory.
+
+    Raises:
+        UserError: the file is missing, or its bytes are others than those that the inventory judged.
+    """
+    path = directory / image_name
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing though the inventory lists it: run `make inventory`") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(f"{path}: its bytes changed since the inventory was taken: run `make inventory`")
+    return data
 
 
 def _task(function: Callable[..., Result], cache: Path, rows: Sequence[tuple[Any, ...]]) -> list[Result]:

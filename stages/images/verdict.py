@@ -11,8 +11,8 @@ import numpy as np
 
 from stages.images.decode import DecodeError, decode_grey, read_header, shown_size
 from stages.params import Inventory
+from stages.tables import SOUND
 
-SOUND = "sound"
 VERDICTS = (
     SOUND,
     "empty",  # no bytes

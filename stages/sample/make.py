@@ -25,6 +25,7 @@ from PIL import Image
 
 from stages.errors import run
 from stages.outputs import write_bytes
+from stages.progress import say
 from stages.sample.compose import Photo, draw_scene, take_photo
 from stages.sample.ingredients import load_backgrounds, load_cutouts
 from stages.tables import BOXES, write_table
@@ -97,7 +98,7 @@ def main() -> None:
     rows = [(name, *box) for name, box in sorted(sample.boxes.items())]
     write_table(pl.DataFrame(rows, schema=list(BOXES), orient="row"), BOXES, SAMPLE / "boxes.parquet")
     total_mb = sum(map(len, sample.files.values())) / 1e6
-    print(f"{len(sample.documents)} documents, {len(sample.files)} files in the cache, {total_mb:.1f} MB")  # noqa: T201
+    say(f"{len(sample.documents)} documents, {len(sample.files)} files in the cache, {total_mb:.1f} MB")
 
 
 def make_sample(cutouts: dict[str, list[np.ndarray]], backgrounds: list[np.ndarray], *, seed: int) -> Sample:

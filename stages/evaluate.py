@@ -1,0 +1,116 @@
+"""Stage ``evaluate``: the trained model on the test images -> metrics/test.json and accuracy by class size.
+
+Top-1 and top-5 count images, so common species decide them; mean per-class accuracy counts every species alike. The
+groups are those of the long-tail literature (Liu et al., CVPR 2019): many-, medium- and few-shot classes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from stages.classes import check_order
+from stages.errors import UserError, run
+from stages.images.shards import PackedSplit
+from stages.learning.data import Colour, PackedImages, make_loader
+from stages.learning.loop import make_accelerator, predict_ranks
+from stages.learning.model import load_model
+from stages.learning.scores import mean_per_class_accuracy
+from stages.outputs import replacing, write_json
+from stages.params import Evaluate, stage_params
+from stages.progress import say
+from stages.tables import CLASSES, read_table
+
+CLASSES_IN = Path("data/splits/classes.csv")
+PACKED_IN = Path("data/packed")
+MODEL_IN = Path("models")
+METRICS = Path("metrics/test.json")
+BY_SIZE = Path("plots/accuracy_by_class_size.csv")
+
+# Classes are drawn together by their number of training images: up to 1, 2, 5, ...
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+def main() -> None:
+    """Rank every test image's species among the model's guesses, and sum up."""
+    params = stage_params("evaluate").evaluate
+    model, description = load_model(MODEL_IN, CLASSES_IN)
+    packed = PackedSplit(PACKED_IN, "test")
+    check_order(packed.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
+    if not len(packed):
+        raise UserError("test is empty: a species needs images of three observations to stand in it")
+
+    accelerator = make_accelerator()
+    loader = make_loader(
+        PackedImages(packed, description.image_px), batch_images=params.batch_images, seed=None, workers=0
+    )
+    colour = Colour(description.mean, description.std).to(accelerator.device)
+    ranks = predict_ranks(accelerator.prepare(model), loader, colour, accelerator)
+    train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()
+
+    figures = summarise(ranks, packed.labels, train_images, params)
+    write_json(METRICS, figures)
+    with replacing(BY_SIZE) as temporary:
+        accuracy_by_class_size(ranks, packed.labels, train_images).write_csv(temporary)
+    say(
+        f"evaluate: test top-1 {figures['top1']:.3f}, top-5 {figures['top5']:.3f}, mean per-class accuracy "
+        f"{figures['mean_per_class_accuracy']:.3f} ({figures['images']:,} images of {figures['classes']:,} species)"
+    )
+
+
+def summarise(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray, params: Evaluate) -> dict[str, Any]:
+    """Sum up the test.
+
+    Args:
+        ranks: int [images], classes that the model put before an image's own; 0 is a top-1 hit.
+        labels: int [images].
+        train_images: int [classes], training images of each class.
+        params: where few-shot ends and many-shot begins.
+    """
+    size = train_images[labels]
+    groups = {
+        "few": size < params.few_below,
+        "medium": (size >= params.few_below) & (size <= params.many_above),
+        "many": size > params.many_above,
+    }
+    figures: dict[str, Any] = {
+        "images": len(labels),
+        "classes": len(np.unique(labels)),
+        "top1": float((ranks < 1).mean()),
+        "top5": float((ranks < 5).mean()),
+        "mean_per_class_accuracy": mean_per_class_accuracy(ranks < 1, labels),
+    }
+    for name, members in groups.items():
+        if members.any():
+            accuracy = mean_per_class_accuracy(ranks[members] < 1, labels[members])
+            figures[f"{name}_shot"] = {
+                "classes": len(np.unique(labels[members])),
+                "images": int(members.sum()),
+                "mean_per_class_accuracy": accuracy,
+            }
+    return figures
+
+
+def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:
+    """Give top-1 of the classes of each size: columns train_images (as text), top1, images, classes."""
+    bins = np.searchsorted(SIZES, train_images[labels], side="left")
+    rows = []
+    for number in np.unique(bins):
+        members = bins == number
+        low = SIZES[number - 1] + 1 if number else 1
+        high = SIZES[number] if number < len(SIZES) else None
+        name = f"{low}" if low == high else f"{low}-{high}" if high else f"{low} or more"
+        rows.append(
+            {
+                "train_images": name,
+                "top1": round(float((ranks[members] < 1).mean()), 5),
+                "images": int(members.sum()),
+                "classes": len(np.unique(labels[members])),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    run(main)

