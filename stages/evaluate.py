@@ -100,7 +100,8 @@ def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: 
         members = bins == number
         low = SIZES[number - 1] + 1 if number else 1
         high = SIZES[number] if number < len(SIZES) else None
-        name = f"{low}" if low == high else f"{low}-{high}" if high else f"{low} or more"
+        # Leading zeros, as the plot sorts by name.
+        name = f"{low:03}" if low == high else f"{low:03}-{high:03}" if high else f"{low:03} or more"
         rows.append(
             {
                 "train_images": name,

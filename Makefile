@@ -1,0 +1,58 @@
+# `make demo` and `make test` are all a newcomer needs; each does its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+# A pip that is asked for nothing needs no advice on itself.
+PIP := python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format inventory sample benchmark clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+demo: .venv/run.stamp ## run the whole pipeline on the embedded sample, then say where to look
+	@python -m stages.report.demo --check
+	@dvc repro
+	@python -m stages.report.demo
+
+test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a temporary clone among them
+	@python -m pytest
+
+lint: .venv/dev.stamp ## check style
+	@ruff check .
+	@ruff format --check .
+
+format: .venv/dev.stamp ## put the code into the project's style
+	@ruff check --fix .
+	@ruff format .
+
+inventory: .venv/run.stamp ## judge every file of the active profile's image cache
+	@python -m stages.download.inventory
+
+sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	packages=$$(python -c 'from stages.sample.ingredients import PACKAGES; print(*PACKAGES)'); \
+	(cd "$$folder" && apt-get download -qq $$packages && for deb in *.deb; do dpkg-deb -x "$$deb" root; done); \
+	python -m stages.sample.make --packages "$$folder/root"; \
+	python -m stages.download.inventory
+
+benchmark: .venv/dev.stamp ## measure speed (minutes; each file in tests/benchmarks says what it compares)
+	@for file in tests/benchmarks/[a-z]*.py; do python "$$file"; done
+
+clean: ## delete the virtual environment; data, models and DVC's cache stay
+	@rm -rf .venv
+
+.venv/run.stamp: requirements.txt constraints.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=..."; exit 1; }
+	@echo "Setting up .venv from requirements.txt: 6 GB, some minutes"
+	@"$(PYTHON)" -m venv .venv
+	@$(PIP) install -r requirements.txt -c constraints.txt
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements-dev.txt
+	@$(PIP) install -r requirements-dev.txt -c constraints.txt
+	@touch $@

@@ -1,0 +1,59 @@
+"""What `make demo` says before and after the pipeline has run on the embedded sample."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from stages.errors import UserError, run
+from stages.params import all_params
+from stages.progress import say
+
+METRICS = Path("metrics")
+
+
+def main() -> None:
+    """Check that this is the sample's commit (``--check``), or say how the run went and where to look."""
+    profile = all_params().profile
+    if profile != "sample":
+        raise UserError(
+            f"this commit's profile is {profile}, the demo's is sample: try `dvc exp run --temp -S profile=sample`"
+        )
+    if "--check" not in sys.argv:
+        say(tell(*(_read(name) for name in ("export", "cache_filter", "split", "crops", "train", "test"))))
+
+
+def tell(export: dict, cache: dict, split: dict, crops: dict, train: dict, test: dict) -> str:
+    """Put the figures of all stages into words."""
+    sizes = ", ".join(f"{split[name]['images']} {name}" for name in ("train", "val", "test"))
+    return f"""
+The pipeline ran on the embedded sample.
+
+  records      {export["images"]} images of {export["species"]} species, from {export["documents"]} documents
+  usable       {cache["images"]} images: in the cache and sound
+  split        {sizes}
+  crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by centre crop
+  validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
+  test         top-1 {test["top1"]:.3f}, top-5 {test["top5"]:.3f}, mean per-class accuracy {test["mean_per_class_accuracy"]:.3f}; by chance {1 / split["classes"]:.3f}
+
+Where to look:
+  plots/crop_comparison.png   what the crops do
+  plots/curves.csv            training and validation, epoch by epoch
+  metrics/                    a JSON file of figures for each stage
+  models/                     the weights, and the order of their labels
+  data/splits/classes.csv     the species and their images in each split
+
+Next: `. .venv/bin/activate`, then `dvc metrics show`, `dvc plots show` (the page loads its drawing code from the
+internet), or an experiment: `dvc exp run -S crop.mode=center`, `dvc exp show --only-changed`."""  # noqa: E501
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = METRICS / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro`") from None
+
+
+if __name__ == "__main__":
+    run(main)
