@@ -7,6 +7,9 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image
 
+# Images too large to decode are refused by inventory.max_megapixels, which reads the size first.
+Image.MAX_IMAGE_PIXELS = None
+
 JPEG_MAGIC = b"\xff\xd8\xff"
 
 # EXIF orientation (tag 0x0112) -> what to do with the stored pixels to show them upright: (mirror left-right first,
@@ -34,8 +37,7 @@ def read_header(data: bytes) -> tuple[int, int, int]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            return image.width, image.height, orientation if orientation in _UPRIGHT else 1
+            return image.width, image.height, _orientation(image)
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
         raise DecodeError(f"no image: {error}") from None
 
@@ -80,6 +82,14 @@ def decode_grey(data: bytes, *, min_side_px: int) -> np.ndarray:
 def reduction(side_px: int, min_side_px: int) -> int:
     """Give the largest of 8, 4, 2 and 1 by which a side can be divided and still keep ``min_side_px``."""
     return next((factor for factor in (8, 4, 2) if side_px // factor >= min_side_px), 1)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a header that Pillow cannot read turns nothing; of a PNG it may stand after the pixels
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _decode_jpeg(data: bytes, colorspace: str, height: int, width: int, factor: int) -> np.ndarray:

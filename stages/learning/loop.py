@@ -141,7 +141,7 @@ def train_epoch(run: Run, loader: DataLoader, colour: Colour, params: Train, acc
         loss = losses.mean()
         if not torch.isfinite(loss):
             raise UserError(
-                f"the loss is {float(loss)} at step {step + 1}: lower train.learning_rate, or look at the images"
+                f"the loss is {loss.item()} at step {step + 1}: lower train.learning_rate, or look at the images"
             )
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)

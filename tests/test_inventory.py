@@ -1,0 +1,117 @@
+"""The inventory says what the cache holds, reads only what changed, and is the same however it is taken."""
+
+import os
+import shutil
+
+import polars as pl
+import pytest
+
+from stages.cache_filter import join_verdicts, summarise
+from stages.download import inventory
+from stages.download.inventory import take_inventory
+from stages.tables import INVENTORY, RECORDS, SOUND, read_table
+from tests.conftest import ROOT, available_rows, complaint, jpeg, picture, run_stage
+
+
+def name(number: int) -> str:
+    return f"{number:032x}.jpg"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    for number in range(70):
+        (folder / name(number)).write_bytes(jpeg(picture(seed=number)) if number % 10 else b"<html>")
+    (folder / "notes.txt").write_text("no image")
+    (folder / f"{name(1)}.part").write_bytes(b"a download under way")
+    return folder
+
+
+def test_it_judges_what_is_named_like_an_image(cache, params, tmp_path):
+    table = take_inventory(cache, params.inventory, memory=tmp_path / "m.parquet")
+    assert table.height == 70
+    assert table.filter(pl.col("verdict") == SOUND).height == 63
+    assert table["image_name"].is_sorted()
+    assert dict(table.schema) == INVENTORY
+
+
+def test_the_number_of_workers_and_the_memory_change_nothing(cache, params, tmp_path):
+    one = take_inventory(cache, params.inventory, memory=tmp_path / "one.parquet", workers=1)
+    two = take_inventory(cache, params.inventory, memory=tmp_path / "two.parquet", workers=2)
+    again = take_inventory(cache, params.inventory, memory=tmp_path / "one.parquet", workers=2)
+    assert one.equals(two)
+    assert one.equals(again)
+
+
+def test_only_what_changed_is_read_again(cache, params, tmp_path, monkeypatch):
+    memory = tmp_path / "m.parquet"
+    take_inventory(cache, params.inventory, memory=memory)
+    (cache / name(1)).write_bytes(jpeg(picture(seed=999)))
+    (cache / name(2)).unlink()
+    (cache / name(100)).write_bytes(jpeg(picture(seed=100)))
+    same_size = (cache / name(3)).read_bytes()[::-1]
+    (cache / name(3)).write_bytes(same_size)
+    os.utime(cache / name(3), ns=(1, 1))
+    read = []
+    judge_files = inventory._judge_files
+
+    def spy(directory, limits, files):
+        read.extend(file.image_name for file in files)
+        return judge_files(directory, limits, files)
+
+    monkeypatch.setattr(inventory, "_judge_files", spy)
+    table = take_inventory(cache, params.inventory, memory=memory, workers=1)
+    assert sorted(read) == [name(1), name(3), name(100)]
+    verdicts = dict(table.select("image_name", "verdict").iter_rows())
+    assert (verdicts[name(100)], verdicts[name(3)]) == (SOUND, "not_an_image")
+    assert name(2) not in verdicts
+
+
+def test_a_damaged_memory_costs_time_and_nothing_else(cache, params, tmp_path):
+    memory = tmp_path / "m.parquet"
+    expected = take_inventory(cache, params.inventory, memory=memory)
+    memory.write_bytes(memory.read_bytes()[:100])
+    assert take_inventory(cache, params.inventory, memory=memory).equals(expected)
+
+
+def test_the_samples_inventory_is_true_to_the_bit(workspace):
+    sample = workspace / "data/sources/sample"
+    sample.mkdir(parents=True)
+    shutil.copytree(ROOT / "data/sources/sample/images", sample / "images")
+    result = run_stage("download.inventory", workspace)
+    assert result.returncode == 0, result.stderr
+    assert (sample / "inventory.parquet").read_bytes() == (ROOT / "data/sources/sample/inventory.parquet").read_bytes()
+
+
+def test_it_asks_where_the_images_are(workspace):
+    assert "Set IMAGE_CACHE_DIR" in complaint(run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=""))
+    said = complaint(run_stage("download.inventory", workspace, IMAGE_CACHE_DIR="/nowhere"))
+    assert said.startswith("inventory: IMAGE_CACHE_DIR: /nowhere is no directory")
+
+
+def test_a_dot_env_file_names_the_cache(workspace, cache):
+    (workspace / ".env").write_text(f"IMAGE_CACHE_DIR={cache}\n")
+    result = run_stage("download.inventory", workspace)
+    assert "70 files (sound 63, not_an_image 7)" in result.stdout
+
+
+def test_every_record_has_a_verdict():
+    records = available_rows([{}, {}, {}]).select(RECORDS.keys())
+    rows = [(name(0), "sound", 1, "a" * 64, 9, 9), (name(1), "blank", 1, "b" * 64, 9, 9)]
+    judged = join_verdicts(records, pl.DataFrame(rows, schema=INVENTORY, orient="row"))
+    assert judged["verdict"].to_list() == ["sound", "blank", "not_in_cache"]
+    figures = summarise(judged, judged.filter(pl.col("verdict") == SOUND))
+    assert figures["by_verdict"] == {"blank": 1, "not_in_cache": 1, "sound": 1}
+
+
+def test_a_cache_without_a_sound_image_stops_the_filter(workspace):
+    from stages.tables import write_table
+
+    records = available_rows([{}]).select(RECORDS.keys())
+    write_table(records, RECORDS, workspace / "data/records.parquet")
+    write_table(pl.DataFrame(schema=INVENTORY), INVENTORY, workspace / "data/sources/sample/inventory.parquet")
+    assert "no record's image is sound" in complaint(run_stage("cache_filter", workspace))
+    (workspace / "data/sources/sample/inventory.parquet").unlink()
+    assert "inventory.parquet is missing" in complaint(run_stage("cache_filter", workspace))
+    assert read_table(workspace / "data/records.parquet", RECORDS).height == 1

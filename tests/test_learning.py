@@ -1,0 +1,414 @@
+"""Training sees the same whatever the workers, scores are right, weights know their labels, and a run can go on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+
+from stages.classes import digest_classes
+from stages.errors import UserError
+from stages.evaluate import accuracy_by_class_size, summarise
+from stages.images.shards import PackedImage, PackedSplit, write_shards
+from stages.learning import PASSIVE_WAITING
+from stages.learning.checkpoint import FILE, checkpoint_folder, load_checkpoint, save_checkpoint
+from stages.learning.data import Augmentation, Batch, Colour, PackedImages, make_loader
+from stages.learning.loop import Run, make_accelerator, start_run, train
+from stages.learning.model import create_model, describe, load_model, save_model
+from stages.learning.schedule import learning_rate
+from stages.learning.scores import Meter, label_ranks, mean_per_class_accuracy
+from stages.params import Evaluate, FileWeights, Model, PackageWeights, RandomWeights, TimmWeights, Train
+from stages.tables import CLASSES, write_table
+from tests.conftest import ROOT, jpeg
+
+SPECIES = ["Abies alba", "Betula pendula", "Carex nigra"]
+COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
+TRAIN = Train(
+    seed=3, epochs=3, batch_images=8, learning_rate=0.01, warmup_epochs=1.0, weight_decay=0.01, label_smoothing=0.1,
+    clip_norm=1.0, flip=True, jitter=0.2,
+)  # fmt: skip
+TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2)
+
+
+def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedSplit:
+    """Shards of 64 px squares, each in the colour of its class, with noise."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(images):
+        label = number % 3
+        pixels = np.clip(rng.normal(COLOURS[label], 30, (64, 64, 3)), 0, 255).astype(np.uint8)
+        rows.append(PackedImage(f"{split}{number}.jpg", label, "0" * 64, 0, 0, 64, "smart", jpeg(pixels)))
+    folder.mkdir(exist_ok=True)
+    list(write_shards(rows, folder, split, shard_bytes=50_000, classes_sha256=digest_classes(SPECIES)))
+    return PackedSplit(folder, split)
+
+
+def all_pixels(loader) -> list[Batch]:
+    return list(loader)
+
+
+# ---- data
+
+
+@pytest.fixture
+def packed(tmp_path) -> PackedSplit:
+    return write_split(tmp_path / "packed", "train", 30)
+
+
+def test_the_number_of_workers_changes_nothing(packed):
+    seen = {}
+    for workers in (0, 2):
+        images = PackedImages(packed, 48, Augmentation(seed=5, flip=True, jitter=0.2))
+        loader = make_loader(images, batch_images=7, seed=5, workers=workers)
+        batches = []
+        for epoch in (0, 1):
+            loader.sampler.epoch = epoch
+            batches += all_pixels(loader)
+        seen[workers] = batches
+    assert len(seen[0]) == len(seen[2]) == 10
+    for here, there in zip(seen[0], seen[2], strict=True):
+        assert torch.equal(here.pixels, there.pixels)
+        assert torch.equal(here.jitter, there.jitter)
+        assert torch.equal(here.labels, there.labels)
+
+
+def test_an_epoch_is_a_pure_function_of_its_number(packed):
+    images = PackedImages(packed, 48, Augmentation(seed=5, flip=True, jitter=0.2))
+    loader = make_loader(images, batch_images=30, seed=5, workers=0)
+
+    def epoch(number: int) -> Batch:
+        loader.sampler.epoch = number
+        return next(iter(loader))
+
+    late, first, late_again = epoch(7), epoch(0), epoch(7)
+    assert torch.equal(late.pixels, late_again.pixels)
+    assert not torch.equal(late.labels, first.labels)
+    assert sorted(late.labels.tolist()) == sorted(packed.labels.tolist())
+
+
+def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
+    loader = make_loader(PackedImages(packed, 48), batch_images=7, seed=None, workers=0)
+    batches = all_pixels(loader)
+    assert torch.cat([batch.labels for batch in batches]).tolist() == packed.labels.tolist()
+    assert all(bool((batch.jitter == 1).all()) for batch in batches)
+    import simplejpeg
+
+    whole = simplejpeg.decode_jpeg(packed.jpeg(0))
+    assert np.array_equal(batches[0].pixels[0].numpy(), whole[8:56, 8:56])
+
+
+def test_colour_only_normalises_what_has_no_jitter():
+    pixels = torch.randint(0, 256, (2, 4, 5, 3), dtype=torch.uint8)
+    out = Colour((0.5, 0.4, 0.3), (0.2, 0.2, 0.1))(Batch(pixels, torch.ones(2, 3), torch.zeros(2)))
+    expected = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor(
+        [0.2, 0.2, 0.1]
+    ).view(3, 1, 1)
+    assert torch.allclose(out, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_jitter_is_torchvisions_brightness_contrast_and_saturation(which):
+    """Each alone, as torchvision.transforms.functional does it; ours gives every image its own factor."""
+    import torchvision.transforms.functional as reference
+
+    pixels = torch.randint(60, 180, (3, 8, 8, 3), dtype=torch.uint8)
+    factors = torch.ones(3, 3)
+    factors[:, which] = torch.tensor([0.8, 1.0, 1.15])
+    out = Colour((0.0,) * 3, (1.0,) * 3)(Batch(pixels, factors, torch.zeros(3)))
+    adjust = (reference.adjust_brightness, reference.adjust_contrast, reference.adjust_saturation)[which]
+    images = pixels.permute(0, 3, 1, 2) / 255
+    expected = torch.stack([adjust(image, float(f)) for image, f in zip(images, factors[:, which], strict=True)])
+    assert torch.allclose(out, expected, atol=2e-3)
+
+
+# ---- schedule and scores
+
+
+@given(st.integers(0, 50), st.integers(51, 500))
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing(warmup, total):
+    rates = [learning_rate(step, peak=0.5, warmup_steps=warmup, total_steps=total) for step in range(total)]
+    assert max(rates) == pytest.approx(0.5)
+    assert all(0 < rate <= 0.5 for rate in rates)
+    top = rates.index(max(rates))
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] < 0.5 * 0.01 or total - warmup < 20
+
+
+def test_scores_agree_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(200, 12)), np.sort(rng.integers(0, 12, 200))
+    logits[np.arange(200), labels] += 1
+    meter = Meter()
+    for part in np.array_split(np.arange(200), [7, 64, 65]):
+        meter.add(torch.ones(len(part)), torch.tensor(logits[part]), torch.tensor(labels[part]))
+    scores = meter.scores()
+    assert scores.top1 == pytest.approx((logits.argmax(1) == labels).mean())
+    assert scores.top5 == pytest.approx(top_k_accuracy_score(labels, logits, k=5))
+    hits = logits.argmax(1) == labels
+    assert mean_per_class_accuracy(hits, labels) == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+
+
+def test_a_model_that_says_the_same_of_all_is_never_right():
+    labels = torch.tensor([0, 1, 2])
+    assert label_ranks(torch.zeros(3, 9), labels).tolist() == [8, 8, 8]
+    assert label_ranks(torch.full((3, 9), float("nan")), labels).tolist() == [8, 8, 8]
+    assert label_ranks(torch.eye(9)[:3], labels).tolist() == [0, 0, 0]
+
+
+def test_test_figures_by_class_size():
+    ranks, labels = np.array([0, 3, 0, 0, 9, 0]), np.array([0, 0, 1, 1, 2, 2])
+    train_images = np.array([1, 50, 300])
+    figures = summarise(ranks, labels, train_images, Evaluate(batch_images=1, few_below=20, many_above=100))
+    assert (figures["top1"], figures["top5"]) == (pytest.approx(4 / 6), pytest.approx(5 / 6))
+    assert figures["mean_per_class_accuracy"] == pytest.approx(2 / 3)
+    assert figures["few_shot"]["mean_per_class_accuracy"] == 0.5
+    assert figures["medium_shot"]["mean_per_class_accuracy"] == 1.0
+    assert figures["many_shot"]["classes"] == 1
+    table = accuracy_by_class_size(ranks, labels, train_images)
+    assert table["train_images"].to_list() == ["001", "021-050", "201-500"]
+    assert table["top1"].to_list() == [0.5, 1.0, 0.5]
+
+
+# ---- the model and its labels
+
+
+def write_classes(path: Path, species: list[str]) -> Path:
+    counts = {column: [1] * len(species) for column in CLASSES if column not in ("label", "species")}
+    write_table(pl.DataFrame({"label": range(len(species)), "species": species} | counts), CLASSES, path)
+    return path
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = create_model(TINY, classes=3, image_px=48, seed=1)
+    save_model(tmp_path / "models", model.state_dict(), describe(model, TINY, image_px=48, pack_px=64, species=SPECIES))
+    return model, tmp_path / "models", write_classes(tmp_path / "classes.csv", SPECIES)
+
+
+def test_weights_come_back_as_they_were(saved):
+    model, folder, classes = saved
+    loaded, description = load_model(folder, classes)
+    images = torch.rand(2, 3, 48, 48)
+    assert torch.equal(model.eval()(images), loaded.eval()(images))
+    assert (description.image_px, description.classes) == (48, 3)
+
+
+def test_weights_of_another_order_of_labels_are_refused(saved, tmp_path):
+    _, folder, _ = saved
+    for species in (SPECIES[::-1], SPECIES[:2], [*SPECIES, "Daucus carota"]):
+        with pytest.raises(UserError, match="its labels mean other species"):
+            load_model(folder, write_classes(tmp_path / "other.csv", species))
+
+
+def test_a_description_cannot_talk_weights_into_another_order(saved, tmp_path):
+    _, folder, _ = saved
+    other = digest_classes(SPECIES[::-1])
+    text = (folder / "model.json").read_text()
+    (folder / "model.json").write_text(text.replace(digest_classes(SPECIES), other))
+    with pytest.raises(UserError, match=r"model\.safetensors was labelled by another"):
+        load_model(folder, write_classes(tmp_path / "other.csv", SPECIES[::-1]))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_damaged_and_missing_models_are_one_line(saved, name):
+    _, folder, classes = saved
+    (folder / name).write_bytes((folder / name).read_bytes()[:-30])
+    with pytest.raises(UserError, match="is damaged"):
+        load_model(folder, classes)
+    (folder / name).unlink()
+    with pytest.raises(UserError, match="is missing"):
+        load_model(folder, classes)
+
+
+def test_the_samples_starting_weights_are_really_pretrained(params):
+    """They know ImageNet: a daisy-like flower is a flower, and that needs all layers to be in their place."""
+    from stages.learning.model import _load_in_order, _package_file, _read_weights, _timm_model
+
+    model = _timm_model(params.model.name, 224).eval()
+    _load_in_order(model, _read_weights(_package_file(params.model.weights), params.model.weights.sha256), "x")
+    from sklearn.datasets import load_sample_image
+
+    flower = np.ascontiguousarray(load_sample_image("flower.jpg")[:427, 100:527])
+    batch = Batch(torch.from_numpy(flower)[None], torch.ones(1, 3), torch.zeros(1))
+    images = torch.nn.functional.interpolate(Colour((0.5,) * 3, (0.5,) * 3)(batch), 224, mode="area")
+    assert int(model(images).argmax()) == 985  # daisy
+
+
+def test_creating_the_model_is_a_function_of_the_seed(params):
+    one, two, three = (create_model(params.model, classes=5, image_px=224, seed=seed) for seed in (1, 1, 2))
+    heads = [model.get_classifier().weight for model in (one, two, three)]
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_weights_from_a_file_fit_another_number_of_classes(tmp_path):
+    import hashlib
+
+    from safetensors.torch import save_file
+
+    source = create_model(TINY, classes=7, image_px=48, seed=9)
+    path = tmp_path / "weights.safetensors"
+    save_file(source.state_dict(), path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    weights = FileWeights(kind="file", path=str(path), sha256=digest)
+    model = create_model(TINY.model_copy(update={"weights": weights}), classes=3, image_px=48, seed=1)
+    assert torch.equal(model.conv_stem.weight, source.conv_stem.weight)
+    assert model.get_classifier().out_features == 3
+    with pytest.raises(UserError, match="is not of test_vit"):
+        create_model(TINY.model_copy(update={"weights": weights, "name": "test_vit"}), classes=3, image_px=160, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "vit_enormous"}, "timm knows no model vit_enormous"),
+        ({"name": "tf_efficientnet_lite0.no_such_tag"}, "timm knows no model"),
+        ({"weights": FileWeights(kind="file", path="/nowhere.pth", sha256="0" * 64)}, "are missing"),
+        ({"weights": PackageWeights(kind="package", package="no_such", file="x", sha256="0" * 64)}, "is not installed"),
+    ],
+)
+def test_a_model_that_cannot_be_made_is_one_line(change, said):
+    with pytest.raises(UserError, match=said):
+        create_model(TINY.model_copy(update=change), classes=3, image_px=48, seed=1)
+
+
+def test_weights_of_another_network_or_digest_are_refused(params):
+    with pytest.raises(UserError, match="the tensors of that file are not those of"):
+        create_model(params.model.model_copy(update={"name": "test_efficientnet"}), classes=3, image_px=48, seed=1)
+    wrong = params.model.weights.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(UserError, match=r"is not the file that params\.yaml names"):
+        create_model(params.model.model_copy(update={"weights": wrong}), classes=3, image_px=48, seed=1)
+
+
+def test_the_hub_out_of_reach_is_one_line(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = Model(name="test_vit.r160_in1k", weights=TimmWeights(kind="timm"), drop_rate=0.0)
+    with pytest.raises(UserError, match="needs the internet once, or the file itself"):
+        create_model(model, classes=3, image_px=160, seed=1)
+
+
+def test_the_teachers_network_takes_the_size_of_params():
+    """ViT-B/16 at another size than its name says, with random weights: sizes belong to the profile."""
+    model = create_model(
+        Model(name="vit_small_patch16_384.augreg_in21k_ft_in1k", weights=RandomWeights(kind="random"), drop_rate=0.2),
+        classes=4, image_px=64, seed=1,
+    )  # fmt: skip
+    assert model(torch.rand(1, 3, 64, 64)).shape == (1, 4)
+
+
+# ---- the loop
+
+
+def make_run(packed, val) -> tuple[Run, list]:
+    accelerator = make_accelerator()
+    run = start_run(create_model(TINY, classes=3, image_px=48, seed=TRAIN.seed), TRAIN, accelerator)
+    augmented = PackedImages(packed, 48, Augmentation(TRAIN.seed, TRAIN.flip, TRAIN.jitter))
+    loaders = [
+        make_loader(augmented, batch_images=8, seed=TRAIN.seed, workers=0),
+        make_loader(PackedImages(val, 48), batch_images=8, seed=None, workers=0),
+    ]
+    return run, [*loaders, Colour((0.5,) * 3, (0.25,) * 3), TRAIN, accelerator]
+
+
+def test_it_learns(packed, tmp_path):
+    run, rest = make_run(packed, write_split(tmp_path / "packed", "val", 12, seed=1))
+    train(run, *rest, after_epoch=lambda _run: None)
+    assert run.epoch == len(run.history) == 3
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    assert run.history[run.best_epoch() - 1]["val_top1"] > 0.6
+    assert set(run.history[0]) == {f"{split}_{name}" for split in ("train", "val") for name in ("loss", "top1", "top5")}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("epochs_before", [1, 2])
+def test_a_resumed_run_ends_as_an_undisturbed_one(packed, tmp_path, epochs_before):
+    val = write_split(tmp_path / "packed", "val", 12, seed=1)
+    straight, rest = make_run(packed, val)
+    train(straight, *rest, after_epoch=lambda _run: None)
+
+    def save_then_die(run: Run) -> None:
+        save_checkpoint(tmp_path / "run", run.state())
+        if run.epoch == epochs_before:
+            raise Killed
+
+    killed, rest = make_run(packed, val)
+    with pytest.raises(Killed):
+        train(killed, *rest, after_epoch=save_then_die)
+    resumed, rest = make_run(packed, val)
+    resumed.restore(load_checkpoint(tmp_path / "run"))
+    assert resumed.epoch == epochs_before
+    train(resumed, *rest, after_epoch=lambda _run: None)
+
+    assert resumed.history == straight.history
+    for name, tensor in straight.best_state.items():
+        assert torch.equal(tensor, resumed.best_state[name]), name
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(packed, tmp_path):
+    run, rest = make_run(packed, write_split(tmp_path / "packed", "val", 12))
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(float("nan"))
+    with pytest.raises(UserError, match=r"the loss is nan at step 1: lower train\.learning_rate"):
+        train(run, *rest, after_epoch=lambda _run: None)
+
+
+# ---- checkpoints
+
+
+def test_another_experiment_has_another_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    code = tmp_path / "code.py"
+    code.write_text("a = 1")
+    first = checkpoint_folder("params", "data", code=[code])
+    assert first.is_relative_to(tmp_path / ".dvc/tmp/checkpoints")
+    assert first == checkpoint_folder("params", "data", code=[code])
+    assert first != checkpoint_folder("params 2", "data", code=[code])
+    assert first != checkpoint_folder("param", "sdata", code=[code])
+    code.write_text("a = 2")
+    assert first != checkpoint_folder("params", "data", code=[code])
+    monkeypatch.setenv("CHECKPOINT_DIR", str(tmp_path / "elsewhere"))
+    assert checkpoint_folder("params", code=[]).parent == tmp_path / "elsewhere"
+
+
+def test_a_truncated_checkpoint_is_none(tmp_path):
+    save_checkpoint(tmp_path, {"epoch": 3, "tensor": torch.ones(1000)})
+    assert load_checkpoint(tmp_path)["epoch"] == 3
+    for length in (2000, 100, 0):
+        (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:length])
+        assert load_checkpoint(tmp_path) is None
+    assert load_checkpoint(tmp_path / "none") is None
+
+
+# ---- threads
+
+
+def test_openmp_threads_wait_passively_in_training_and_its_loaders():
+    """The runtime itself says so (OMP_DISPLAY_ENV), whatever is imported before the package."""
+    environment = {name: value for name, value in os.environ.items() if name not in PASSIVE_WAITING}
+
+    def python(code: str, **extra: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment | extra,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+
+    shown = python("import stages.train, torch; torch.ones(10).sum()", OMP_DISPLAY_ENV="TRUE").stderr
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in shown
+    own_choice = python("import stages.learning, os; print(os.environ['OMP_WAIT_POLICY'])", OMP_WAIT_POLICY="ACTIVE")
+    assert own_choice.stdout.strip() == "ACTIVE"

@@ -1,0 +1,195 @@
+"""Shards: the same bytes whoever packs them, every pixel pinned to the inventory, damage found before training."""
+
+import pickle
+import shutil
+from functools import partial
+
+import polars as pl
+import pyarrow as pa
+import pytest
+import simplejpeg
+
+from stages.classes import check_order, digest_classes, read_classes
+from stages.errors import UserError
+from stages.images.originals import map_originals
+from stages.images.shards import SCHEMA, PackedImage, PackedSplit, write_shards
+from stages.pack import pack_image
+from stages.tables import CLASSES, SPLIT, read_table, write_table
+from tests.conftest import ROOT, complaint, run_stage
+
+SAMPLE_IMAGES = ROOT / "data/sources/sample/images"
+
+
+def small_split(images: int = 24) -> pl.DataFrame:
+    """Rows of the sample's sound images."""
+    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("verdict") == "sound")
+    return inventory.head(images).select("image_name", "sha256", label=pl.int_range(pl.len(), dtype=pl.Int32) % 5)
+
+
+def packed_rows(number: int, size: int = 100) -> list[PackedImage]:
+    return [
+        PackedImage(f"{n:032x}.jpg", n % 3, f"{n:064x}", 1, 2, 3, "smart", bytes([n % 256]) * size)
+        for n in range(number)
+    ]
+
+
+def write(rows, folder, split="train", shard_bytes=10_000, digest="d" * 64):
+    folder.mkdir(exist_ok=True)
+    return list(write_shards(rows, folder, split, shard_bytes=shard_bytes, classes_sha256=digest))
+
+
+def test_the_number_of_workers_changes_no_byte(params, tmp_path):
+    shards = {}
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        rows = map_originals(partial(pack_image, params=params), small_split().rows(), SAMPLE_IMAGES, workers=workers)
+        write(rows, folder, shard_bytes=100_000)
+        shards[workers] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    assert shards[1] == shards[2]
+    assert len(shards[1]) > 1
+
+
+def test_a_packed_image_is_the_crop_that_its_row_names(params):
+    name, sha256, _ = small_split().row(0)
+    data = (SAMPLE_IMAGES / name).read_bytes()
+    packed = pack_image(data, name, sha256, 3, params)
+    assert simplejpeg.decode_jpeg(packed.jpeg).shape == (256, 256, 3)
+    assert (packed.label, packed.image_name, packed.sha256) == (3, name, sha256)
+    row = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").row(
+        by_predicate=pl.col("image_name") == name, named=True
+    )
+    assert 0 <= packed.x <= packed.x + packed.side <= row["width"]
+    assert 0 <= packed.y <= packed.y + packed.side <= row["height"]
+
+
+def test_a_split_is_read_back_in_order_with_random_access(tmp_path):
+    rows = packed_rows(500)
+    write(rows, tmp_path / "packed")
+    split = PackedSplit(tmp_path / "packed", "train")
+    assert len(list((tmp_path / "packed").iterdir())) > 3
+    assert split.names == [row.image_name for row in rows]
+    assert split.labels.tolist() == [row.label for row in rows]
+    assert all(bytes(split.jpeg(index)) == rows[index].jpeg for index in (499, 0, 63, 64, 250))
+    again = pickle.loads(pickle.dumps(split))
+    assert bytes(again.jpeg(333)) == rows[333].jpeg
+
+
+def test_a_shard_is_bounded(tmp_path):
+    write(packed_rows(100, size=300), tmp_path / "packed", shard_bytes=1000)
+    for path in (tmp_path / "packed").iterdir():
+        with pa.ipc.open_file(path) as reader:
+            assert sum(len(jpeg.as_py()) for jpeg in reader.read_all()["jpeg"]) <= 1000
+
+
+def test_an_image_larger_than_a_shard_gets_its_own(tmp_path):
+    write(packed_rows(3, size=5000), tmp_path / "packed", shard_bytes=1000)
+    assert len(list((tmp_path / "packed").iterdir())) == 3
+
+
+def test_an_empty_split_is_there_and_empty(tmp_path):
+    write([], tmp_path / "packed", "test")
+    assert len(PackedSplit(tmp_path / "packed", "test")) == 0
+
+
+def test_polars_reads_a_shard(tmp_path):
+    write(packed_rows(10), tmp_path / "packed")
+    frame = pl.read_ipc(tmp_path / "packed/train-00000.arrow")
+    assert frame.columns == SCHEMA.names
+    assert frame.height == 10
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    write(packed_rows(500), tmp_path / "packed")
+    (tmp_path / "packed/train-00002.arrow").unlink()
+    with pytest.raises(UserError, match=r"train-00002\.arrow is missing"):
+        PackedSplit(tmp_path / "packed", "train")
+    with pytest.raises(UserError, match="holds no shard of val"):
+        PackedSplit(tmp_path / "packed", "val")
+
+
+@pytest.mark.parametrize("length", [0, 5, 1000, -20])
+def test_a_cut_shard_is_named(tmp_path, length):
+    write(packed_rows(50), tmp_path / "packed")
+    path = tmp_path / "packed/train-00000.arrow"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(UserError, match=r"train-00000\.arrow is damaged"):
+        PackedSplit(tmp_path / "packed", "train")
+
+
+def test_shards_of_two_label_orders_are_refused(tmp_path):
+    write(packed_rows(500), tmp_path / "packed")
+    write(packed_rows(10), tmp_path / "other", digest="e" * 64)
+    shutil.copy(tmp_path / "other/train-00000.arrow", tmp_path / "packed/train-00001.arrow")
+    with pytest.raises(UserError, match="labelled differently"):
+        PackedSplit(tmp_path / "packed", "train")
+    with pytest.raises(UserError, match=r"labelled by another classes\.csv"):
+        check_order(PackedSplit(tmp_path / "other", "train").classes_sha256, "d" * 64, where="x")
+
+
+def test_a_fingerprint_tells_other_content(tmp_path):
+    write(packed_rows(20), tmp_path / "a")
+    write(packed_rows(20), tmp_path / "b")
+    write(packed_rows(21), tmp_path / "c")
+    prints = [PackedSplit(tmp_path / name, "train").fingerprint() for name in "abc"]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_the_order_of_labels_is_checked(tmp_path):
+    counts = {column: [1, 1] for column in CLASSES if column not in ("label", "species")}
+    write_table(pl.DataFrame({"label": [0, 1], "species": ["A", "B"]} | counts), CLASSES, tmp_path / "classes.csv")
+    assert read_classes(tmp_path / "classes.csv") == ["A", "B"]
+    write_table(pl.DataFrame({"label": [1, 0], "species": ["A", "B"]} | counts), CLASSES, tmp_path / "classes.csv")
+    with pytest.raises(UserError, match="labels must be 0, 1, 2"):
+        read_classes(tmp_path / "classes.csv")
+    assert digest_classes(["A", "B"]) != digest_classes(["B", "A"])
+
+
+@pytest.fixture
+def packable(workspace):
+    """A workspace whose splits hold a few images of the sample, and the images."""
+    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("verdict") == "sound")
+    rows = inventory.head(6).with_columns(
+        species=pl.lit("A"), image_url=pl.lit("u"), source=pl.lit("s"), document_id=pl.lit("d"), group=pl.lit("g")
+    )
+    rows = rows.with_columns(pl.lit(None).alias(name) for name in SPLIT if name not in rows.columns)
+    for name in ("train", "val", "test"):
+        write_table(rows, SPLIT, workspace / f"data/splits/{name}.parquet")
+    counts = {column: [6] for column in CLASSES if column not in ("label", "species")}
+    write_table(pl.DataFrame({"label": [0], "species": ["A"]} | counts), CLASSES, workspace / "data/splits/classes.csv")
+    images = workspace / "data/sources/sample/images"
+    images.mkdir(parents=True)
+    for name in rows["image_name"]:
+        shutil.copy(SAMPLE_IMAGES / name, images / name)
+    shutil.copy(ROOT / "data/sources/sample/boxes.parquet", workspace / "data/sources/sample/boxes.parquet")
+    (workspace / "data/packed").mkdir()
+    (workspace / "data/packed/before").write_text("before")
+    return workspace
+
+
+@pytest.mark.parametrize("stage", ["pack", "compare_crops"])
+def test_a_missing_image_stops_the_stage_by_name(packable, stage):
+    image = sorted((packable / "data/sources/sample/images").iterdir())[3]
+    image.unlink()
+    said = complaint(run_stage(stage, packable))
+    assert f"{image.name} is missing though the inventory lists it" in said
+    assert (packable / "data/packed/before").exists()
+
+
+@pytest.mark.parametrize("stage", ["pack", "compare_crops"])
+def test_an_image_whose_bytes_changed_stops_the_stage_by_name(packable, stage):
+    image = sorted((packable / "data/sources/sample/images").iterdir())[2]
+    image.write_bytes(image.read_bytes() + b"\0")
+    assert f"{image.name}: its bytes changed since the inventory was taken" in complaint(run_stage(stage, packable))
+    assert [path.name for path in (packable / "data").iterdir() if path.name.startswith(".")] == []
+
+
+def test_pack_replaces_what_was_there_only_by_all_of_it(packable):
+    result = run_stage("pack", packable)
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (packable / "data/packed").iterdir()) == [
+        f"{name}-00000.arrow" for name in ("test", "train", "val")
+    ]
+    assert (
+        len(PackedSplit(packable / "data/packed", "train"))
+        == read_table(packable / "data/splits/train.parquet", SPLIT).height
+    )

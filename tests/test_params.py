@@ -1,0 +1,133 @@
+"""params.yaml is strict, and what it says in an error helps."""
+
+import pytest
+import yaml
+
+from stages.errors import UserError
+from stages.params import stage_params, validate
+from tests.conftest import ROOT
+
+TEACHER = {
+    ("model", "name"): "vit_base_patch16_384.augreg_in21k_ft_in1k",
+    ("image", "pack_px"): 448,
+    ("image", "train_px"): 384,
+    ("train", "batch_images"): 8,
+    ("train", "epochs"): 15,
+    ("model", "drop_rate"): 0.2,
+    ("train", "weight_decay"): 0.01,
+    ("train", "label_smoothing"): 0.1,
+    ("crop", "mode"): "smart",
+    ("download", "cache_budget_gb"): 220,
+    ("source", "database"): "RehabDatos",
+    ("source", "collection"): "plants",
+}
+
+
+def test_the_teacher_profile_has_the_users_values(params_content):
+    params = validate(params_content | {"profile": "teacher"})
+    for (section, key), value in TEACHER.items():
+        assert getattr(getattr(params, section), key) == value, (section, key)
+
+
+def set_at(content: dict, path: str, value: object) -> dict:
+    *parents, last = path.split(".")
+    place = content
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("profile", "nope", "profile: must be one of sample, teacher (found 'nope')"),
+        ("profiles.sample.train.epochs", 0, "profiles.sample.train.epochs: Input should be greater than or equal to 1"),
+        ("profiles.teacher.train.epochs", "15", "profiles.teacher.train.epochs: Input should be a valid integer"),
+        ("train.epochs", 3, "train.epochs is set both at the top and in profiles."),
+        ("train.epochz", 3, "train.epochz: is no parameter (found 3)"),
+        ("train.weight_decay", float("nan"), "train.weight_decay: Input should be a finite number"),
+        ("train.flip", 1, "train.flip: Input should be a valid boolean"),
+        ("crop.mode", "clever", "crop.mode: Input should be 'smart' or 'center' (found 'clever')"),
+        ("crop.scales", [], "crop.scales: List should have at least 1 item"),
+        ("split.val_share", 0.5, "split.val_share: Input should be less than 0.5"),
+        ("profiles.sample.image.train_px", 257, "train_px (257) must not be larger than pack_px (256)"),
+        ("profiles.sample.source.file", "../up.bson", "profiles.sample.source.file: must be a file's name"),
+        ("profiles.sample.model.weights.sha256", "abc", "profiles.sample.model.weights.sha256: String should match"),
+        ("profiles.teacher.source.kind", "mysql", "profiles.teacher.source: "),
+        ("documents", [], "documents: List should have at least 1 item"),
+        ("pack", None, "pack: Input should be a valid dictionary"),
+        ("surprise", 1, "surprise: is no parameter"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(params_content, path, value, said):
+    with pytest.raises(UserError) as error:
+        validate(set_at(params_content, path, value))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_key_is_named(params_content):
+    del params_content["profiles"]["sample"]["train"]["epochs"]
+    with pytest.raises(UserError, match=r"train\.epochs: is missing"):
+        validate(params_content)
+
+
+def test_a_number_written_as_1e_3_is_refused_because_pyyaml_reads_a_text(params_content):
+    content = set_at(params_content, "train.weight_decay", yaml.safe_load("1e-3"))
+    with pytest.raises(UserError, match=r"train\.weight_decay: Input should be a valid number \(found '1e-3'\)"):
+        validate(content)
+
+
+def test_two_arrays_in_one_shape_are_refused(params_content):
+    columns = {"image_url": "images[].href", "species": "names[].latin"}
+    params_content["documents"].append({"source": "x", "when": ["images"], "columns": columns})
+    with pytest.raises(UserError, match="through one array only"):
+        validate(params_content)
+
+
+def test_a_stage_gets_only_what_dvc_yaml_declares(workspace):
+    params = stage_params("split")
+    assert params.split.seed == 1
+    assert set(type(params).model_fields) == {"split"}
+    with pytest.raises(AttributeError):
+        _ = params.train
+
+
+def test_a_section_comes_together_from_the_top_and_the_profile(workspace):
+    train = stage_params("train").train
+    assert (train.weight_decay, train.epochs) == (0.01, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("profile: [", "no valid YAML"), ("", "no valid YAML mapping"), ("- 1", "no valid YAML mapping")]
+)
+def test_a_broken_file_is_one_line(workspace, text, said):
+    (workspace / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        stage_params("split")
+
+
+def test_a_missing_file_says_where_to_run(workspace):
+    (workspace / "params.yaml").unlink()
+    with pytest.raises(UserError, match="run this from the root of the repo"):
+        stage_params("split")
+
+
+def test_every_key_has_its_unit_or_meaning_in_a_comment():
+    """Every scalar of the common sections is explained where it is set, or explains itself."""
+    plain = {
+        "seed",
+        "test_share",
+        "mode",
+        "weight_decay",
+        "label_smoothing",
+        "drop_rate",
+        "batch_images",
+        "jpeg_quality",
+    }
+    common = (ROOT / "params.yaml").read_text(encoding="utf-8").split("inventory:", 1)[1]
+    for line in common.splitlines():
+        if line.startswith("  ") and "#" not in line:
+            key = line.strip().split(":")[0]
+            assert key in plain | {"cache_budget_gb"}, key

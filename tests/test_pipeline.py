@@ -1,0 +1,196 @@
+"""dvc.yaml says what the stages really read, and the real pipeline runs in a clone as the commit says."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dvc.api
+import pytest
+import yaml
+
+from stages.params import stage_params
+from tests.conftest import ROOT
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES = PIPELINE["stages"]
+# How a stage runs, never what it writes; dvc.yaml says so at its head.
+NO_DEPENDENCY = {
+    f"stages/{name}.py"
+    for name in ("__init__", "errors", "machine", "outputs", "parallel", "params", "progress", "download/cache")
+} | {f"stages/{package}/__init__.py" for package in ("images", "download", "records", "report")}
+DATA_STAGES = ("export", "cache_filter", "split", "compare_crops", "pack")
+
+
+def imported_files(path: Path, seen: set[Path] | None = None) -> set[Path]:
+    """The files of this project that a file imports, directly or through others, itself among them."""
+    seen = set() if seen is None else seen
+    if path in seen:
+        return seen
+    seen.add(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stages"):
+            module = ROOT / Path(*node.module.split("."))
+            candidates = [module.with_suffix(".py"), module / "__init__.py"]
+            candidates += [module / f"{alias.name}.py" for alias in node.names]
+            for candidate in candidates:
+                if candidate.is_file():
+                    imported_files(candidate, seen)
+    return seen
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_the_code_that_it_imports(stage):
+    imported = {str(path.relative_to(ROOT)) for path in imported_files(ROOT / f"stages/{stage}.py")} - NO_DEPENDENCY
+    declared = {name for name in STAGES[stage]["deps"] if name.startswith("stages/")}
+    folders = {name for name in declared if (ROOT / name).is_dir()}
+    in_folders = {name for name in imported if any(name.startswith(f"{folder}/") for folder in folders)}
+    assert imported - in_folders == declared - folders
+    assert all(any(name.startswith(f"{folder}/") for name in in_folders) for folder in folders)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_handed_exactly_the_parameters_of_dvc_yaml(stage, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    shown = dvc.api.params_show(stages=stage)
+    of_profile = {}
+    for sections in shown.pop("profiles", {}).values():
+        of_profile |= sections
+    expected = {
+        name: shown.get(name, {}) | of_profile.get(name, {}) if name in of_profile else shown[name]
+        for name in shown.keys() | of_profile.keys()
+    }
+    handed = stage_params(stage).model_dump(exclude_unset=True)
+    assert handed == expected
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_its_name_and_figures(stage):
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    assert STAGES[stage]["desc"]
+    assert "cache: false" not in str(STAGES[stage].get("outs", ""))
+    assert all(isinstance(out, str) for out in STAGES[stage].get("outs", []))
+
+
+def test_outputs_that_dvc_keeps_are_ignored_by_git():
+    outs = [out for stage in STAGES.values() for out in stage.get("outs", [])]
+    result = subprocess.run(["git", "check-ignore", *outs], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert sorted(result.stdout.split()) == sorted(outs)
+
+
+def test_the_committed_profile_is_the_samples():
+    assert yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["profile"] == "sample"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repo with the files that git would commit now, as one commit, without any of DVC's caches."""
+    folder = tmp_path_factory.mktemp("clone") / "repo"
+    folder.mkdir()
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "clone")
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=test", "-c", "user.email=test@host.example"]
+    return subprocess.run(["git", *who, *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def run_dvc(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """Run dvc in ``folder`` with a cache of its own, so that nothing is skipped that has not run there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")} | {
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    environment.pop("PYTHONPATH", None)
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=800,
+        check=False,
+    )
+
+
+@pytest.mark.pipeline
+def test_a_missing_dump_under_dvc_says_how_to_get_the_outputs_back(clone):
+    dump = clone / "data/sources/sample/dump/plants.bson.gz"
+    content = dump.read_bytes()
+    dump.write_bytes(content[:1000])
+    result = run_dvc(clone, "repro", "export")
+    dump.write_bytes(content)
+    git(clone, "checkout", "metrics", "plots")
+    assert result.returncode != 0
+    assert "plants.bson.gz is damaged" in result.stderr
+    assert "former outputs: `dvc checkout" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.pipeline
+def test_the_pipeline_gives_what_the_commit_says(clone):
+    """The real `dvc repro`, all stages, in a clone without caches."""
+    committed = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    result = run_dvc(clone, "repro")
+    assert result.returncode == 0, result.stdout + result.stderr
+    lock = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    for stage in DATA_STAGES:
+        assert lock[stage] == committed[stage], f"{stage} is not bit-identical"
+    assert "Running stage 'train'" in result.stdout
+
+    train, test = (json.loads((clone / f"metrics/{name}.json").read_text()) for name in ("train", "test"))
+    assert train["val_top1"] >= 0.75
+    assert test["top1"] >= 0.75
+    curves = (clone / "plots/curves.csv").read_text().splitlines()
+    assert len(curves) == 1 + train["epochs"]
+    for metric in ("loss", "top1", "top5"):
+        for split in ("train", "val"):
+            rows = (clone / f"plots/train/plots/metrics/{split}/{metric}.tsv").read_text().splitlines()
+            assert len(rows) == 1 + train["epochs"]
+    assert (clone / "models/classes.csv").read_bytes() == (clone / "data/splits/classes.csv").read_bytes()
+    changed = git(clone, "status", "--porcelain").split()
+    # Training rounds as its processor does; everything else must be as committed.
+    assert set(changed[1::2]) <= {
+        "dvc.lock", "metrics/train.json", "metrics/test.json", "plots/curves.csv", "plots/accuracy_by_class_size.csv"
+    }  # fmt: skip
+
+
+@pytest.mark.pipeline
+def test_a_second_repro_runs_nothing(clone):
+    result = run_dvc(clone, "repro")
+    assert result.returncode == 0
+    assert "Running stage" not in result.stdout
+    assert "up to date" in result.stdout + result.stderr
+
+
+@pytest.mark.pipeline
+def test_a_bad_value_stops_with_one_line_and_nothing_is_lost(clone):
+    before = (clone / "data/records.parquet").read_bytes(), (clone / "metrics/export.json").read_bytes()
+    params = clone / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace("seed: 1\n  val_share: 0.1", "seed: -1\n  val_share: 0.1"), encoding="utf-8")
+    result = run_dvc(clone, "repro")
+    params.write_text(text, encoding="utf-8")
+    assert result.returncode != 0
+    assert "split: params.yaml: split.seed: Input should be greater than or equal to 0 (found -1)" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert ((clone / "data/records.parquet").read_bytes(), (clone / "metrics/export.json").read_bytes()) == before
+    assert run_dvc(clone, "checkout").returncode == 0
+    assert (clone / "data/splits/classes.csv").exists()

@@ -1,0 +1,167 @@
+"""The embedded sample has the shape of the user's data, and the committed figures are of it."""
+
+import gzip
+import hashlib
+from collections import Counter
+
+import bson
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.images.decode import decode_rgb, read_header
+from stages.images.verdict import VERDICTS
+from stages.sample.compose import Scene, draw_scene, take_photo
+from stages.sample.make import make_sample
+from stages.tables import BOXES, INVENTORY, read_table
+from tests.conftest import ROOT, picture
+
+SAMPLE = ROOT / "data/sources/sample"
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[dict]:
+    return bson.decode_all(gzip.decompress((SAMPLE / "dump/plants.bson.gz").read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def inventory() -> pl.DataFrame:
+    return read_table(SAMPLE / "inventory.parquet", INVENTORY)
+
+
+def test_it_is_small_enough_for_git():
+    sizes = [path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()]
+    assert sum(sizes) <= 12_000_000
+    assert max(sizes) < 1_000_000
+
+
+def test_documents_of_three_shapes(documents):
+    shapes = Counter(
+        "inaturalist" if "photo" in document else "array" if "images" in document else "legacy"
+        for document in documents
+    )
+    assert len(documents) >= 450
+    assert min(shapes.values()) >= 3
+    assert any(len(document.get("images", [])) > 1 for document in documents)
+    identifiers = [document["_id"] for document in documents]
+    assert len(set(identifiers)) == len(documents)
+
+
+def test_the_long_tail(inventory):
+    available = pl.read_parquet(SAMPLE / "inventory.parquet").filter(pl.col("verdict") == "sound")
+    assert available.height >= 300
+    counts = sorted(pl.read_csv(ROOT / "data/splits/classes.csv")["train_images"]) if (
+        ROOT / "data/splits/classes.csv"
+    ).exists() else None  # fmt: skip
+    assert counts is None or (counts[0] == 1 and counts[-1] >= 25)
+
+
+def test_every_verdict_but_too_large_occurs(inventory):
+    assert set(inventory["verdict"]) == set(VERDICTS) - {"too_large"}
+
+
+def test_the_pictures_are_of_every_frame_and_size(inventory):
+    sound = inventory.filter(pl.col("verdict") == "sound")
+    ratio = (sound["width"] / sound["height"]).to_numpy()
+    assert (ratio > 1.9).any()
+    assert (ratio < 0.8).any()
+    long_side = sound.select(pl.max_horizontal("width", "height")).to_series()
+    assert long_side.quantile(0.05) >= 480
+    assert long_side.max() <= 800
+
+
+def test_true_boxes_lie_in_their_images_and_mostly_off_centre(inventory):
+    boxes = read_table(SAMPLE / "boxes.parquet", BOXES)
+    both = boxes.join(inventory, on="image_name", suffix="_image", how="inner")
+    assert both.height == boxes.height
+    assert (both["x"] >= 0).all()
+    assert (both["x"] + both["width"] <= both["width_image"]).all()
+    assert (both["y"] + both["height"] <= both["height_image"]).all()
+    share = both.select(
+        pl.max_horizontal("width", "height") / pl.min_horizontal("width_image", "height_image")
+    ).to_series()
+    assert share.min() > 0.08
+    assert share.max() <= 0.61
+    off = (both["x"] + both["width"] / 2) / both["width_image"] - 0.5
+    assert (off.abs() > 0.05).mean() > 0.6
+
+
+def test_odd_but_sound_images_are_there():
+    orientations, modes = Counter(), Counter()
+    import io
+
+    from PIL import Image
+
+    for path in (SAMPLE / "images").iterdir():
+        try:
+            with Image.open(path) as image:
+                modes[image.mode] += 1
+                orientations[read_header(path.read_bytes())[2]] += 1
+        except (OSError, SyntaxError):
+            continue
+    assert modes["CMYK"] >= 1
+    assert modes["L"] >= 1
+    assert orientations[6] == 1
+    assert io  # names the reader
+
+
+def test_an_observation_has_up_to_five_photos(documents):
+    photos = Counter(document["observation"]["id"] for document in documents if "observation" in document)
+    assert set(photos.values()) >= {1, 2, 3, 4, 5}
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple:
+    """The sample's maker run on made-up ingredients, twice."""
+    rng = np.random.default_rng(0)
+    cutouts = {}
+    for number in range(24):
+        cutout = np.zeros((120, 120, 4), np.uint8)
+        cutout[20:100, 20:100] = (*rng.integers(0, 256, 3), 255)
+        cutouts[f"Species {number}"] = [cutout]
+    backgrounds = [picture(1600, 1000, seed) for seed in (1, 2)]
+    return make_sample(cutouts, backgrounds, seed=7), make_sample(cutouts, backgrounds, seed=7)
+
+
+def test_the_same_seed_makes_the_same_sample(made):
+    one, two = made
+    assert one.documents == two.documents
+    assert one.files == two.files
+    assert one.boxes == two.boxes
+
+
+def test_file_names_are_the_digests_of_urls(made):
+    sample, _ = made
+    urls = {document.get("image_url") or document.get("url") for document in sample.documents}
+    urls |= {image["href"] for document in sample.documents for image in document.get("images", [])}
+    names = {hashlib.md5(url.encode()).hexdigest() + ".jpg" for url in urls if url}
+    assert set(sample.files) <= names
+
+
+def test_the_box_is_where_the_plant_is():
+    cutout = np.zeros((150, 100, 4), np.uint8)
+    cutout[..., 0] = 255
+    cutout[10:140, 10:90, 3] = 255
+    meadow = np.full((1000, 1600, 3), (20, 120, 20), np.uint8)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(cutout, meadow, rng)
+        assert isinstance(scene, Scene)
+        photo = take_photo(scene, rng)
+        red = (photo.pixels[..., 0].astype(int) - photo.pixels[..., 1]) > 60
+        ys, xs = np.nonzero(red)
+        x, y, width, height = photo.box
+        assert abs(xs.min() - x) <= 3
+        assert abs(xs.max() + 1 - x - width) <= 3
+        assert abs(ys.min() - y) <= 3
+        assert abs(ys.max() + 1 - y - height) <= 3
+
+
+def test_one_photo_of_the_cache_decodes_to_its_inventory_size(inventory):
+    rotated = [
+        row for row in inventory.filter(pl.col("verdict") == "sound").iter_rows(named=True)
+        if read_header((SAMPLE / "images" / row["image_name"]).read_bytes())[2] == 6
+    ]  # fmt: skip
+    (row,) = rotated
+    pixels = decode_rgb((SAMPLE / "images" / row["image_name"]).read_bytes())
+    assert pixels.shape[:2] == (row["height"], row["width"])
