@@ -8,7 +8,9 @@ import bson
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
+from stages.export import drop_repeated, shape_records
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS
 from stages.sample.compose import Scene, draw_scene, take_photo
@@ -47,13 +49,16 @@ def test_documents_of_three_shapes(documents):
     assert len(set(identifiers)) == len(documents)
 
 
-def test_the_long_tail(inventory):
-    available = pl.read_parquet(SAMPLE / "inventory.parquet").filter(pl.col("verdict") == "sound")
-    assert available.height >= 300
-    counts = sorted(pl.read_csv(ROOT / "data/splits/classes.csv")["train_images"]) if (
-        ROOT / "data/splits/classes.csv"
-    ).exists() else None  # fmt: skip
-    assert counts is None or (counts[0] == 1 and counts[-1] >= 25)
+def test_the_long_tail(documents, inventory, params):
+    records = drop_repeated(shape_records(documents, params.documents)[0])
+    sound = inventory.filter(pl.col("verdict") == "sound")
+    images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()
+    assert images.len() == 24
+    assert images.sum() >= 300
+    assert (images == 1).sum() >= 2
+    assert (images == 2).sum() >= 2
+    assert images.is_between(3, 5).sum() >= 2
+    assert (images >= 30).sum() >= 3
 
 
 def test_every_verdict_but_too_large_occurs(inventory):
@@ -88,10 +93,6 @@ def test_true_boxes_lie_in_their_images_and_mostly_off_centre(inventory):
 
 def test_odd_but_sound_images_are_there():
     orientations, modes = Counter(), Counter()
-    import io
-
-    from PIL import Image
-
     for path in (SAMPLE / "images").iterdir():
         try:
             with Image.open(path) as image:
@@ -102,7 +103,6 @@ def test_odd_but_sound_images_are_there():
     assert modes["CMYK"] >= 1
     assert modes["L"] >= 1
     assert orientations[6] == 1
-    assert io  # names the reader
 
 
 def test_an_observation_has_up_to_five_photos(documents):
