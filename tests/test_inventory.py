@@ -68,6 +68,34 @@ def test_only_what_changed_is_read_again(cache, params, tmp_path, monkeypatch):
     assert name(2) not in verdicts
 
 
+def test_a_stopped_inventory_goes_on_where_it_was(cache, params, tmp_path, monkeypatch):
+    memory = tmp_path / "m.parquet"
+    monkeypatch.setattr(inventory, "FILES_A_SAVE", 32)
+    judge_files = inventory._judge_files
+    calls = []
+
+    def stopped(directory, limits, files):
+        calls.append(len(files))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return judge_files(directory, limits, files)
+
+    monkeypatch.setattr(inventory, "_judge_files", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        take_inventory(cache, params.inventory, memory=memory, workers=1)
+    assert take_inventory(cache, params.inventory, memory=memory, workers=1).height == 70
+    assert calls == [32, 32, 32, 6]
+
+
+def test_an_image_evicted_meanwhile_is_not_listed(cache, params, tmp_path, monkeypatch):
+    listed = list(inventory.list_files(cache))
+    monkeypatch.setattr(inventory, "list_files", lambda _directory: listed)
+    (cache / name(5)).unlink()
+    table = take_inventory(cache, params.inventory, memory=tmp_path / "m.parquet", workers=1)
+    assert table.height == 69
+    assert name(5) not in table["image_name"]
+
+
 def test_a_damaged_memory_costs_time_and_nothing_else(cache, params, tmp_path):
     memory = tmp_path / "m.parquet"
     expected = take_inventory(cache, params.inventory, memory=memory)

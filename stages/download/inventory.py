@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import polars as pl
 
 from stages.download.cache import IMAGE_NAME, SOURCES, cache_directory
 from stages.errors import UserError, run
-from stages.images.verdict import VERDICTS, Judgement, judge
+from stages.images.verdict import VERDICTS, judge
 from stages.parallel import parallel_map
 from stages.params import Inventory, all_params
 from stages.progress import progress, say
@@ -31,6 +32,7 @@ MEMORY = Path(".dvc/tmp/inventory")
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 FILES = {name: REMEMBERED[name] for name in ("image_name", "bytes", "mtime_ns")}
 FILES_A_TASK = 32
+FILES_A_SAVE = 8192
 
 
 class File(NamedTuple):
@@ -75,24 +77,18 @@ def take_inventory(directory: Path, limits: Inventory, *, memory: Path, workers:
     Returns:
         Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and with or without memory.
     """
-    files = pl.DataFrame(
-        list_files(directory), schema={"image_name": pl.String, "bytes": pl.Int64, "mtime_ns": pl.Int64}
-    )
+    files = pl.DataFrame(list_files(directory), schema=FILES)
     known = _read_memory(memory).join(files, on=list(FILES), how="semi")
     new = [File(*row) for row in files.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
 
     tasks = [new[start : start + FILES_A_TASK] for start in range(0, len(new), FILES_A_TASK)]
     results = parallel_map(partial(_judge_files, directory, limits), tasks, workers=workers)
-    judged = (pair for batch in results for pair in batch)
-    rows = [
-        (file.image_name, *astuple(judgement), file.mtime_ns)
-        for file, judgement in progress(judged, what="inventory", total=len(new))
-    ]
-    fresh = pl.DataFrame(rows, schema=["image_name", *Judgement.__annotations__, "mtime_ns"], orient="row")
-    fresh = fresh.cast(REMEMBERED) if rows else pl.DataFrame(schema=REMEMBERED)
-    everything = pl.concat([known.select(REMEMBERED.keys()), fresh.select(REMEMBERED.keys())]).sort("image_name")
-    write_table(everything, REMEMBERED, memory)
-    return everything.select(INVENTORY.keys())
+    judged = progress((row for rows in results for row in rows), what="inventory", total=len(new))
+    # Remembered piece by piece, so that an inventory of 900 GB can be stopped and goes on where it was.
+    while rows := list(islice(judged, FILES_A_SAVE)):
+        known = pl.concat([known, pl.DataFrame(rows, schema=REMEMBERED, orient="row")]).sort("image_name")
+        write_table(known, REMEMBERED, memory)
+    return known.sort("image_name").select(INVENTORY.keys())
 
 
 def list_files(directory: Path) -> Iterator[File]:
@@ -105,8 +101,16 @@ def list_files(directory: Path) -> Iterator[File]:
                 yield File(entry.name, status.st_size, status.st_mtime_ns)
 
 
-def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[tuple[File, Judgement]]:
-    return [(file, judge((directory / file.image_name).read_bytes(), limits)) for file in files]
+def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[tuple]:
+    """Give a row of ``REMEMBERED`` for each file; one that was evicted since the directory was listed has none."""
+    rows = []
+    for file in files:
+        try:
+            data = (directory / file.image_name).read_bytes()
+        except FileNotFoundError:
+            continue
+        rows.append((file.image_name, *astuple(judge(data, limits)), file.mtime_ns))
+    return rows
 
 
 def _read_memory(memory: Path) -> pl.DataFrame:
