@@ -22,10 +22,10 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         _leave(name, str(error))
     except OSError as error:
-        if error.errno not in _ADVICE:
+        if error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _leave(name, f"{where}{error.strerror}: {_ADVICE[error.errno]}")
+        _leave(name, f"{where}{error.strerror}: {_ADVICE.get(error.errno, 'mend that, then run it again')}")
     except KeyboardInterrupt:
         _leave(name, "stopped by the keyboard", code=130)
 

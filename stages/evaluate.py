@@ -38,6 +38,10 @@ def main() -> None:
     model, description = load_model(MODEL_IN, CLASSES_IN)
     packed = PackedSplit(PACKED_IN, "test")
     check_order(packed.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
+    if packed.size_px != description.pack_px or description.image_px > packed.size_px:
+        raise UserError(
+            f"{PACKED_IN} holds {packed.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
+        )
     if not len(packed):
         raise UserError("test is empty: a species needs images of three observations to stand in it")
 

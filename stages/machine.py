@@ -14,7 +14,10 @@ def machine_setting(name: str) -> str | None:
     The file is looked for at DVC_ROOT, which DVC sets for every stage and which is the repo itself also where
     `dvc exp run --temp` runs the stage in a copy without git-ignored files.
     """
-    return os.environ.get(name) or dotenv_values(repo_root() / ".env").get(name) or None
+    try:
+        return os.environ.get(name) or dotenv_values(repo_root() / ".env").get(name) or None
+    except UnicodeDecodeError:
+        raise UserError(f"{repo_root() / '.env'} is no UTF-8 text: write it anew") from None
 
 
 def machine_count(name: str, default: int) -> int:
@@ -34,3 +37,8 @@ def machine_count(name: str, default: int) -> int:
 def repo_root() -> Path:
     """Give the root of the repo, also inside the copies that `dvc exp run --temp` makes."""
     return Path(os.environ.get("DVC_ROOT", "."))
+
+
+def user_path(text: str) -> Path:
+    """Give the path of a setting; ``~`` is the user's home, and an unknown ``~name`` stays, to be missed by name."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises a RuntimeError there

@@ -1,5 +1,6 @@
 """Writing outputs: always to a temporary name first, so that nothing half-written ever bears the real one."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,12 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_FULL_BYTES = 65_536  # less free space than this is a full disk
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` when the block ends, delete it when it fails.
 
     The folder is made if it is missing. After a crash ``path`` is whole: the old content or the new.
+
+    Raises:
+        OSError: the disk is full, also where the library that wrote says so in words of its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -22,6 +28,11 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except Exception as error:
+        full = "No space left" in str(error) or shutil.disk_usage(path.parent).free < _FULL_BYTES
+        if full and getattr(error, "errno", None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -30,19 +41,27 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_directory(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside ``path``; put it in the place of ``path`` when the block ends.
 
-    It is deleted when the block fails, and ``path`` is as it was.
+    It is deleted when the block fails, and ``path`` is as it was. What a killed process left is mended first.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        old.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
         if path.exists():
             path.rename(old)  # a rename cannot replace a folder that is not empty
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

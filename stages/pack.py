@@ -15,7 +15,7 @@ import simplejpeg
 
 from stages.classes import digest_classes, read_classes
 from stages.download.cache import cache_directory
-from stages.errors import run
+from stages.errors import UserError, run
 from stages.images.crop import cut
 from stages.images.decode import read_header, shown_size
 from stages.images.originals import map_originals
@@ -43,12 +43,17 @@ def main() -> None:
     with replacing_directory(OUT) as folder:
         for name in SPLITS:
             labelled = rows[name].join(labels, on="species", how="left", maintain_order="left")
+            if unknown := labelled.filter(pl.col("label").is_null())["species"].unique().sort().to_list():
+                raise UserError(
+                    f"{SPLITS_IN / 'classes.csv'} does not list {unknown[0]} of {name}: run `dvc repro split`"
+                )
             wanted = labelled.select("image_name", "sha256", "label").rows()
             packed = write_shards(
                 map_originals(partial(pack_image, params=params), wanted, cache),
                 folder,
                 name,
                 shard_bytes=params.pack.shard_mb * 1_000_000,
+                size_px=params.image.pack_px,
                 classes_sha256=digest_classes(classes),
             )
             figures[name] = count(progress(packed, what=f"pack {name}", total=labelled.height))

@@ -1,7 +1,8 @@
 """The typed, strict model of params.yaml.
 
-No value has a default here and nothing is computed: all values come from params.yaml, where DVC tracks them. That is
-why a change of this file cannot change a stage's outputs, and no stage of dvc.yaml depends on it.
+No value has a default here (but ``null`` for a column that a shape does not have) and nothing is computed: all
+values come from params.yaml, where DVC tracks them. That is why a change of this file cannot change a stage's outputs,
+and no stage of dvc.yaml depends on it.
 """
 
 from pathlib import Path, PurePosixPath
@@ -16,10 +17,11 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Pixels = Annotated[int, Field(ge=16, le=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
+Paths = Text | Annotated[list[Text], Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -55,12 +57,12 @@ class MongoDBSource(Section):
 class DocumentColumns(Section):
     """Where in a document each column of a record stands: a path, or several of which the first present is taken."""
 
-    image_url: Text | list[Text]
-    species: Text | list[Text]
-    photo_id: Text | list[Text] | None = None
-    observation_id: Text | list[Text] | None = None
-    licence: Text | list[Text] | None = None
-    observer: Text | list[Text] | None = None
+    image_url: Paths
+    species: Paths
+    photo_id: Paths | None = None
+    observation_id: Paths | None = None
+    licence: Paths | None = None
+    observer: Paths | None = None
 
 
 class DocumentShape(Section):
@@ -184,9 +186,9 @@ class Train(Section):
     seed: Seed
     epochs: Count
     batch_images: Count
-    learning_rate: Annotated[float, Field(gt=0)]
-    warmup_epochs: Annotated[float, Field(ge=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     clip_norm: Annotated[float, Field(gt=0)]
     flip: bool
@@ -233,9 +235,15 @@ def stage_params(stage: str) -> Params:
     stages = _read_yaml(PIPELINE).get("stages", {})
     prefix = f"profiles.{content['profile']}."
     declared = [name.replace("${profile}", content["profile"]) for name in stages[stage].get("params", [])]
-    common = {name: content[name] for name in declared if not name.startswith(prefix)}
-    own = {name.removeprefix(prefix) for name in declared if name.startswith(prefix)}
-    of_profile = {name: content["profiles"][content["profile"]][name] for name in own}
+    common_names = [name for name in declared if not name.startswith(prefix)]
+    own_names = [name.removeprefix(prefix) for name in declared if name.startswith(prefix)]
+    try:
+        common = {name: content[name] for name in common_names}
+        of_profile = {name: content["profiles"][content["profile"]][name] for name in own_names}
+    except KeyError as error:
+        raise UserError(
+            f"{PARAMS}: {error.args[0]} is not where {PIPELINE} looks for it: at the top or in a profile"
+        ) from None
     return _parse(_merge(common, of_profile, content["profile"]), _origins(common, of_profile, content["profile"]))
 
 
@@ -254,8 +262,8 @@ def validate(content: dict[str, Any]) -> Params:
     if not isinstance(profiles, dict) or not all(isinstance(profile, dict) for profile in profiles.values()):
         raise UserError(f"{PARAMS}: `profiles` must hold the profiles, each with its sections")
     active = content.get("profile")
-    if active not in profiles:
-        raise UserError(f"{PARAMS}: profile: must be one of {', '.join(sorted(profiles))} (found {active!r})")
+    if not isinstance(active, str) or active not in profiles:
+        raise UserError(f"{PARAMS}: profile: must be one of {', '.join(map(str, profiles))} (found {active!r})")
     common = {name: value for name, value in content.items() if name != "profiles"}
     checked = {}
     for name, of_profile in profiles.items():
@@ -318,12 +326,22 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
     return f"{key}: {message.removeprefix('Value error, ')}{found}{more}"
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML takes the last of two equal keys without a word; here that is an error, as it is for DVC."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run this from the root of the repo") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is no valid YAML mapping")

@@ -42,12 +42,13 @@ def main() -> None:
     params = stage_params("split").split
     available = read_table(AVAILABLE_IN, AVAILABLE)
 
-    consistent, contradictions = drop_contradictions(available)
+    # Grouped before anything is left out: a row that is not used still shows that two others belong together.
+    grouped = available.with_columns(group=group_rows(available))
+    consistent, contradictions = drop_contradictions(grouped)
     used, too_few = drop_small_classes(consistent, params.min_images_per_class)
     if used["species"].n_unique() < 2:
         raise UserError(f"{used['species'].n_unique()} species left in {AVAILABLE_IN}: a classifier needs two or more")
-    grouped = used.with_columns(group=group_rows(used))
-    divided = grouped.with_columns(split=assign_splits(grouped, params))
+    divided = used.with_columns(split=assign_splits(used, params))
     classes = number_classes(divided)
 
     with replacing_directory(OUT) as folder:
@@ -66,13 +67,14 @@ def drop_contradictions(available: pl.DataFrame) -> tuple[pl.DataFrame, dict[str
     Returns:
         The other rows, and the number of rows left out by link; a row is counted at the first link that condemns it.
     """
-    counts = {}
+    condemned = available.select(
+        (pl.col(link).is_not_null() & (pl.col("species").n_unique().over(link) > 1)).alias(link) for link in LINKS
+    )
+    counts, kept = {}, pl.repeat(True, available.height, dtype=pl.Boolean, eager=True)
     for link in reversed(LINKS):
-        contradicts = pl.col(link).is_not_null() & (pl.col("species").n_unique().over(link) > 1)
-        kept = available.filter(~contradicts)
-        counts[f"{link}_of_two_species"] = available.height - kept.height
-        available = kept
-    return available, counts
+        counts[f"{link}_of_two_species"] = int((kept & condemned[link]).sum())
+        kept &= ~condemned[link]
+    return available.filter(kept), counts
 
 
 def drop_small_classes(rows: pl.DataFrame, min_images: int) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -85,14 +87,16 @@ def drop_small_classes(rows: pl.DataFrame, min_images: int) -> tuple[pl.DataFram
 
 
 def group_rows(rows: pl.DataFrame) -> pl.Series:
-    """Give each row its group: the first image name among all rows that links connect to it.
+    """Give each row its group: the first image name among all rows of its species that links connect to it.
 
     Connected components of the graph between rows and the values of their links (Tarjan 1972), by SciPy.
     """
     row_numbers, link_numbers, offset = [], [], 0
     for link in LINKS:
-        present = np.flatnonzero(rows[link].is_not_null().to_numpy())
-        ranks = rows[link].rank("dense").drop_nulls().to_numpy().astype(np.int64) - 1
+        # Of one species: what connects two species is an error in the data, and is left out.
+        values = rows.select(pl.concat_str("species", link, separator="\n")).to_series()
+        present = np.flatnonzero(values.is_not_null().to_numpy())
+        ranks = values.rank("dense").drop_nulls().to_numpy().astype(np.int64) - 1
         row_numbers.append(present)
         link_numbers.append(ranks + offset)
         offset += int(ranks.max(initial=-1)) + 1

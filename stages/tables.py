@@ -73,9 +73,10 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     """
     if not path.is_file():
         raise UserError(f"{path} is missing: run `dvc repro` (or `dvc pull`), or bring the file back with git")
+    content = path.read_bytes()
     try:
-        frame = pl.read_csv(path, schema=schema) if path.suffix == ".csv" else pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        frame = pl.read_csv(content, schema=schema) if path.suffix == ".csv" else pl.read_parquet(content)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout` or git") from None
     if dict(frame.schema) != schema:
         found = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())

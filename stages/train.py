@@ -38,6 +38,10 @@ def main() -> None:
     packed = {name: PackedSplit(PACKED_IN, name) for name in ("train", "val")}
     for split in packed.values():
         check_order(split.classes_sha256, digest_classes(species), where=str(PACKED_IN))
+        if split.size_px != params.image.pack_px:
+            raise UserError(
+                f"{PACKED_IN} holds {split.size_px} px, not image.pack_px {params.image.pack_px}: `dvc repro pack`"
+            )
     if not len(packed["train"]) or not len(packed["val"]):
         raise UserError("train or val is empty: a species needs images of two observations to stand in both")
 

@@ -77,7 +77,7 @@ def test_the_square_lies_in_the_image_whatever_the_map(saliency, zoom):
     assert square.side >= 1
 
 
-@pytest.mark.parametrize("shape", [(1, 500), (500, 1), (2, 2), (20, 4000), (64, 64)])
+@pytest.mark.parametrize("shape", [(1, 500), (500, 1), (2, 2), (20, 4000), (64, 64), (64, 33000)])
 def test_odd_sizes_make_no_trouble(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     square = find_crop(pixels, SMART)

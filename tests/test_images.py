@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from stages.images.decode import DecodeError, decode_grey, decode_rgb, reduction
+from stages.images.decode import DecodeError, decode_grey, decode_rgb, read_header, reduction, shown_size
 from stages.images.verdict import judge
 from tests.conftest import encoded, jpeg, picture
 
@@ -44,6 +44,26 @@ def test_jpegs_of_every_colour_space_become_rgb(mode):
 )
 def test_other_formats_decode_too(file_format, mode):
     assert decode_rgb(encoded(picture(), file_format, mode)).shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize("file_format", ["TIFF", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_other_formats_are_turned_once(file_format, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(picture(96, 64), file_format, exif=exif)
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    found = decode_rgb(data)
+    assert np.array_equal(found, expected)
+    assert shown_size(*read_header(data)) == found.shape[1::-1]
+
+
+def test_grey_of_16_bits_is_scaled_not_cut_off():
+    grey = np.asarray(Image.fromarray(picture()).convert("L"))
+    buffer = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint16) * 257).save(buffer, "PNG")
+    assert np.abs(decode_rgb(buffer.getvalue())[..., 0].astype(int) - grey).max() <= 1
 
 
 def test_what_is_transparent_is_shown_on_white():

@@ -96,6 +96,21 @@ def test_an_image_evicted_meanwhile_is_not_listed(cache, params, tmp_path, monke
     assert name(5) not in table["image_name"]
 
 
+def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_memory(workspace, cache):
+    environment = {"IMAGE_CACHE_DIR": str(cache)}
+    table = workspace / "data/sources/sample/inventory.parquet"
+    assert run_stage("download.inventory", workspace, **environment).returncode == 0
+    before = table.read_bytes()
+    cache.rename(cache.with_name("away"))
+    cache.mkdir()
+    assert "is it mounted?" in complaint(run_stage("download.inventory", workspace, **environment))
+    assert table.read_bytes() == before
+    cache.rmdir()
+    cache.with_name("away").rename(cache)
+    (memory,) = (workspace / ".dvc/tmp/inventory").iterdir()
+    assert pl.read_parquet(memory).height == 70
+
+
 def test_a_damaged_memory_costs_time_and_nothing_else(cache, params, tmp_path):
     memory = tmp_path / "m.parquet"
     expected = take_inventory(cache, params.inventory, memory=memory)

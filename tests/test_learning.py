@@ -46,7 +46,7 @@ def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedS
         pixels = np.clip(rng.normal(COLOURS[label], 30, (64, 64, 3)), 0, 255).astype(np.uint8)
         rows.append(PackedImage(f"{split}{number}.jpg", label, "0" * 64, 0, 0, 64, "smart", jpeg(pixels)))
     folder.mkdir(exist_ok=True)
-    list(write_shards(rows, folder, split, shard_bytes=50_000, classes_sha256=digest_classes(SPECIES)))
+    list(write_shards(rows, folder, split, shard_bytes=50_000, size_px=64, classes_sha256=digest_classes(SPECIES)))
     return PackedSplit(folder, split)
 
 
@@ -280,6 +280,36 @@ def test_a_model_that_cannot_be_made_is_one_line(change, said):
         create_model(TINY.model_copy(update=change), classes=3, image_px=48, seed=1)
 
 
+def test_a_size_that_the_network_cannot_take_is_one_line():
+    model = TINY.model_copy(update={"name": "test_vit"})
+    with pytest.raises(UserError, match="cannot take 161 px"):
+        create_model(model, classes=3, image_px=161, seed=1)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", [1, 2], {"a": 1}])
+def test_a_file_that_holds_no_weights_is_one_line(tmp_path, content):
+    import hashlib
+
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    weights = FileWeights(kind="file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(UserError, match=r"cannot be read as weights|holds no weights"):
+        create_model(TINY.model_copy(update={"weights": weights}), classes=3, image_px=48, seed=1)
+
+
+def test_a_damaged_packed_image_is_named(tmp_path):
+    split = write_split(tmp_path / "packed", "train", 3)
+    path = tmp_path / "packed/train-00000.arrow"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(bytes(split.jpeg(1))[:4], b"none", 2))
+    with pytest.raises(UserError, match=r"the packed image train\d\.jpg is damaged"):
+        list(
+            make_loader(
+                PackedImages(PackedSplit(tmp_path / "packed", "train"), 48), batch_images=3, seed=None, workers=0
+            )
+        )
+
+
 def test_weights_of_another_network_or_digest_are_refused(params):
     with pytest.raises(UserError, match="the tensors of that file are not those of"):
         create_model(params.model.model_copy(update={"name": "test_efficientnet"}), classes=3, image_px=48, seed=1)
@@ -381,9 +411,13 @@ def test_another_experiment_has_another_checkpoint(tmp_path, monkeypatch):
     assert checkpoint_folder("params", code=[]).parent == tmp_path / "elsewhere"
 
 
-def test_a_truncated_checkpoint_is_none(tmp_path):
+def test_a_damaged_checkpoint_is_none(tmp_path):
     save_checkpoint(tmp_path, {"epoch": 3, "tensor": torch.ones(1000)})
     assert load_checkpoint(tmp_path)["epoch"] == 3
+    whole = bytearray((tmp_path / FILE).read_bytes())
+    whole[len(whole) // 2] ^= 1
+    (tmp_path / FILE).write_bytes(whole)
+    assert load_checkpoint(tmp_path) is None
     for length in (2000, 100, 0):
         (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:length])
         assert load_checkpoint(tmp_path) is None

@@ -35,6 +35,30 @@ def test_a_failed_directory_leaves_the_old_one_and_no_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_directory_that_cannot_be_put_in_place_comes_back(tmp_path, monkeypatch):
+    path = tmp_path / "packed"
+    with replacing_directory(path) as folder:
+        write_bytes(folder / "shard", b"1")
+    rename = type(path).rename
+
+    def fail_for_the_new(self, target):
+        if self.name == ".packed.tmp":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(type(path), "rename", fail_for_the_new)
+    with pytest.raises(KeyboardInterrupt), replacing_directory(path) as folder:
+        write_bytes(folder / "shard", b"2")
+    monkeypatch.undo()
+    assert (path / "shard").read_bytes() == b"1"
+    # As a kill between the two renames leaves it:
+    path.rename(tmp_path / ".packed.old")
+    with pytest.raises(ZeroDivisionError), replacing_directory(path):
+        raise ZeroDivisionError
+    assert (path / "shard").read_bytes() == b"1"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_kill_9_in_the_middle_of_a_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "table"
     write_bytes(path, b"before")

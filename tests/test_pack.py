@@ -35,7 +35,7 @@ def packed_rows(number: int, size: int = 100) -> list[PackedImage]:
 
 def write(rows, folder, split="train", shard_bytes=10_000, digest="d" * 64):
     folder.mkdir(exist_ok=True)
-    return list(write_shards(rows, folder, split, shard_bytes=shard_bytes, classes_sha256=digest))
+    return list(write_shards(rows, folder, split, shard_bytes=shard_bytes, size_px=256, classes_sha256=digest))
 
 
 def test_the_number_of_workers_changes_no_byte(params, tmp_path):
@@ -120,7 +120,7 @@ def test_shards_of_two_label_orders_are_refused(tmp_path):
     write(packed_rows(500), tmp_path / "packed")
     write(packed_rows(10), tmp_path / "other", digest="e" * 64)
     shutil.copy(tmp_path / "other/train-00000.arrow", tmp_path / "packed/train-00001.arrow")
-    with pytest.raises(UserError, match="labelled differently"):
+    with pytest.raises(UserError, match="are of different runs"):
         PackedSplit(tmp_path / "packed", "train")
     with pytest.raises(UserError, match=r"labelled by another classes\.csv"):
         check_order(PackedSplit(tmp_path / "other", "train").classes_sha256, "d" * 64, where="x")

@@ -58,6 +58,8 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("documents", [], "documents: List should have at least 1 item"),
         ("pack", None, "pack: Input should be a valid dictionary"),
         ("surprise", 1, "surprise: is no parameter"),
+        ("profile", ["sample"], "profile: must be one of sample, teacher"),
+        ("train.weight_decay", 1e300, "train.weight_decay: Input should be less than or equal to 10"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(params_content, path, value, said):
@@ -100,7 +102,13 @@ def test_a_section_comes_together_from_the_top_and_the_profile(workspace):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("profile: [", "no valid YAML"), ("", "no valid YAML mapping"), ("- 1", "no valid YAML mapping")]
+    ("text", "said"),
+    [
+        ("profile: a\nprofile: b", "the key profile stands twice"),
+        ("profile: [", "no valid YAML"),
+        ("", "no valid YAML mapping"),
+        ("- 1", "no valid YAML mapping"),
+    ],
 )
 def test_a_broken_file_is_one_line(workspace, text, said):
     (workspace / "params.yaml").write_text(text)

@@ -97,6 +97,13 @@ def test_ids_of_other_sources_count_on_their_own(reader):
     assert (row["photo_id"], row["observation_id"]) == ("jsonl:123", "jsonl:77")
 
 
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf"), bson.Decimal128("NaN"), True, [], {}])
+def test_an_id_that_is_no_id_joins_nothing(reader, nothing):
+    document = {"image_url": "https://x.example/a.jpg", "species": "A", "photo_id": nothing, "observation_id": nothing}
+    row = only_row(reader, document)
+    assert (row["photo_id"], row["observation_id"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
@@ -206,6 +213,18 @@ def test_extended_json_of_mongoexport_is_understood(tmp_path):
     path = tmp_path / "plants.json"
     path.write_text('{"_id":{"$oid":"69220000a1b2c3d4e5000001"},"n":{"$numberLong":"5"}}\n\n{"_id":2}\n')
     assert list(read_dump(path)) == [{"_id": bson.ObjectId("69220000a1b2c3d4e5000001"), "n": 5}, {"_id": 2}]
+
+
+@pytest.mark.parametrize("line", ['{"_id":{"$oid":"zz"}}', '{"d":{"$date":"xx"}}', '{"n":{"$numberDecimal":"abc"}}'])
+def test_malformed_extended_json_is_named_by_its_line(tmp_path, line):
+    (tmp_path / "d.jsonl").write_text(f'{{"_id":1}}\n{line}\n')
+    with pytest.raises(UserError, match="line 2 is no JSON"):
+        list(read_dump(tmp_path / "d.jsonl"))
+
+
+def test_a_date_past_the_year_9999_does_not_stop_the_export(tmp_path):
+    date = bson.datetime_ms.DatetimeMS(300_000_000_000_000)
+    assert len(list(read_dump(write_dump(tmp_path / "d.bson", [{"seen": date}, {"seen": 1}])))) == 2
 
 
 @pytest.mark.parametrize(

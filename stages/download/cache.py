@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages.errors import UserError
-from stages.machine import machine_setting
+from stages.machine import machine_setting, user_path
 
 SOURCES = Path("data/sources")
 IMAGE_NAME = r"^[0-9a-f]{32}\.jpg$"
@@ -21,7 +21,7 @@ def cache_directory(profile: str) -> Path:
     setting = machine_setting("IMAGE_CACHE_DIR")
     if not setting:
         raise UserError(f"where are the images of profile {profile}? Set IMAGE_CACHE_DIR, or put them into {embedded}")
-    directory = Path(setting).expanduser()
+    directory = user_path(setting)
     if not directory.is_dir():
         raise UserError(f"IMAGE_CACHE_DIR: {directory} is no directory")
     return directory

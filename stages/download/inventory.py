@@ -7,6 +7,7 @@ takes hours. The table stands for it. Files whose size and modification time are
 again; that memory is kept under .dvc/tmp, as it is true for this machine only.
 """
 
+import argparse
 import hashlib
 import os
 import re
@@ -32,7 +33,7 @@ MEMORY = Path(".dvc/tmp/inventory")
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 FILES = {name: REMEMBERED[name] for name in ("image_name", "bytes", "mtime_ns")}
 FILES_A_TASK = 32
-FILES_A_SAVE = 8192
+FILES_A_SAVE = 8192  # files judged between two saves of the memory
 
 
 class File(NamedTuple):
@@ -45,24 +46,30 @@ class File(NamedTuple):
 
 def main() -> None:
     """Take the inventory of the active profile's cache and say what it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="judge every file anew, remembered or not")
+    arguments = parser.parse_args()
     params = all_params()
     directory = cache_directory(params.profile)
     table = SOURCES / params.profile / "inventory.parquet"
     # Other limits give other verdicts: what was judged under them is not taken over.
     key = hashlib.sha256(f"{directory.resolve()} {params.inventory.model_dump_json()}".encode()).hexdigest()[:16]
 
-    inventory = take_inventory(directory, params.inventory, memory=MEMORY / f"{key}.parquet")
-    write_table(inventory, INVENTORY, table)
+    memory = MEMORY / f"{key}.parquet"
+    if arguments.all:
+        memory.unlink(missing_ok=True)
+    inventory = take_inventory(directory, params.inventory, memory=memory)
 
     counts = Counter(inventory["verdict"].to_list())
+    if counts[SOUND] == 0:
+        raise UserError(f"{directory} holds no sound image (is it mounted?): {table} stays as it was")
+    write_table(inventory, INVENTORY, table)
     verdicts = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in VERDICTS if counts[verdict])
     used_gb = (inventory["bytes"].sum() or 0) / 1e9
     say(
         f"inventory: {inventory.height:,} files ({verdicts or 'none'}), {used_gb:.2f} of "
         f"{params.download.cache_budget_gb} GB -> {table}"
     )
-    if counts[SOUND] == 0:
-        raise UserError(f"{directory} holds no sound image: training would have nothing to learn from")
 
 
 def take_inventory(directory: Path, limits: Inventory, *, memory: Path, workers: int = -1) -> pl.DataFrame:
@@ -78,7 +85,10 @@ def take_inventory(directory: Path, limits: Inventory, *, memory: Path, workers:
         Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and with or without memory.
     """
     files = pl.DataFrame(list_files(directory), schema=FILES)
-    known = _read_memory(memory).join(files, on=list(FILES), how="semi")
+    remembered = _read_memory(memory)
+    # Kept for files that are not there now: a disk that was not mounted costs no second judging.
+    elsewhere = remembered.join(files, on="image_name", how="anti")
+    known = remembered.join(files, on=list(FILES), how="semi")
     new = [File(*row) for row in files.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
 
     tasks = [new[start : start + FILES_A_TASK] for start in range(0, len(new), FILES_A_TASK)]
@@ -87,7 +97,7 @@ def take_inventory(directory: Path, limits: Inventory, *, memory: Path, workers:
     # Remembered piece by piece, so that an inventory of 900 GB can be stopped and goes on where it was.
     while rows := list(islice(judged, FILES_A_SAVE)):
         known = pl.concat([known, pl.DataFrame(rows, schema=REMEMBERED, orient="row")]).sort("image_name")
-        write_table(known, REMEMBERED, memory)
+        write_table(pl.concat([elsewhere, known]), REMEMBERED, memory)
     return known.sort("image_name").select(INVENTORY.keys())
 
 

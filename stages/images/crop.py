@@ -80,7 +80,8 @@ def saliency_map(pixels: np.ndarray, thumbnail_px: int) -> np.ndarray:
         uint8 [h, w], 0 to 255. Whole numbers on purpose: the last digits of floating point must not decide on a crop.
     """
     scale = min(1.0, thumbnail_px / max(pixels.shape[:2]))
-    thumbnail = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+    size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
+    thumbnail = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
     thumbnail = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
     done, residual = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(
         cv2.cvtColor(thumbnail, cv2.COLOR_RGB2BGR)

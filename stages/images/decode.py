@@ -85,6 +85,8 @@ def reduction(side_px: int, min_side_px: int) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":  # Pillow turns these itself, and gives the size as shown
+        return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a header that Pillow cannot read turns nothing; of a PNG it may stand after the pixels
@@ -105,9 +107,18 @@ def _decode_jpeg(data: bytes, colorspace: str, height: int, width: int, factor: 
 def _decode_other(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.mode.startswith(("I", "F")):
+                return _deep_grey(np.asarray(image))
             if not image.has_transparency_data:
                 return np.asarray(image.convert("RGB"))
             rgba = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
     except Exception as error:  # as in read_header
         raise DecodeError(str(error)) from None
+
+
+def _deep_grey(levels: np.ndarray) -> np.ndarray:
+    """Bring grey of 16 bits and more to uint8 RGB; Pillow would cut it off at 255."""
+    white = 255 if levels.max(initial=0) <= 255 else 65_535
+    grey = np.clip(levels.astype(np.float32) * (255 / white), 0, 255).astype(np.uint8)
+    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)

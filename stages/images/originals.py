@@ -46,7 +46,9 @@ def read_image(directory: Path, image_name: str, sha256: str) -> bytes:
     except FileNotFoundError:
         raise UserError(f"{path} is missing though the inventory lists it: run `make inventory`") from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise UserError(f"{path}: its bytes changed since the inventory was taken: run `make inventory`")
+        raise UserError(
+            f"{path}: its bytes changed since the inventory was taken: run `python -m stages.download.inventory --all`"
+        )
     return data
 
 

@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS_A_BATCH = 64
-_CLASSES = b"classes_sha256"  # key of the schema's metadata
+_CLASSES, _SIZE = b"classes_sha256", b"size_px"  # keys of the schema's metadata
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PackedImage:
 
 
 def write_shards(
-    images: Iterable[PackedImage], folder: Path, split: str, *, shard_bytes: int, classes_sha256: str
+    images: Iterable[PackedImage], folder: Path, split: str, *, shard_bytes: int, size_px: int, classes_sha256: str
 ) -> Iterator[PackedImage]:
     """Write a split's images to ``{split}-00000.arrow``, ``{split}-00001.arrow``, ... and pass them on.
 
@@ -56,9 +56,10 @@ def write_shards(
         folder: must exist.
         split: train, val or test.
         shard_bytes: a shard is closed before its JPEGs grow over this (one image larger than this gets its own).
+        size_px: side of the images.
         classes_sha256: digest of classes.csv, kept in the shard: labels mean nothing without it.
     """
-    schema = SCHEMA.with_metadata({_CLASSES: classes_sha256.encode()})
+    schema = SCHEMA.with_metadata({_CLASSES: classes_sha256.encode(), _SIZE: str(size_px).encode()})
     number, shard, filled = 0, [], 0
     for image in images:
         if shard and filled + len(image.jpeg) > shard_bytes:
@@ -79,6 +80,7 @@ class PackedSplit:
         labels: int64 [images].
         names: image names, in the same order.
         classes_sha256: digest of the classes.csv by which the images were labelled.
+        size_px: side of the images.
 
     It pickles as its paths, so that loader processes map the files themselves.
     """
@@ -131,20 +133,29 @@ class PackedSplit:
                 labels.append(batch.column("label").to_numpy())
                 self.names += batch.column("image_name").to_pylist()
         if len(digests) != 1:
-            raise UserError(f"{self._paths[0].parent}: its shards were labelled differently: run `dvc repro pack`")
-        self.classes_sha256: str = digests.pop()
+            raise UserError(f"{self._paths[0].parent}: its shards are of different runs: run `dvc repro pack`")
+        self.classes_sha256, size = digests.pop()
+        self.size_px = int(size)
         self.labels = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
         self._starts = np.cumsum([0, *(len(batch) for batch in self._batches)])[:-1]
 
     @staticmethod
-    def _read(path: Path, digests: set[str]) -> Iterator[pa.RecordBatch]:
+    def _read(path: Path, digests: set[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
         try:
             with pa.ipc.open_file(pa.memory_map(str(path))) as reader:
                 if not reader.schema.equals(SCHEMA):
                     raise UserError(f"{path} has other columns than this version reads: run `dvc repro pack`")
-                digests.add((reader.schema.metadata or {}).get(_CLASSES, b"").decode())
-                yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
-        except (pa.ArrowException, OSError) as error:
+                metadata = reader.schema.metadata or {}
+                digests.add((metadata.get(_CLASSES, b"").decode(), metadata.get(_SIZE, b"0").decode()))
+                for number in range(reader.num_record_batches):
+                    batch = reader.get_batch(number)
+                    batch.validate(full=True)
+                    if any(column.null_count for column in batch.columns):
+                        raise UserError(f"{path} is damaged (values are missing): bring it back with `dvc checkout`")
+                    yield batch
+        except PermissionError:
+            raise
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
 
 

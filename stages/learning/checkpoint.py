@@ -8,24 +8,29 @@ checkpoint again, another one never does, and a 384 px run cannot trip over the 
 
 import hashlib
 import pickle
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from stages.machine import machine_setting, repo_root
-from stages.outputs import replacing
+from stages.machine import machine_setting, repo_root, user_path
+from stages.outputs import replacing, write_bytes
+from stages.progress import say
 
 FILE = "last.pt"
 
 
 def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
-    """Name the folder of the run with this identity.
+    """Name and make the folder of the run with this identity.
 
     Args:
         identity: the parameters and digests of the inputs, as text.
         code: the source files that make the result.
+
+    Raises:
+        OSError: nothing can be written there.
     """
     digest = hashlib.sha256()
     for part in identity:
@@ -33,8 +38,12 @@ def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
     for path in sorted(code):
         digest.update(path.read_bytes())
     setting = machine_setting("CHECKPOINT_DIR")
-    root = Path(setting).expanduser() if setting else repo_root() / ".dvc/tmp/checkpoints"
-    return root / digest.hexdigest()[:16]
+    root = user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
+    folder = root / digest.hexdigest()[:16]
+    # Tried now: to find out after an epoch that nothing can be saved costs an hour.
+    write_bytes(folder / ".writable", b"")
+    (folder / ".writable").unlink()
+    return folder
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -44,10 +53,19 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Read the checkpoint of a run; ``None`` where there is none, or none that can be read."""
+    """Read the checkpoint of a run; ``None`` where there is none, or where it is damaged, which is said.
+
+    Every part is held against its CRC-32 first: torch.save writes them, torch.load does not look at them.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
     try:
-        return torch.load(folder / FILE, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        return None
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError):
-        return None
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, NotImplementedError):
+        damaged = path.name
+    say(f"train: the checkpoint {path} is damaged ({damaged}): starting from the first epoch")
+    return None

