@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format inventory sample benchmark clean
+.PHONY: help demo test compare lint format inventory sample benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -20,6 +20,12 @@ demo: .venv/run.stamp ## run the whole pipeline on the embedded sample, then say
 
 test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a temporary clone among them
 	@python -m pytest
+
+# Columns that `dvc exp show` shall not show: digests, and figures that only one stage's author looks at.
+HIDDEN := Created|data/|models|plots|stages/|metrics/|.*(images|observations|classes|species|bytes|bytes_an_image|box|classes_with.*|crops\..*|shot.*|loss|saliency_kept|share.*|fallbacks.*|few|train_top.)$$
+
+compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
+	@dvc exp show --only-changed --drop '$(HIDDEN)'
 
 lint: .venv/dev.stamp ## check style
 	@ruff check .

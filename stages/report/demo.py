@@ -44,7 +44,7 @@ Where to look:
   data/splits/classes.csv     the species and their images in each split
 
 Next: `. .venv/bin/activate`, then `dvc metrics show`, `dvc plots show` (the page loads its drawing code from the
-internet), or an experiment: `dvc exp run -S crop.mode=center`, `dvc exp show --only-changed`."""  # noqa: E501
+internet), or an experiment: `dvc exp run -S crop.mode=center`, then `make compare`."""  # noqa: E501
 
 
 def _read(name: str) -> dict[str, Any]:
