@@ -42,10 +42,8 @@ def main() -> None:
     params = stage_params("split").split
     available = read_table(AVAILABLE_IN, AVAILABLE)
 
-    # Grouped before anything is left out: a row that is not used still shows that two others belong together.
-    grouped = available.with_columns(group=group_rows(available))
-    consistent, contradictions = drop_contradictions(grouped)
-    used, too_few = drop_small_classes(consistent, params.min_images_per_class)
+    grouped, contradictions = group_consistent_rows(available)
+    used, too_few = drop_small_classes(grouped, params.min_images_per_class)
     if used["species"].n_unique() < 2:
         raise UserError(f"{used['species'].n_unique()} species left in {AVAILABLE_IN}: a classifier needs two or more")
     divided = used.with_columns(split=assign_splits(used, params))
@@ -59,6 +57,13 @@ def main() -> None:
     write_json(METRICS, figures | {"left_out": contradictions | too_few})
     sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
     say(f"split: images in {sizes}; {available.height - used.height:,} left out{in_words(contradictions | too_few)}")
+
+
+def group_consistent_rows(available: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Give the rows that contradict no other their group, the name of its first image, and count those left out."""
+    # Grouped before anything is left out: a row that is not used still shows that two others belong together.
+    consistent, counts = drop_contradictions(available.with_columns(group=group_rows(available)))
+    return consistent.with_columns(group=pl.col("image_name").min().over("group")), counts
 
 
 def drop_contradictions(available: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -87,7 +92,7 @@ def drop_small_classes(rows: pl.DataFrame, min_images: int) -> tuple[pl.DataFram
 
 
 def group_rows(rows: pl.DataFrame) -> pl.Series:
-    """Give each row its group: the first image name among all rows of its species that links connect to it.
+    """Number the groups: rows of one species that links connect, directly or through others, have one number.
 
     Connected components of the graph between rows and the values of their links (Tarjan 1972), by SciPy.
     """
@@ -104,12 +109,7 @@ def group_rows(rows: pl.DataFrame) -> pl.Series:
     nodes = rows.height + offset
     graph = coo_matrix((np.ones(len(source), np.int8), (source, target)), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
-    return (
-        rows.select("image_name", component=pl.Series(component[: rows.height]))
-        .select(pl.col("image_name").min().over("component"))
-        .to_series()
-        .rename("group")
-    )
+    return pl.Series("group", component[: rows.height])
 
 
 def assign_splits(rows: pl.DataFrame, params: Split) -> pl.Series:

@@ -13,6 +13,7 @@ from stages.split import (
     divide,
     drop_contradictions,
     drop_small_classes,
+    group_consistent_rows,
     group_rows,
     number_classes,
     summarise,
@@ -40,7 +41,7 @@ def populations(draw) -> pl.DataFrame:
 
 
 def split_population(rows: pl.DataFrame, params: Split = SHARES) -> pl.DataFrame:
-    consistent, _ = drop_contradictions(rows.with_columns(group=group_rows(rows)))
+    consistent, _ = group_consistent_rows(rows)
     return consistent.with_columns(split=assign_splits(consistent, params))
 
 
@@ -125,9 +126,34 @@ def naive_groups(rows: pl.DataFrame) -> list[set[int]]:
 @given(populations())
 def test_groups_are_what_links_connect(rows):
     found = group_rows(rows).to_list()
-    for group in naive_groups(rows):
-        names = {found[index] for index in group}
-        assert names == {min(rows["image_name"][index] for index in group)}
+    groups = naive_groups(rows)
+    numbers = [{found[index] for index in group} for group in groups]
+    assert all(len(number) == 1 for number in numbers)
+    assert len(set.union(*numbers)) == len(groups)
+
+
+@given(populations())
+def test_a_group_bears_the_name_of_its_first_image(rows):
+    split, _ = group_consistent_rows(rows)
+    first = split.group_by("group").agg(pl.col("image_name").min(), pl.col("species").n_unique())
+    assert (first["group"] == first["image_name"]).all()
+    assert (first["species"] == 1).all()
+
+
+def test_one_image_under_two_species_joins_nothing():
+    """One URL under two names is one image name in two rows; what belongs to either stays apart."""
+    image = {"image_name": "0.jpg", "sha256": "same"}
+    rows = available_rows(
+        [
+            image | {"species": "A", "observation_id": "a"},
+            {"species": "A", "observation_id": "a"},
+            image | {"species": "B", "observation_id": "b"},
+            {"species": "B", "observation_id": "b"},
+        ]
+    )
+    split = split_population(rows)
+    assert split.height == 2
+    assert split["group"].n_unique() == 2
 
 
 def test_a_chain_of_different_links_is_one_group():

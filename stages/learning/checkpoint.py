@@ -65,7 +65,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
             damaged = archive.testzip()
         if damaged is None:
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError):
         damaged = path.name
     say(f"train: the checkpoint {path} is damaged ({damaged}): starting from the first epoch")
     return None
