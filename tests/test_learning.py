@@ -201,6 +201,15 @@ def test_weights_come_back_as_they_were(saved):
     assert (description.image_px, description.classes) == (48, 3)
 
 
+def test_equal_weights_are_equal_bytes(saved, tmp_path):
+    model, folder, _ = saved
+    description = describe(model, TINY, image_px=48, pack_px=64, species=SPECIES)
+    expected = (folder / "model.safetensors").read_bytes()
+    for _ in range(8):
+        save_model(tmp_path / "again", model.state_dict(), description)
+        assert (tmp_path / "again/model.safetensors").read_bytes() == expected
+
+
 def test_weights_of_another_order_of_labels_are_refused(saved, tmp_path):
     _, folder, _ = saved
     for species in (SPECIES[::-1], SPECIES[:2], [*SPECIES, "Daucus carota"]):

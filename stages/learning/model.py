@@ -83,7 +83,8 @@ def describe(model: nn.Module, params: Model, *, image_px: int, pack_px: int, sp
 
 def save_model(folder: Path, state: dict[str, torch.Tensor], description: ModelDescription) -> None:
     """Write model.safetensors and model.json; the digest of the label order stands in both."""
-    metadata = {"classes_sha256": description.classes_sha256, "name": description.name}
+    # One entry only: safetensors writes several in an order of chance, and equal weights must be equal bytes.
+    metadata = {"classes_sha256": description.classes_sha256}
     with replacing(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, metadata=metadata)
     write_json(folder / DESCRIPTION, asdict(description))
