@@ -310,7 +310,8 @@ def _parse(merged: dict[str, Any], origins: dict[str, str], *, complete: bool = 
 
 
 def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
-    problems = error.errors(include_url=False)
+    # An unknown key first: a slip in a name also makes the right name missing.
+    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
     # The discriminated unions add the kind ("dump", "timm", ...) to the place; it is no key.
     kinds = {"dump", "mongodb", "timm", "random", "file", "package"}

@@ -136,6 +136,26 @@ def test_every_key_has_its_unit_or_meaning_in_a_comment():
     }
     common = (ROOT / "params.yaml").read_text(encoding="utf-8").split("inventory:", 1)[1]
     for line in common.splitlines():
-        if line.startswith("  ") and "#" not in line:
+        if line.startswith("  ") and "#" not in line and not line.strip().startswith("- "):
             key = line.strip().split(":")[0]
             assert key in plain | {"cache_budget_gb"}, key
+
+
+def test_an_unknown_key_is_named_before_the_one_that_it_was_meant_to_be(params_content):
+    split = params_content["split"]
+    split["sead"] = split.pop("seed")
+    with pytest.raises(UserError, match=r"split\.sead: is no parameter"):
+        validate(params_content)
+
+
+def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
+    """DVC writes the file anew for every -S: it must stand in the form in which DVC writes it."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(before, encoding="utf-8")
+    apply_overrides(path, ["crop.mode=center"])
+    pairs = zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True)
+    changed = [(old.split("#")[0].strip(), new.split("#")[0].strip()) for old, new in pairs if old != new]
+    assert changed == [("mode: smart", "mode: center")]

@@ -31,7 +31,7 @@ The pipeline ran on the embedded sample.
 
   records      {export["images"]} images of {export["species"]} species, from {export["documents"]} documents
   usable       {cache["images"]} images: in the cache and sound
-  split        {sizes}
+  split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
   crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by centre crop
   validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
   test         top-1 {test["top1"]:.3f}, top-5 {test["top5"]:.3f}, mean per-class accuracy {test["mean_per_class_accuracy"]:.3f}; by chance {1 / split["classes"]:.3f}
