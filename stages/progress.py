@@ -19,7 +19,7 @@ def progress(items: Iterable[Item], *, what: str, total: int | None = None, unit
     ``tail -f`` and holds no control characters; work that is done before says nothing.
     """
     if sys.stderr.isatty():
-        bar = tqdm(items, desc=what, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True, leave=False)
+        bar = tqdm(items, desc=what, total=total, unit=f" {unit}", dynamic_ncols=True, leave=False)
         yield from bar
         return
     start = last = time.monotonic()
