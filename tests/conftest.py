@@ -74,11 +74,11 @@ def available_rows(rows: list[dict]) -> pl.DataFrame:
     return pl.DataFrame(full, schema=AVAILABLE)
 
 
-def run_stage(stage: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+def run_stage(stage: str, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a stage or command by its own command line in ``folder``, with this repo's code."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(folder)} | environment
     return subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}"],
+        [sys.executable, "-m", f"stages.{stage}", *words],
         cwd=folder,
         env=env,
         capture_output=True,

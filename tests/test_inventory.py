@@ -127,6 +127,20 @@ def test_the_samples_inventory_is_true_to_the_bit(workspace):
     assert (sample / "inventory.parquet").read_bytes() == (ROOT / "data/sources/sample/inventory.parquet").read_bytes()
 
 
+def test_bytes_that_rotted_in_secret_are_found_on_request(workspace, cache):
+    """Same size, same time, other bytes: only ``--all`` reads such a file again."""
+    run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
+    table = workspace / "data/sources/sample/inventory.parquet"
+    before, image = table.read_bytes(), cache / name(1)
+    times, content = image.stat(), image.read_bytes()
+    image.write_bytes(content[::-1])
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
+    assert table.read_bytes() == before
+    result = run_stage("download.inventory", workspace, "--all", IMAGE_CACHE_DIR=str(cache))
+    assert "sound 62, not_an_image 8" in result.stdout
+
+
 def test_it_asks_where_the_images_are(workspace):
     assert "Set IMAGE_CACHE_DIR" in complaint(run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=""))
     said = complaint(run_stage("download.inventory", workspace, IMAGE_CACHE_DIR="/nowhere"))

@@ -1,7 +1,9 @@
 """Shards: the same bytes whoever packs them, every pixel pinned to the inventory, damage found before training."""
 
+import os
 import pickle
 import shutil
+import signal
 from functools import partial
 
 import polars as pl
@@ -14,6 +16,7 @@ from stages.errors import UserError
 from stages.images.originals import map_originals
 from stages.images.shards import SCHEMA, PackedImage, PackedSplit, write_shards
 from stages.pack import pack_image
+from stages.parallel import parallel_map
 from stages.tables import CLASSES, SPLIT, read_table, write_table
 from tests.conftest import ROOT, complaint, run_stage
 
@@ -193,3 +196,19 @@ def test_pack_replaces_what_was_there_only_by_all_of_it(packable):
         len(PackedSplit(packable / "data/packed", "train"))
         == read_table(packable / "data/splits/train.parquet", SPLIT).height
     )
+
+
+def test_a_species_without_a_label_stops_pack(packable):
+    classes = packable / "data/splits/classes.csv"
+    classes.write_text(classes.read_text().replace("0,A,", "0,Z,"))
+    assert "classes.csv does not list A of train" in complaint(run_stage("pack", packable))
+    assert (packable / "data/packed/before").exists()
+
+
+def _die(_item: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_one_error():
+    with pytest.raises(UserError, match="a worker process was killed"):
+        list(parallel_map(_die, range(4), workers=2))
