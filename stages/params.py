@@ -5,6 +5,7 @@ values come from params.yaml, where DVC tracks them. That is why a change of thi
 and no stage of dvc.yaml depends on it.
 """
 
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -52,6 +53,17 @@ class MongoDBSource(Section):
     database: Text
     collection: Text
     snapshot: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+    @field_validator("snapshot")
+    @classmethod
+    def _a_day_that_an_object_id_can_bear(cls, value: str) -> str:
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a day, written YYYY-MM-DD") from None
+        if not 1970 <= day.year <= 2105:
+            raise ValueError("must be a day of the years 1970 to 2105: an ObjectId tells no other time")
+        return value
 
 
 class DocumentColumns(Section):
@@ -232,19 +244,39 @@ def stage_params(stage: str) -> Params:
     """
     content = _read_yaml(PARAMS)
     validate(content)
-    stages = _read_yaml(PIPELINE).get("stages", {})
     prefix = f"profiles.{content['profile']}."
-    declared = [name.replace("${profile}", content["profile"]) for name in stages[stage].get("params", [])]
-    common_names = [name for name in declared if not name.startswith(prefix)]
-    own_names = [name.removeprefix(prefix) for name in declared if name.startswith(prefix)]
+    declared = _declared(stage, content)
+    common = {name: value for name, value in declared.items() if not name.startswith(prefix)}
+    of_profile = {name.removeprefix(prefix): value for name, value in declared.items() if name.startswith(prefix)}
+    return _parse(_merge(common, of_profile, content["profile"]), _origins(common, of_profile, content["profile"]))
+
+
+def declared_values(stage: str) -> dict[str, Any]:
+    """Give the parameters that dvc.yaml declares for a stage, by name and as plain values, as dvc.lock notes them.
+
+    Raises:
+        UserError: as ``stage_params``.
+    """
+    content = _read_yaml(PARAMS)
+    validate(content)
+    return _declared(stage, content)
+
+
+def _declared(stage: str, content: dict[str, Any]) -> dict[str, Any]:
+    profile = content["profile"]
+    names = [
+        name.replace("${profile}", profile) for name in _read_yaml(PIPELINE).get("stages", {})[stage].get("params", [])
+    ]
+    prefix = f"profiles.{profile}."
     try:
-        common = {name: content[name] for name in common_names}
-        of_profile = {name: content["profiles"][content["profile"]][name] for name in own_names}
+        return {
+            name: content["profiles"][profile][name.removeprefix(prefix)] if name.startswith(prefix) else content[name]
+            for name in names
+        }
     except KeyError as error:
         raise UserError(
             f"{PARAMS}: {error.args[0]} is not where {PIPELINE} looks for it: at the top or in a profile"
         ) from None
-    return _parse(_merge(common, of_profile, content["profile"]), _origins(common, of_profile, content["profile"]))
 
 
 def all_params() -> Params:

@@ -16,7 +16,7 @@ from stages.errors import UserError
 Document = dict[str, Any]
 
 # A date past the year 9999 is odd but no reason to stop.
-_ANY_DATE = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+ANY_DATE = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 _GZIP_MAGIC = b"\x1f\x8b"
 _REPAIR = "export it anew, or bring it back with `git checkout` or `dvc checkout`"
 
@@ -51,7 +51,7 @@ def read_dump(path: Path) -> Iterator[Document]:
 def _read_bson(path: Path, stream: BinaryIO) -> Iterator[Document]:
     number = 0
     try:
-        for document in bson.decode_file_iter(stream, _ANY_DATE):
+        for document in bson.decode_file_iter(stream, ANY_DATE):
             number += 1
             yield document
     except bson.errors.InvalidBSON as error:

@@ -1,0 +1,51 @@
+"""dvc.lock pins what an export from a database gave: the same parameters must give the same bytes again.
+
+A dump is a file that DVC tracks; a database is not, and documents change in it under a snapshot. So a new export is
+held against the lock before it replaces anything.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.errors import UserError
+
+LOCK = Path("dvc.lock")
+
+
+def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, accepted: str | None) -> None:
+    """Hold a table that is about to replace ``out`` against the stage's entry in dvc.lock.
+
+    Args:
+        stage: its name in dvc.yaml.
+        declared: its parameters as the lock notes them, see ``declared_values``.
+        out: the output as dvc.yaml names it.
+        written: the new file.
+        accepted: the MD5 of a file that the user takes although it differs (``EXPORT_ACCEPT``).
+
+    Raises:
+        UserError: the lock has another digest for these very parameters, and this one is not accepted.
+    """
+    entry = _locked_stage(stage)
+    if entry is None or entry.get("params", {}).get("params.yaml") != declared:
+        return  # nothing to compare with: other parameters are expected to give another table
+    pinned = next((locked["md5"] for locked in entry.get("outs", []) if locked["path"] == str(out)), None)
+    found = hashlib.md5(written.read_bytes(), usedforsecurity=False).hexdigest()
+    if pinned in (None, found) or accepted == found:
+        return
+    raise UserError(
+        f"{out} is pinned by {LOCK} to {pinned}, but the same parameters now give {found}: the database "
+        f"changed under the snapshot (or the code of the export did). Set a new snapshot in params.yaml, or take these "
+        f"records: EXPORT_ACCEPT={found} dvc repro"
+    )
+
+
+def _locked_stage(stage: str) -> dict[str, Any] | None:
+    try:
+        return yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].get(stage)
+    except FileNotFoundError:
+        return None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{LOCK} is no lock of DVC's: bring it back with git, or take one side of a merge") from None
