@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from stages.download.cache import cache_directory
+from stages.download.cache import cache_directory, reading
 from stages.errors import run
 from stages.images.crop import FALLBACKS, Square, center_crop, saliency_held, saliency_map
 from stages.images.decode import decode_rgb, read_header, shown_size
@@ -49,14 +49,15 @@ def main() -> None:
 
     smart = params.crop.model_copy(update={"mode": "smart"})
     wanted = rows.select("image_name", "sha256").rows()
-    pairs = map_originals(partial(measure_image, smart=smart, size_px=params.image.pack_px), wanted, cache)
-    measured = dict(progress(pairs, what="compare crops", total=rows.height))
     # One image a species, common and rare alike.
     shown = rows.unique("species", keep="first", maintain_order=True).head(params.compare_crops.picture_images)
-    comparisons = [
-        Comparison(species, decode_rgb(read_image(cache, name, sha256)), *measured[name], boxes.get(name))
-        for name, sha256, species in shown.select("image_name", "sha256", "species").iter_rows()
-    ]
+    with reading(cache):
+        pairs = map_originals(partial(measure_image, smart=smart, size_px=params.image.pack_px), wanted, cache)
+        measured = dict(progress(pairs, what="compare crops", total=rows.height))
+        comparisons = [
+            Comparison(species, decode_rgb(read_image(cache, name, sha256)), *measured[name], boxes.get(name))
+            for name, sha256, species in shown.select("image_name", "sha256", "species").iter_rows()
+        ]
 
     draw_comparison(comparisons, PICTURE)
     figures = summarise(measured, boxes)

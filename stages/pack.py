@@ -14,7 +14,8 @@ import polars as pl
 import simplejpeg
 
 from stages.classes import digest_classes, read_classes
-from stages.download.cache import cache_directory
+from stages.download.cache import cache_directory, reading
+from stages.download.index import note_use
 from stages.errors import UserError, run
 from stages.images.crop import cut
 from stages.images.decode import read_header, shown_size
@@ -40,7 +41,7 @@ def main() -> None:
     rows = {name: read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS}
 
     figures = {}
-    with replacing_directory(OUT) as folder:
+    with reading(cache), replacing_directory(OUT) as folder:
         for name in SPLITS:
             labelled = rows[name].join(labels, on="species", how="left", maintain_order="left")
             if unknown := labelled.filter(pl.col("label").is_null())["species"].unique().sort().to_list():
@@ -57,6 +58,7 @@ def main() -> None:
                 classes_sha256=digest_classes(classes),
             )
             figures[name] = count(progress(packed, what=f"pack {name}", total=labelled.height))
+    note_use(cache, pl.concat(table["image_name"] for table in rows.values()))
     write_json(METRICS, figures)
     images, size = (sum(figures[name][what] for name in SPLITS) for what in ("images", "bytes"))
     say(f"pack: {images:,} images of {params.image.pack_px} px, {size / 1e6:,.1f} MB, in {OUT}")

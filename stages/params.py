@@ -101,10 +101,44 @@ class Inventory(Section):
     max_megapixels: Count
 
 
-class Download(Section):
-    """What the download may take."""
+class HostLimits(Section):
+    """What a host that serves images is asked for, at the most; ``null`` is no limit."""
 
-    cache_budget_gb: Annotated[int, Field(ge=1)]
+    host: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:\d{1,5})?$")]
+    requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None
+    concurrent: Annotated[int, Field(ge=1, le=256)]
+    gb_an_hour: Annotated[float, Field(gt=0)] | None
+    gb_a_day: Annotated[float, Field(gt=0)] | None
+    private: bool
+
+
+class Download(Section):
+    """Whom ``fetch`` asks for images, how politely, and what it takes for one."""
+
+    cache_budget_gb: Annotated[float, Field(gt=0)]
+    contact: Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")] | None
+    mirror: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None
+    inaturalist_size: Literal["original", "large", "medium", "small"]
+    max_image_mb: Annotated[float, Field(gt=0, le=1000)]
+    timeout_s: Annotated[float, Field(gt=0, le=3600)]
+    tries: Annotated[int, Field(ge=1, le=100)]
+    pauses_s: Annotated[list[Annotated[float, Field(gt=0, le=86_400)]], Field(min_length=1)]
+    placeholder_photos: Annotated[int, Field(ge=2)]
+    hosts: Annotated[list[HostLimits], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _hosts_can_be_asked(self) -> "Download":
+        names = [limits.host for limits in self.hosts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"hosts names {twice[0]} twice: keep one")
+        for limits in self.hosts:
+            for key in ("gb_an_hour", "gb_a_day"):
+                allowed_gb = getattr(limits, key)
+                if allowed_gb is not None and allowed_gb * 1000 < self.max_image_mb:
+                    raise ValueError(
+                        f"{key} of {limits.host} must hold one image of max_image_mb, or none can be asked"
+                    )
+        return self
 
 
 class Split(Section):

@@ -46,6 +46,15 @@ def test_other_formats_decode_too(file_format, mode):
     assert decode_rgb(encoded(picture(), file_format, mode)).shape == (120, 160, 3)
 
 
+@pytest.mark.parametrize("file_format", ["EPS", "PCX", "PPM", "ICNS"])
+def test_formats_that_no_photo_has_are_no_images(file_format):
+    data = encoded(picture(64, 64), file_format)
+    with pytest.raises(DecodeError):
+        read_header(data)
+    with pytest.raises(DecodeError):
+        decode_rgb(data)
+
+
 @pytest.mark.parametrize("file_format", ["TIFF", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_other_formats_are_turned_once(file_format, orientation):

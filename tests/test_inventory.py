@@ -8,6 +8,8 @@ import pytest
 
 from stages.cache_filter import join_verdicts, summarise
 from stages.download import inventory
+from stages.download.cache import list_files
+from stages.download.index import INDEX_NAME, ImageIndex, note_use
 from stages.download.inventory import take_inventory
 from stages.tables import INVENTORY, RECORDS, SOUND, read_table
 from tests.conftest import ROOT, available_rows, complaint, jpeg, picture, run_stage
@@ -28,25 +30,30 @@ def cache(tmp_path):
     return folder
 
 
-def test_it_judges_what_is_named_like_an_image(cache, params, tmp_path):
-    table = take_inventory(cache, params.inventory, memory=tmp_path / "m.parquet")
+def take(cache, params, **options):
+    with ImageIndex(cache) as index:
+        return take_inventory(cache, list(list_files(cache)), params.inventory, index, **options)
+
+
+def test_it_judges_what_is_named_like_an_image(cache, params):
+    table = take(cache, params)
     assert table.height == 70
     assert table.filter(pl.col("verdict") == SOUND).height == 63
     assert table["image_name"].is_sorted()
     assert dict(table.schema) == INVENTORY
 
 
-def test_the_number_of_workers_and_the_memory_change_nothing(cache, params, tmp_path):
-    one = take_inventory(cache, params.inventory, memory=tmp_path / "one.parquet", workers=1)
-    two = take_inventory(cache, params.inventory, memory=tmp_path / "two.parquet", workers=2)
-    again = take_inventory(cache, params.inventory, memory=tmp_path / "one.parquet", workers=2)
+def test_the_number_of_workers_and_the_index_change_nothing(cache, params):
+    one = take(cache, params, workers=1)
+    again = take(cache, params, workers=2)
+    (cache / INDEX_NAME).unlink()
+    two = take(cache, params, workers=2)
     assert one.equals(two)
     assert one.equals(again)
 
 
-def test_only_what_changed_is_read_again(cache, params, tmp_path, monkeypatch):
-    memory = tmp_path / "m.parquet"
-    take_inventory(cache, params.inventory, memory=memory)
+def test_only_what_changed_is_read_again(cache, params, monkeypatch):
+    take(cache, params)
     (cache / name(1)).write_bytes(jpeg(picture(seed=999)))
     (cache / name(2)).unlink()
     (cache / name(100)).write_bytes(jpeg(picture(seed=100)))
@@ -61,15 +68,14 @@ def test_only_what_changed_is_read_again(cache, params, tmp_path, monkeypatch):
         return judge_files(directory, limits, files)
 
     monkeypatch.setattr(inventory, "_judge_files", spy)
-    table = take_inventory(cache, params.inventory, memory=memory, workers=1)
+    table = take(cache, params, workers=1)
     assert sorted(read) == [name(1), name(3), name(100)]
     verdicts = dict(table.select("image_name", "verdict").iter_rows())
     assert (verdicts[name(100)], verdicts[name(3)]) == (SOUND, "not_an_image")
     assert name(2) not in verdicts
 
 
-def test_a_stopped_inventory_goes_on_where_it_was(cache, params, tmp_path, monkeypatch):
-    memory = tmp_path / "m.parquet"
+def test_a_stopped_inventory_goes_on_where_it_was(cache, params, monkeypatch):
     monkeypatch.setattr(inventory, "FILES_A_SAVE", 32)
     judge_files = inventory._judge_files
     calls = []
@@ -82,21 +88,21 @@ def test_a_stopped_inventory_goes_on_where_it_was(cache, params, tmp_path, monke
 
     monkeypatch.setattr(inventory, "_judge_files", stopped)
     with pytest.raises(KeyboardInterrupt):
-        take_inventory(cache, params.inventory, memory=memory, workers=1)
-    assert take_inventory(cache, params.inventory, memory=memory, workers=1).height == 70
+        take(cache, params, workers=1)
+    assert take(cache, params, workers=1).height == 70
     assert calls == [32, 32, 32, 6]
 
 
-def test_an_image_evicted_meanwhile_is_not_listed(cache, params, tmp_path, monkeypatch):
-    listed = list(inventory.list_files(cache))
-    monkeypatch.setattr(inventory, "list_files", lambda _directory: listed)
+def test_an_image_evicted_meanwhile_is_not_listed(cache, params):
+    listed = list(list_files(cache))
     (cache / name(5)).unlink()
-    table = take_inventory(cache, params.inventory, memory=tmp_path / "m.parquet", workers=1)
+    with ImageIndex(cache) as index:
+        table = take_inventory(cache, listed, params.inventory, index, workers=1)
     assert table.height == 69
     assert name(5) not in table["image_name"]
 
 
-def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_memory(workspace, cache):
+def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_index(workspace, cache):
     environment = {"IMAGE_CACHE_DIR": str(cache)}
     table = workspace / "data/sources/sample/inventory.parquet"
     assert run_stage("download.inventory", workspace, **environment).returncode == 0
@@ -105,23 +111,45 @@ def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_memory(workspac
     cache.mkdir()
     assert "is it mounted?" in complaint(run_stage("download.inventory", workspace, **environment))
     assert table.read_bytes() == before
-    cache.rmdir()
+    cache.rmdir()  # nothing was left in the mount point
     cache.with_name("away").rename(cache)
-    (memory,) = (workspace / ".dvc/tmp/inventory").iterdir()
-    assert pl.read_parquet(memory).height == 70
+    with ImageIndex(cache) as index:
+        assert index.execute("SELECT count(*) FROM images") == [(70,)]
 
 
-def test_a_damaged_memory_costs_time_and_nothing_else(cache, params, tmp_path):
-    memory = tmp_path / "m.parquet"
-    expected = take_inventory(cache, params.inventory, memory=memory)
-    memory.write_bytes(memory.read_bytes()[:100])
-    assert take_inventory(cache, params.inventory, memory=memory).equals(expected)
+def test_other_limits_judge_anew(cache, params):
+    assert take(cache, params).filter(pl.col("verdict") == SOUND).height == 63
+    strict = params.model_copy(update={"inventory": params.inventory.model_copy(update={"min_side_px": 4096})})
+    assert take(cache, strict).filter(pl.col("verdict") == "too_small").height == 63
+
+
+@pytest.mark.parametrize("content", [b"no database at all", b"SQLite format 3\0" + b"x" * 5000, None])
+def test_a_damaged_index_costs_time_and_nothing_else(cache, params, content):
+    expected = take(cache, params)
+    whole = (cache / INDEX_NAME).read_bytes()
+    (cache / INDEX_NAME).write_bytes(whole[:3000] if content is None else content)
+    assert take(cache, params).equals(expected)
+
+
+def test_a_cache_that_can_only_be_read_is_judged_too(cache, params, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert take(cache, params).height == 70
+    assert not (cache / INDEX_NAME).exists()
+
+
+def test_the_use_of_an_image_outlives_a_second_judging(cache, params):
+    take(cache, params)
+    note_use(cache, [name(1)])
+    os.utime(cache / name(1), ns=(1, 1))
+    take(cache, params)
+    with ImageIndex(cache) as index:
+        assert list(index.used_s()) == [name(1)]
 
 
 def test_the_samples_inventory_is_true_to_the_bit(workspace):
     sample = workspace / "data/sources/sample"
     sample.mkdir(parents=True)
-    shutil.copytree(ROOT / "data/sources/sample/images", sample / "images")
+    shutil.copytree(ROOT / "data/sources/sample/images", sample / "images", ignore=shutil.ignore_patterns(".*"))
     result = run_stage("download.inventory", workspace)
     assert result.returncode == 0, result.stderr
     assert (sample / "inventory.parquet").read_bytes() == (ROOT / "data/sources/sample/inventory.parquet").read_bytes()

@@ -59,6 +59,10 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("pack", None, "pack: Input should be a valid dictionary"),
         ("surprise", 1, "surprise: is no parameter"),
         ("profile", ["sample"], "profile: must be one of sample, teacher"),
+        ("download.hosts", [], "download.hosts: List should have at least 1 item"),
+        ("download.mirror", "ftp://bucket.example", "download.mirror: String should match pattern"),
+        ("download.hosts", [{"host": "H"}], "download.hosts.0.host: String should match pattern"),
+        ("profiles.teacher.source.snapshot", "2026-13-01", "source.snapshot: must be a day, written YYYY-MM-DD"),
         ("train.weight_decay", 1e300, "train.weight_decay: Input should be less than or equal to 10"),
     ],
 )
@@ -79,6 +83,16 @@ def test_a_number_written_as_1e_3_is_refused_because_pyyaml_reads_a_text(params_
     content = set_at(params_content, "train.weight_decay", yaml.safe_load("1e-3"))
     with pytest.raises(UserError, match=r"train\.weight_decay: Input should be a valid number \(found '1e-3'\)"):
         validate(content)
+
+
+def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_once(params_content):
+    hosts = params_content["download"]["hosts"]
+    hosts[1]["gb_an_hour"] = 0.001
+    with pytest.raises(UserError, match=r"gb_an_hour of static\.inaturalist\.org must hold one image"):
+        validate(params_content)
+    hosts[1] = hosts[0]
+    with pytest.raises(UserError, match=r"hosts names inaturalist-open-data\.s3\.amazonaws\.com twice"):
+        validate(params_content)
 
 
 def test_two_arrays_in_one_shape_are_refused(params_content):
@@ -134,11 +148,12 @@ def test_every_key_has_its_unit_or_meaning_in_a_comment():
         "batch_images",
         "jpeg_quality",
     }
+    explained_above_their_list = {"hosts", "requests_per_s", "concurrent", "gb_an_hour", "gb_a_day", "private"}
     common = (ROOT / "params.yaml").read_text(encoding="utf-8").split("inventory:", 1)[1]
     for line in common.splitlines():
         if line.startswith("  ") and "#" not in line and not line.strip().startswith("- "):
             key = line.strip().split(":")[0]
-            assert key in plain | {"cache_budget_gb"}, key
+            assert key in plain | {"cache_budget_gb"} | explained_above_their_list, key
 
 
 def test_an_unknown_key_is_named_before_the_one_that_it_was_meant_to_be(params_content):

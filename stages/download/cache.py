@@ -1,12 +1,27 @@
 """The image cache: one flat directory, a file an image, named by the MD5 of its URL."""
 
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from stages.errors import UserError
 from stages.machine import machine_setting, user_path
 
 SOURCES = Path("data/sources")
 IMAGE_NAME = r"^[0-9a-f]{32}\.jpg$"
+FILLING_LOCK = ".downloads.lock"
+
+
+class File(NamedTuple):
+    """A file of the cache as the directory shows it."""
+
+    image_name: str
+    bytes: int
+    mtime_ns: int
 
 
 def cache_directory(profile: str) -> Path:
@@ -16,8 +31,21 @@ def cache_directory(profile: str) -> Path:
         UserError: neither is there.
     """
     embedded = SOURCES / profile / "images"
+    return embedded if embedded.is_dir() else own_cache_directory(profile)
+
+
+def own_cache_directory(profile: str) -> Path:
+    """Give IMAGE_CACHE_DIR, which may be filled and evicted from; embedded images are part of the repo.
+
+    Raises:
+        UserError: the profile's images are embedded, or the setting is missing or names no directory.
+    """
+    embedded = SOURCES / profile / "images"
     if embedded.is_dir():
-        return embedded
+        raise UserError(
+            f"the images of profile {profile} are part of the repo ({embedded}): nothing is downloaded or evicted "
+            "there; set `profile` in params.yaml to one with an image cache of its own, such as teacher"
+        )
     setting = machine_setting("IMAGE_CACHE_DIR")
     if not setting:
         raise UserError(f"where are the images of profile {profile}? Set IMAGE_CACHE_DIR, or put them into {embedded}")
@@ -25,3 +53,64 @@ def cache_directory(profile: str) -> Path:
     if not directory.is_dir():
         raise UserError(f"IMAGE_CACHE_DIR: {directory} is no directory")
     return directory
+
+
+def list_files(directory: Path) -> Iterator[File]:
+    """Yield the files of the cache; what is named otherwise (a download under way, a note) is passed over."""
+    named_like_an_image = re.compile(IMAGE_NAME).match
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if named_like_an_image(entry.name) and entry.is_file():
+                status = entry.stat()
+                yield File(entry.name, status.st_size, status.st_mtime_ns)
+
+
+@contextmanager
+def reading(directory: Path) -> Iterator[None]:
+    """Keep images from being evicted while the block reads them; waits for an eviction under way.
+
+    The lock is on the directory itself, so that it works on a cache that can only be read, and is gone with the
+    process however that ends.
+    """
+    with _locked(directory, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def evicting(directory: Path) -> Iterator[None]:
+    """Have the cache to oneself while the block removes images.
+
+    Raises:
+        BlockingIOError: another process reads the images, or evicts.
+        OSError: the file system has no locks.
+    """
+    with _locked(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        yield
+
+
+@contextmanager
+def filling(directory: Path) -> Iterator[None]:
+    """Be the only process that fills the cache.
+
+    Raises:
+        UserError: another one does.
+        OSError: the cache cannot be written to.
+    """
+    descriptor = os.open(directory / FILLING_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"another fetch fills {directory}: one at a time, or hosts are asked too much") from None
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(directory: Path, how: int) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)

@@ -4,44 +4,30 @@
 
 It is no stage, because the cache is no DVC dependency: the cache changes while images are downloaded, and hashing it
 takes hours. The table stands for it. Files whose size and modification time are those of the last run are not read
-again; that memory is kept under .dvc/tmp, as it is true for this machine only.
+again: the index beside the images remembers them.
 """
 
 import argparse
-import hashlib
-import os
-import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import astuple
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
-from stages.download.cache import IMAGE_NAME, SOURCES, cache_directory
+from stages.download.cache import SOURCES, File, cache_directory, list_files
+from stages.download.index import REMEMBERED, ImageIndex
 from stages.errors import UserError, run
 from stages.images.verdict import VERDICTS, judge
 from stages.parallel import parallel_map
 from stages.params import Inventory, all_params
 from stages.progress import progress, say
-from stages.tables import INVENTORY, SOUND, read_table, write_table
+from stages.tables import INVENTORY, SOUND, write_table
 
-MEMORY = Path(".dvc/tmp/inventory")
-REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
-FILES = {name: REMEMBERED[name] for name in ("image_name", "bytes", "mtime_ns")}
+FILES = {"image_name": pl.String, "bytes": pl.Int64, "mtime_ns": pl.Int64}
 FILES_A_TASK = 32
-FILES_A_SAVE = 8192  # files judged between two saves of the memory
-
-
-class File(NamedTuple):
-    """A file of the cache as the directory shows it."""
-
-    image_name: str
-    bytes: int
-    mtime_ns: int
+FILES_A_SAVE = 8192  # files judged between two saves of the index
 
 
 def main() -> None:
@@ -52,13 +38,11 @@ def main() -> None:
     params = all_params()
     directory = cache_directory(params.profile)
     table = SOURCES / params.profile / "inventory.parquet"
-    # Other limits give other verdicts: what was judged under them is not taken over.
-    key = hashlib.sha256(f"{directory.resolve()} {params.inventory.model_dump_json()}".encode()).hexdigest()[:16]
-
-    memory = MEMORY / f"{key}.parquet"
-    if arguments.all:
-        memory.unlink(missing_ok=True)
-    inventory = take_inventory(directory, params.inventory, memory=memory)
+    files = list(list_files(directory))
+    if not files:
+        raise UserError(f"{directory} holds no image (is it mounted?): {table} stays as it was")
+    with ImageIndex(directory) as index:
+        inventory = take_inventory(directory, files, params.inventory, index, all_anew=arguments.all)
 
     counts = Counter(inventory["verdict"].to_list())
     if counts[SOUND] == 0:
@@ -72,43 +56,42 @@ def main() -> None:
     )
 
 
-def take_inventory(directory: Path, limits: Inventory, *, memory: Path, workers: int = -1) -> pl.DataFrame:
-    """Judge the files of ``directory`` that are named like images of the cache.
+def take_inventory(
+    directory: Path,
+    files: list[File],
+    limits: Inventory,
+    index: ImageIndex,
+    *,
+    all_anew: bool = False,
+    workers: int = -1,
+) -> pl.DataFrame:
+    """Judge the files of an image cache.
 
     Args:
         directory: the image cache.
+        files: as ``list_files`` gives them.
         limits: what counts as sound.
-        memory: a table of what earlier runs found, with modification times; made or brought up to date.
+        index: what earlier runs found; it is brought up to date.
+        all_anew: read also what the index knows.
         workers: processes, -1 for one a core.
 
     Returns:
-        Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and with or without memory.
+        Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and whatever the index knew.
     """
-    files = pl.DataFrame(list_files(directory), schema=FILES)
-    remembered = _read_memory(memory)
-    # Kept for files that are not there now: a disk that was not mounted costs no second judging.
-    elsewhere = remembered.join(files, on="image_name", how="anti")
-    known = remembered.join(files, on=list(FILES), how="semi")
-    new = [File(*row) for row in files.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
+    listed = pl.DataFrame(files, schema=FILES, orient="row")
+    remembered = index.remembered(limits)
+    index.forget(remembered.join(listed, on="image_name", how="anti")["image_name"])
+    known = remembered.clear() if all_anew else remembered.join(listed, on=list(FILES), how="semi")
+    new = [File(*row) for row in listed.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
 
     tasks = [new[start : start + FILES_A_TASK] for start in range(0, len(new), FILES_A_TASK)]
     results = parallel_map(partial(_judge_files, directory, limits), tasks, workers=workers)
     judged = progress((row for rows in results for row in rows), what="inventory", total=len(new))
     # Remembered piece by piece, so that an inventory of 900 GB can be stopped and goes on where it was.
     while rows := list(islice(judged, FILES_A_SAVE)):
-        known = pl.concat([known, pl.DataFrame(rows, schema=REMEMBERED, orient="row")]).sort("image_name")
-        write_table(pl.concat([elsewhere, known]), REMEMBERED, memory)
+        index.remember(rows, limits)
+        known = pl.concat([known, pl.DataFrame(rows, schema=REMEMBERED, orient="row")])
     return known.sort("image_name").select(INVENTORY.keys())
-
-
-def list_files(directory: Path) -> Iterator[File]:
-    """Yield the files of the cache; what is named otherwise (a download under way, a note) is passed over."""
-    named_like_an_image = re.compile(IMAGE_NAME).match
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if named_like_an_image(entry.name) and entry.is_file():
-                status = entry.stat()
-                yield File(entry.name, status.st_size, status.st_mtime_ns)
 
 
 def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[tuple]:
@@ -121,13 +104,6 @@ def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[
             continue
         rows.append((file.image_name, *astuple(judge(data, limits)), file.mtime_ns))
     return rows
-
-
-def _read_memory(memory: Path) -> pl.DataFrame:
-    try:
-        return read_table(memory, REMEMBERED)
-    except UserError:  # none yet, damaged, or of an older version: everything is read anew
-        return pl.DataFrame(schema=REMEMBERED)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from PIL import ExifTags, Image
 # Images too large to decode are refused by inventory.max_megapixels, which reads the size first.
 Image.MAX_IMAGE_PIXELS = None
 
+# What web hosts serve as photos. Pillow knows dozens more, and one of them (EPS) runs a program on what it is given.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 JPEG_MAGIC = b"\xff\xd8\xff"
 
 # EXIF orientation (tag 0x0112) -> what to do with the stored pixels to show them upright: (mirror left-right first,
@@ -36,7 +38,7 @@ def read_header(data: bytes) -> tuple[int, int, int]:
         DecodeError: the bytes are no image.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.width, image.height, _orientation(image)
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
         raise DecodeError(f"no image: {error}") from None
@@ -106,7 +108,7 @@ def _decode_jpeg(data: bytes, colorspace: str, height: int, width: int, factor: 
 
 def _decode_other(data: bytes) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.mode.startswith(("I", "F")):
                 return _deep_grey(np.asarray(image))
             if not image.has_transparency_data:

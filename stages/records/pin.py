@@ -42,6 +42,11 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
     )
 
 
+def locked_profile(stage: str) -> str | None:
+    """Say of which profile the stage's last run was, where dvc.lock knows one."""
+    return ((_locked_stage(stage) or {}).get("params", {}).get("params.yaml") or {}).get("profile")
+
+
 def _locked_stage(stage: str) -> dict[str, Any] | None:
     try:
         return yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].get(stage)

@@ -19,7 +19,7 @@ Row = dict[str, str | None]
 
 # A photo of iNaturalist has its id in the URL, whatever the host and size; older exports hold no more than that.
 # https://github.com/inaturalist/inaturalist-open-data/tree/main/Metadata
-_INATURALIST_PHOTO = re.compile(
+INATURALIST_PHOTO = re.compile(
     r"^https?://(?:static\.inaturalist\.org|www\.inaturalist\.org|inaturalist-open-data\.s3[\w.-]*\.amazonaws\.com)"
     r"/photos/(\d+)/"
 )
@@ -95,7 +95,7 @@ class _CompiledShape:
         if species is None:
             return None, "no_species"
         row: Row = {column: self._value(document, entry, column) for column in _OPTIONAL}
-        if match := _INATURALIST_PHOTO.match(url):
+        if match := INATURALIST_PHOTO.match(url):
             row["photo_id"] = match[1]
         else:
             # Ids of other sources count on their own: the same number there is another photo.

@@ -1,0 +1,152 @@
+"""What a download tells the person who waits for it: its progress, and a summary with what to do next."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from time import localtime, strftime
+
+import polars as pl
+from tqdm import tqdm
+
+from stages.download.hosts import Host
+from stages.download.scheduler import Outcome, Scheduler
+from stages.progress import LINE_EVERY_S, in_words, say
+
+HostsByName = Callable[[], Mapping[str, Host]]
+
+
+class Display:
+    """Counts outcomes and shows them: a bar on a terminal, a line every 30 s in a log."""
+
+    def __init__(self, total: int, start_s: float) -> None:
+        """Begin with nothing done of ``total`` images."""
+        self.counts: Counter[str] = Counter()  # by what became of an image
+        self.reasons: dict[str, Counter[str]] = {"refused": Counter(), "left": Counter()}
+        self.stored_bytes = 0
+        self.total, self._start_s, self._last_s = total, start_s, start_s
+        self._bar = (
+            tqdm(total=total, desc="fetch", unit=" images", dynamic_ncols=True, leave=False)
+            if sys.stderr.isatty()
+            else None
+        )
+
+    @property
+    def done(self) -> int:
+        """Images that this run has dealt with."""
+        return self.counts["stored"] + self.counts["refused"] + self.counts["left"]
+
+    def take(
+        self, outcome: Outcome | None, now_s: float, received_bytes: int, hosts: Callable[[], Mapping[str, Host]]
+    ) -> None:
+        """Count an outcome and, if it is time, show how far the download has come."""
+        if outcome is not None:
+            self.counts[outcome.what] += 1
+            self.stored_bytes += outcome.size
+            if outcome.what in self.reasons:
+                self.reasons[outcome.what][outcome.reason] += 1
+        elapsed_s = now_s - self._start_s
+        if self._bar is not None:
+            self._bar.n = self.done
+            if now_s - self._last_s >= 1:
+                self._last_s = now_s
+                self._bar.set_postfix_str(
+                    f"{received_bytes / 1e6 / elapsed_s:.2f} MB/s; {hosts_in_words(hosts(), now_s)}"
+                )
+        elif now_s - self._last_s >= LINE_EVERY_S:
+            self._last_s = now_s
+            rate = self.done / elapsed_s
+            left = f", {time_in_words((self.total - self.done) / rate)} left" if rate else ""
+            self.line(
+                f"fetch: {self.done:,} of {self.total:,} images, {rate:,.2f} images/s, "
+                f"{received_bytes / 1e6 / elapsed_s:,.2f} MB/s{left}; {hosts_in_words(hosts(), now_s)}"
+            )
+
+    def line(self, text: str) -> None:
+        """Write a line of the log, above the bar where there is one."""
+        if self._bar is None:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            self._bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def summary(self, elapsed_s: float, received_bytes: int) -> str:
+        """Say what came out."""
+        of_all = f"{self.counts['stored']:,} images stored ({self.stored_bytes / 1e9:.2f} GB)"
+        withdrawn = f", {self.counts['withdrawn']:,} withdrawn (placeholder)" if self.counts["withdrawn"] else ""
+        refused = f"{self.counts['refused']:,} refused{in_words(self.reasons['refused'])}"
+        left = f"{self.total - self.counts['stored'] - self.counts['refused']:,} left{in_words(self.reasons['left'])}"
+        speed = (
+            f"{self.done / max(elapsed_s, 1e-3):,.2f} images/s, {received_bytes / 1e6 / max(elapsed_s, 1e-3):,.2f} MB/s"
+        )
+        return f"fetch: {of_all}{withdrawn}, {refused}, {left}; {time_in_words(elapsed_s)}, {speed}"
+
+
+def advise(
+    display: Display,
+    scheduler: Scheduler,
+    wanted: pl.DataFrame,
+    allowed: pl.DataFrame,
+    refused: pl.DataFrame,
+    *,
+    probe: bool,
+) -> list[str]:
+    """Say what a person may want to do next."""
+    lines = []
+    if probe:
+        paused = {name: host for name, host in scheduler.hosts().items() if host.strikes}
+        came = (
+            f"{scheduler.throttled_answers} answers were 429 or 503" if scheduler.throttled_answers else "no 429 came"
+        )
+        lines.append(f"probe: {display.counts['stored']} of {display.total} succeeded; {came}")
+        lines += [f"{name} still pauses ({host.why})" for name, host in paused.items()]
+    if wanted.height > allowed.height:
+        others = wanted.join(allowed, on="image_name", how="anti").group_by("host").len().sort("len", descending=True)
+        named = {host or "(no such URL)": number for host, number in others.head(5).iter_rows()}
+        lines.append(
+            f"{wanted.height - allowed.height:,} images are at hosts that are not in download.hosts{in_words(named)}"
+        )
+    if refused.height:
+        reasons = dict(refused.group_by("reason").len().iter_rows())
+        lines.append(
+            f"{refused.height:,} were refused in earlier runs{in_words(reasons)}: `fetch --again REASON` asks again"
+        )
+    if scheduler.ended_by in ("time", "bytes"):
+        lines.append("a limit of this run was reached: the same command goes on")
+    if display.counts["stored"] or display.counts["withdrawn"]:
+        lines.append("next: `make inventory`, then `dvc repro`")
+    elif not wanted.height:
+        lines.append("nothing to do: every record that can have an image has one")
+    return lines
+
+
+def tell(summary: str, advice: list[str]) -> None:
+    """Print the summary and what to do next."""
+    say(summary)
+    for line in advice:
+        say(f"  {line}")
+
+
+def hosts_in_words(hosts: Mapping[str, Host], now_s: float) -> str:
+    """Say of each host that is asked, or waits, what it does."""
+    return ", ".join(f"{name} {state_of(host, now_s)}" for name, host in hosts.items())
+
+
+def state_of(host: Host, now_s: float) -> str:
+    """Say what a host does: running, paused until when and why, or out of its allowance."""
+    if host.paused_until_s > now_s:
+        return f"paused until {strftime('%H:%M:%S', localtime(host.paused_until_s))} ({host.why})"
+    if allowance := host.used_up(now_s):
+        return f"has sent what it may in {'an hour' if allowance == 'hour' else 'a day'}"
+    return "running"
+
+
+def time_in_words(seconds: float) -> str:
+    """Give a length of time in the unit that fits: ``45 s``, ``12.3 min``, ``5.0 h``, ``41.3 days``."""
+    for unit, length_s, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < below:
+            return f"{seconds / length_s:,.0f} {unit}" if unit == "s" else f"{seconds / length_s:,.1f} {unit}"
+    return f"{seconds / 86_400:,.1f} days"

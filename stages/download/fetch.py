@@ -1,0 +1,270 @@
+"""Command ``fetch``: fill the image cache for the records that lack an image, politely, for days where need be.
+
+    python -m stages.download.fetch [--plan | --probe N] [--limit N] [--hours H] [--budget-gb GB] [--again [REASON ...]]
+
+It can be stopped or killed at any time; the same command goes on. It is no stage: it touches the network and a
+directory of hundreds of gigabytes.
+"""
+
+import argparse
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from stages.download.budget import Room, images_in_use
+from stages.download.cache import File, filling, list_files, own_cache_directory
+from stages.download.client import Client
+from stages.download.display import Display, advise, tell
+from stages.download.index import ImageIndex
+from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
+from stages.download.plan import plan_hosts, plan_table
+from stages.download.scheduler import Clock, Limits, Scheduler, SystemClock, remove_leftovers
+from stages.download.wanted import host_of, missing_images
+from stages.errors import UserError, run
+from stages.params import Download, Params, all_params
+from stages.progress import say
+from stages.records.pin import locked_profile
+from stages.tables import RECORDS, SOUND, read_table
+
+RECORDS_IN = Path("data/records.parquet")
+PROBE_HOURS = 1.0  # a probe that is told to wait for longer has failed
+
+
+class Cache(NamedTuple):
+    """The image cache as a run finds it."""
+
+    directory: Path
+    files: list[File]
+    broken: set[str]  # what the index knows to be no sound image; it is asked for again
+
+
+def main() -> None:
+    """Plan, probe or download."""
+    arguments = _arguments()
+    params = all_params()
+    directory = own_cache_directory(params.profile)
+    records = read_records(params.profile)
+    check_mirror(params.download)
+    if arguments.plan:
+        _plan(records, directory, params)
+        return
+    if not params.download.contact:
+        raise UserError(
+            "params.yaml: download.contact is empty: set it to an e-mail address or page where hosts can reach you"
+        )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with filling(directory):
+        fetch(
+            records,
+            directory,
+            params,
+            images=arguments.probe or arguments.limit,
+            hours=PROBE_HOURS if arguments.probe and arguments.hours is None else arguments.hours,
+            budget_gb=arguments.budget_gb,
+            again=arguments.again,
+            probe=arguments.probe is not None,
+        )
+
+
+def read_records(profile: str) -> pl.DataFrame:
+    """Read the records of the active profile.
+
+    Raises:
+        UserError: there are none, or those that are there are of another profile.
+    """
+    records = read_table(RECORDS_IN, RECORDS)
+    of_profile = locked_profile("export")
+    if of_profile not in (None, profile):
+        raise UserError(f"{RECORDS_IN} is of profile {of_profile}, not {profile}: run `dvc repro export` first")
+    return records
+
+
+def check_mirror(download: Download) -> None:
+    """See to it that the mirror may be asked.
+
+    Raises:
+        UserError: its host is none of params.
+    """
+    if download.mirror is not None and host_of(download.mirror) not in [limits.host for limits in download.hosts]:
+        raise UserError(
+            f"params.yaml: download.mirror: its host {host_of(download.mirror)} is not in download.hosts: add it there"
+        )
+
+
+def fetch(
+    records: pl.DataFrame,
+    directory: Path,
+    params: Params,
+    *,
+    images: int | None = None,
+    hours: float | None = None,
+    budget_gb: float | None = None,
+    again: list[str] | None = None,
+    probe: bool = False,
+    clock: Clock | None = None,
+) -> Display:
+    """Download what ``records`` lack into ``directory`` and say what came of it.
+
+    Args:
+        records: the table of records.
+        directory: the image cache.
+        params: all of the active profile.
+        images: ask for so many at the most.
+        hours: stop after so many.
+        budget_gb: stop when so much has come.
+        again: ask again for what was refused for these reasons; an empty list means all reasons.
+        probe: report as the rate-limit test.
+        clock: the time; by default this machine's.
+
+    Raises:
+        UserError: the probe did not succeed, or the cache is full.
+    """
+    clock = clock or SystemClock()
+    remove_leftovers(directory)
+    with Ledger(directory) as ledger, ImageIndex(directory) as index:
+        ledger.settle_interrupted(clock.now_s(), int(params.download.max_image_mb * 1e6))
+        if again is not None:
+            say(f"fetch: {ledger.forget_refusals(again):,} refused images are asked for again")
+        found = look_at(directory, index, params)
+        wanted, refused = _missing(records, found, ledger.history(), params)
+        allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
+        asked = allowed if images is None else allowed.head(images)
+
+        start_s = clock.now_s()
+        display = Display(asked.height, start_s)
+
+        def log(text: str) -> None:
+            display.line(f"fetch: {text}")
+
+        scheduler = Scheduler(
+            asked,
+            directory,
+            params.download,
+            params.inventory,
+            ledger=ledger,
+            index=index,
+            client=Client(params.download, params.inventory, directory),
+            clock=clock,
+            tell=log,
+            photo_of=photo_finder(records),
+            is_in_use=lambda name: name in images_in_use(missing_ok=True),
+            room=Room(
+                directory,
+                found.files,
+                index,
+                budget_bytes=params.download.cache_budget_gb * 1e9,
+                wanted=records["image_name"],
+                tell=log,
+            ),
+        )
+        limits = Limits(
+            until_s=float("inf") if hours is None else start_s + hours * 3600,
+            bytes=float("inf") if budget_gb is None else budget_gb * 1e9,
+        )
+        try:
+            with closing(scheduler.run(limits)) as outcomes:
+                for outcome in outcomes:
+                    display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
+        finally:
+            display.close()
+            elapsed_s = clock.now_s() - start_s
+            tell(
+                display.summary(elapsed_s, scheduler.received_bytes),
+                advise(display, scheduler, wanted, allowed, refused, probe=probe),
+            )
+        if scheduler.ended_by == "cache_full":
+            raise UserError(
+                f"{directory} is full (download.cache_budget_gb is {params.download.cache_budget_gb:g}), and all of it "
+                "is in use or wanted: raise the budget, or make room with `python -m stages.download.evict`"
+            )
+        if probe and display.counts["stored"] < asked.height:
+            raise UserError(f"the probe failed: {display.counts['stored']} of {asked.height} images succeeded")
+        return display
+
+
+def look_at(directory: Path, index: ImageIndex, params: Params) -> Cache:
+    """List the cache, and what of it is known to be broken."""
+    files = list(list_files(directory))
+    listed = pl.DataFrame(
+        files, schema={"image_name": pl.String, "bytes": pl.Int64, "mtime_ns": pl.Int64}, orient="row"
+    )
+    judged = index.remembered(params.inventory).filter(pl.col("verdict") != SOUND)
+    broken = judged.join(listed, on=["image_name", "bytes", "mtime_ns"], how="semi")
+    return Cache(directory, files, set(broken["image_name"]))
+
+
+def photo_finder(records: pl.DataFrame) -> Callable[[str], str]:
+    """Give a function that says which photo an image is of, by its name."""
+
+    @cache
+    def photos() -> dict[str, str]:
+        known = records.filter(pl.col("photo_id").is_not_null())
+        return dict(known.select("image_name", "photo_id").iter_rows())
+
+    return lambda image_name: photos().get(image_name, image_name)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plan", action="store_true", help="estimate images, GB and days by host; download nothing")
+    parser.add_argument("--probe", type=_count, metavar="N", help="ask for N images and report; fails if one fails")
+    parser.add_argument("--limit", type=_count, metavar="N", help="ask for N images at the most")
+    parser.add_argument("--hours", type=_positive, metavar="H", help="stop after H hours")
+    parser.add_argument("--budget-gb", type=_positive, metavar="GB", help="stop when so much has come")
+    parser.add_argument(
+        "--again", nargs="*", metavar="REASON", help="ask again for what was refused (for these reasons)"
+    )
+    return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return number
+
+
+def _plan(records: pl.DataFrame, directory: Path, params: Params) -> None:
+    known: dict[str, HostRecord] = {}
+    history = None
+    if (directory / LEDGER_NAME).is_file():
+        with Ledger(directory) as ledger:
+            known, history = ledger.hosts(), ledger.history()
+    with ImageIndex(directory) as index:
+        found = look_at(directory, index, params)
+    wanted, refused = _missing(records, found, history, params)
+    say(plan_table(plan_hosts(wanted, params.download, known)))
+    budget_gb = params.download.cache_budget_gb - sum(file.bytes for file in found.files) / 1e9
+    free_gb = shutil.disk_usage(directory).free / 1e9
+    say(
+        f"in the cache: {len(found.files) - len(found.broken):,} images; refused before: {refused.height:,}; "
+        f"room: {budget_gb:,.1f} GB of the budget, {free_gb:,.1f} GB on the disk"
+    )
+
+
+def _missing(
+    records: pl.DataFrame, found: Cache, history: pl.DataFrame | None, params: Params
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    in_cache = pl.Series(
+        "image_name", [f.image_name for f in found.files if f.image_name not in found.broken], pl.String
+    )
+    return missing_images(
+        records, in_cache, pl.DataFrame(schema=HISTORY) if history is None else history, params.download
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,98 @@
+"""What is known of each image of the cache: a small SQLite file beside the images.
+
+It spares a second look at what has not changed, and keeps when an image was last used. It can be deleted at any time:
+`make inventory` makes it anew.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from stages.download.database import DamagedError, Database
+from stages.params import Inventory
+from stages.progress import say
+from stages.tables import INVENTORY
+
+INDEX_NAME = ".index.sqlite"
+REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
+
+_VERSION = 1
+# limits: the parameters under which the verdict was given; used_s: seconds since 1970, null where nobody has said so.
+_SCHEMA = """
+CREATE TABLE images (
+    image_name TEXT PRIMARY KEY, verdict TEXT, bytes INTEGER, sha256 TEXT, width INTEGER, height INTEGER,
+    mtime_ns INTEGER, limits TEXT, used_s REAL
+) WITHOUT ROWID;
+CREATE INDEX images_by_digest ON images (sha256);
+"""
+
+
+class ImageIndex(Database):
+    """The table of images of one cache."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the index of a cache; one that is damaged is made anew, as it only spares work.
+
+        On a cache that can only be read, it is kept in memory and forgotten.
+        """
+        path = directory / INDEX_NAME if os.access(directory, os.W_OK) else None
+        try:
+            super().__init__(path, _SCHEMA, _VERSION)
+        except DamagedError as error:
+            say(f"{path} could not be used ({error}): it is made anew")
+            for suffix in ("", "-wal", "-shm"):
+                (directory / f"{INDEX_NAME}{suffix}").unlink(missing_ok=True)
+            super().__init__(path, _SCHEMA, _VERSION)
+
+    def remembered(self, limits: Inventory) -> pl.DataFrame:
+        """Give what was judged under these limits: columns of ``REMEMBERED``, in no order.
+
+        Other limits give other verdicts: what was judged under them is not taken over.
+        """
+        rows = self.execute(f"SELECT {', '.join(REMEMBERED)} FROM images WHERE limits = ?", [_digest(limits)])
+        return pl.DataFrame(rows, schema=REMEMBERED, orient="row")
+
+    def remember(
+        self, images: Iterable[tuple[str | int, ...]], limits: Inventory, *, used_s: float | None = None
+    ) -> None:
+        """Note how files were judged under these limits (columns of ``REMEMBERED``), and perhaps when last used."""
+        columns = [*REMEMBERED, "limits", "used_s"]
+        updates = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in columns[1:])
+        self.execute_many(
+            f"INSERT INTO images ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+            f"ON CONFLICT DO UPDATE SET {updates}",
+            ((*image, _digest(limits), used_s) for image in images),
+        )
+
+    def forget(self, image_names: Iterable[str]) -> None:
+        """Drop what is known of images that are gone."""
+        self.execute_many("DELETE FROM images WHERE image_name = ?", ([name] for name in image_names))
+
+    def names_of_digest(self, sha256: str) -> list[str]:
+        """Name the images with these bytes."""
+        return [name for (name,) in self.execute("SELECT image_name FROM images WHERE sha256 = ?", [sha256])]
+
+    def used_s(self) -> dict[str, float]:
+        """Say when each image was last used, in seconds since 1970, where that is known."""
+        return dict(self.execute("SELECT image_name, used_s FROM images WHERE used_s IS NOT NULL"))
+
+
+def note_use(directory: Path, image_names: Iterable[str]) -> None:
+    """Note in the cache's index that images were used just now, so that they are evicted last.
+
+    A cache without an index, or one that can only be read, is left as it is: then the files' times have to do.
+    """
+    if os.access(directory, os.W_OK) and (directory / INDEX_NAME).is_file():
+        with ImageIndex(directory) as index:
+            now = time.time()
+            index.execute_many(
+                "UPDATE images SET used_s = ? WHERE image_name = ?", ([now, name] for name in image_names)
+            )
+
+
+def _digest(limits: Inventory) -> str:
+    return hashlib.sha256(limits.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""Which images the cache lacks, where each can be asked for, and in what order that helps most."""
+
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from stages.params import Download
+from stages.records.shapes import INATURALIST_PHOTO
+
+# In the order in which they are asked, each once: the user's own copy, iNaturalist's public bucket, the record's URL.
+ROUTES = ("mirror", "open_data", "original")
+OPEN_DATA_HOST = "inaturalist-open-data.s3.amazonaws.com"
+
+# The bucket holds photos under Creative Commons licences and in the public domain; a photo whose URL is in the bucket
+# bears one, whatever the record says. https://github.com/inaturalist/inaturalist-open-data
+_OPEN_LICENCE = r"(?i)^(https?://creativecommons\.org/|cc|pd\b|public domain)"
+_IN_BUCKET = r"^https?://inaturalist-open-data\."
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def host_of(url: str) -> str | None:
+    """Give the host of a URL as params name it, with its port unless that is the scheme's own.
+
+    ``None`` for what is never asked: other schemes than http and https, a user name in the URL, no host, an impossible
+    port, a backslash or white space (which other readers of URLs take for something else).
+    """
+    if any(character in url for character in "\\ \t\r\n"):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+        return None
+    return parts.hostname if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{parts.hostname}:{port}"
+
+
+def add_routes(records: pl.DataFrame, download: Download) -> pl.DataFrame:
+    """Add a column for each of ``ROUTES``: the URL to ask there, or null.
+
+    Args:
+        records: with image_url, image_name and licence.
+        download: its mirror, and the size in which the bucket is asked.
+    """
+    url = pl.col("image_url")
+    photo_id = url.str.extract(INATURALIST_PHOTO.pattern, 1)
+    extension = url.str.extract(r"/photos/\d+/\w+\.(\w+)", 1)
+    is_open = pl.col("licence").str.contains(_OPEN_LICENCE).fill_null(False) | url.str.contains(_IN_BUCKET)
+    in_bucket = pl.format(f"https://{OPEN_DATA_HOST}/photos/{{}}/{download.inaturalist_size}.{{}}", photo_id, extension)
+    mirror = None if download.mirror is None else pl.format(f"{download.mirror.rstrip('/')}/{{}}", "image_name")
+    return records.with_columns(
+        mirror=pl.lit(None, pl.String) if mirror is None else mirror,
+        open_data=pl.when(is_open & (in_bucket != url)).then(in_bucket),
+        original=url,
+    )
+
+
+def missing_images(
+    records: pl.DataFrame, in_cache: pl.Series, history: pl.DataFrame, download: Download
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Say which images are to be asked for, the most helpful first.
+
+    The species with the fewest images comes first, until it has as many as the next, and so on round by round; within
+    a species, one photo of each observation before a second one. What was under way when a run was killed comes last,
+    so that a run which is killed again and again still asks for everything else first.
+
+    Args:
+        records: the table of records; a URL that stands under two species is asked for once.
+        in_cache: names of the images that are in the cache and not known to be broken.
+        history: what earlier runs left behind, columns of ``HISTORY``.
+        download: section of params.yaml.
+
+    Returns:
+        The images to ask for: image_name, photo (equal for two images of one photo), the URLs of ``ROUTES``, route
+        (which to ask first), host, failures, interrupted; and the same of those that were refused for good, with
+        their reason.
+    """
+    present = pl.col("image_name").is_in(in_cache.implode())
+    counted = records.with_columns(in_cache=present, had=present.sum().over("species"))
+    lacking = counted.filter(~pl.col("in_cache"))
+    observation = pl.coalesce("observation_id", "image_name")
+    ranked = (
+        lacking.sort("image_name")
+        .with_columns(nth_photo=pl.int_range(pl.len()).over("species", observation))
+        .sort("species", "nth_photo", "image_name")
+        .with_columns(level=pl.col("had") + pl.int_range(pl.len()).over("species"))
+        .unique("image_name", keep="first", maintain_order=True)
+    )
+    with_history = add_routes(ranked, download).join(history, on="image_name", how="left")
+    routed = _choose_route(with_history, [limits.host for limits in download.hosts]).with_columns(
+        pl.col("failures", "interrupted", "refused").fill_null(0), photo=pl.coalesce("photo_id", "image_name")
+    )
+    ordered = routed.sort("interrupted", "level", "species", "image_name")
+    columns = ["image_name", "photo", *ROUTES, "route", "host", "failures", "interrupted"]
+    refused = ordered.filter(pl.col("refused") == 1)
+    return ordered.filter(pl.col("refused") == 0).select(columns), refused.select(*columns, "reason")
+
+
+def _choose_route(images: pl.DataFrame, allowed: list[str]) -> pl.DataFrame:
+    """Choose what to ask first, and add its host.
+
+    That is the route that an earlier run had come to, else the first whose host may be asked, else the first at all.
+    """
+    origin = r"^([^/]*//[^/?#]*)"
+    origins = pl.concat([images[route].str.extract(origin).unique() for route in ROUTES]).drop_nulls().unique()
+    hosts = {text: host_of(text) for text in origins}
+    images = images.with_columns(
+        pl.col(route)
+        .str.extract(origin)
+        .replace_strict(hosts, default=None, return_dtype=pl.String)
+        .alias(f"{route}_host")
+        for route in ROUTES
+    )
+    may_be_asked = {route: pl.col(f"{route}_host").is_in(allowed) for route in ROUTES}
+    left_at = pl.coalesce(
+        pl.when((pl.col("route") == route) & may_be_asked[route]).then(pl.lit(route)) for route in ROUTES
+    )
+    first_allowed = pl.coalesce(pl.when(may_be_asked[route]).then(pl.lit(route)) for route in ROUTES)
+    first = pl.coalesce(pl.when(pl.col(route).is_not_null()).then(pl.lit(route)) for route in ROUTES)
+    images = images.with_columns(
+        route=pl.coalesce(left_at, first_allowed, first), failures=pl.when(left_at.is_not_null()).then("failures")
+    )
+    host = pl.coalesce(pl.when(pl.col("route") == route).then(pl.col(f"{route}_host")) for route in ROUTES)
+    return images.with_columns(host=host)
