@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compare lint format inventory sample benchmark clean
+.PHONY: help demo test compare lint format fetch inventory evict sample benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,8 +35,14 @@ format: .venv/dev.stamp ## put the code into the project's style
 	@ruff check --fix .
 	@ruff format .
 
+fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--probe 50", "--limit 200", "--hours 8", "--help")
+	@python -m stages.download.fetch $(ARGS)
+
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
 	@python -m stages.download.inventory
+
+evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")
+	@python -m stages.download.evict $(ARGS)
 
 sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from stages.params import stage_params
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_stage
+from tests.image_server import image, image_server
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
@@ -112,7 +113,7 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *who, *words], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-def run_dvc(folder: Path, *words: str) -> subprocess.CompletedProcess:
+def run_dvc(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess:
     """Run dvc in ``folder`` with a cache of its own, so that nothing is skipped that has not run there."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")} | {
         "DVC_NO_ANALYTICS": "1",
@@ -120,6 +121,7 @@ def run_dvc(folder: Path, *words: str) -> subprocess.CompletedProcess:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     environment.pop("PYTHONPATH", None)
+    environment |= settings
     return subprocess.run(
         [sys.executable, "-m", "dvc", *words],
         cwd=folder,
@@ -185,6 +187,42 @@ def test_a_second_repro_runs_nothing(clone):
     assert result.returncode == 0
     assert "Running stage" not in result.stdout
     assert "up to date" in result.stdout + result.stderr
+
+
+@pytest.mark.pipeline
+def test_images_fetched_from_a_server_give_the_committed_data(clone, tmp_path):
+    """An empty cache, filled by `fetch` from the user's own copy; then inventory and the data stages."""
+    committed = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    repo, images, cache = tmp_path / "repo", tmp_path / "served", tmp_path / "cache"
+    git(tmp_path, "clone", "-q", str(clone), str(repo))
+    (repo / "data/sources/sample/images").rename(images)
+    cache.mkdir()
+    with image_server() as server:
+        for path in images.glob("*.jpg"):
+            server.script(f"/plants/{path.name}", image(path.read_bytes()))
+        content = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+        allowed = dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day")) | {"concurrent": 4, "private": True}
+        content["download"] |= {"contact": "test@host.example", "mirror": server.url("/plants")}
+        content["download"]["hosts"] = [allowed | {"host": server.host}]
+        (repo / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+        assert run_dvc(repo, "repro", "export").returncode == 0
+        fetched = run_stage("download.fetch", repo, IMAGE_CACHE_DIR=str(cache))
+        assert fetched.returncode == 0, fetched.stderr
+        assert "323 images stored" in fetched.stdout
+        assert set(server.asked.values()) <= {1, 4}  # four tries where the bytes are no image
+    sound = {path.name for path in cache.glob("*.jpg")}
+    assert all((cache / name).read_bytes() == (images / name).read_bytes() for name in sound)
+    assert run_stage("download.inventory", repo, IMAGE_CACHE_DIR=str(cache)).returncode == 0
+    result = run_dvc(repo, "repro", "pack", "compare_crops", IMAGE_CACHE_DIR=str(cache))
+    assert result.returncode == 0, result.stdout + result.stderr
+    lock = yaml.safe_load((repo / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    for stage in DATA_STAGES:
+        outputs = [
+            {out["path"]: out["md5"] for out in entry[stage]["outs"] if out["path"].startswith("data/")}
+            for entry in (committed, lock)
+        ]
+        assert outputs[0] == outputs[1], f"{stage} gave other data"
 
 
 @pytest.mark.pipeline

@@ -31,18 +31,19 @@ def main() -> None:
         raise UserError(f"--to-gb must be 0 or more (found {target_gb})")
     keep: set[str] = set() if arguments.also_in_use else images_in_use()
 
+    target_bytes = target_gb * 1e9
     files = list(list_files(directory))
     with ImageIndex(directory) as index:
-        gone = evict(directory, files, index, target_bytes=target_gb * 1e9, keep=keep)
-    gone_gb = sum(file.bytes for file in gone) / 1e9
-    left_gb = sum(file.bytes for file in files) / 1e9 - gone_gb
-    say(f"evict: {len(gone):,} of {len(files):,} images, {gone_gb:.2f} GB; {left_gb:.2f} GB left")
-    if left_gb > target_gb:
-        raise UserError(
-            f"{left_gb:.2f} GB are in use, not {target_gb:g}: raise download.cache_budget_gb, or add --also-in-use"
-        )
+        gone = evict(directory, files, index, target_bytes=target_bytes, keep=keep)
+    gone_bytes = sum(file.bytes for file in gone)
+    left_bytes = sum(file.bytes for file in files) - gone_bytes
+    say(f"evict: {len(gone):,} of {len(files):,} images, {gone_bytes / 1e9:.2f} GB; {left_bytes / 1e9:.2f} GB left")
     if gone:
         say("next: `make inventory`, so that the table lists what is there")
+    if left_bytes > target_bytes:
+        raise UserError(
+            f"{left_bytes / 1e9:.2f} GB are in use, over {target_gb:g}: raise download.cache_budget_gb, or --also-in-use"
+        )
 
 
 if __name__ == "__main__":
