@@ -232,6 +232,22 @@ def test_a_body_is_cut_off_at_the_limit(bench):
     assert bench.server.asked.total() == 2
 
 
+@pytest.mark.parametrize(
+    ("reply", "size"),
+    [
+        (announced(PHOTO, len(PHOTO) + 200), len(PHOTO)),
+        (page(b"x" * 9000), 9000),
+        (status(404), 3),
+        (image(black()), len(black())),
+    ],
+)
+def test_bytes_that_were_no_use_count_too(bench, reply, size):
+    bench.content["download"]["tries"] = 1
+    bench.fetch(bench.server.script("/a.jpg", reply))
+    with bench.ledger() as ledger:
+        assert ledger.traffic(START_S)[bench.server.host] == [(START_S // 60, size)]
+
+
 @pytest.mark.parametrize("where", [{"from_byte": 0}, {"from_byte": 3000}, {"in_header": True}])
 def test_an_answer_that_drips_ends_at_the_time_limit(bench, where):
     bench.content["download"] |= {"timeout_s": 0.3, "tries": 1}

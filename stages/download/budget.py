@@ -137,4 +137,4 @@ class Room:
         self._files = [file for file in self._files if file not in went]
         self._used_bytes -= gone_bytes
         self._more_to_evict = held_bytes - gone_bytes <= target_bytes
-        self._tell(f"{len(gone):,} images evicted that no record names, {gone_bytes / 1e9:.2f} GB")
+        self._tell(f"{len(gone):,} images evicted that no record names, {gone_bytes / 1e9:,.2f} GB")

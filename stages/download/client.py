@@ -117,6 +117,7 @@ class Client:
             OSError: the file cannot be written.
         """
         started_s = time.monotonic()
+        self._own.received = 0
         try:
             connection = self._connection(url, limits)
             self._under_way[threading.get_ident()] = (started_s + self._timeout_s, connection)
@@ -131,7 +132,7 @@ class Client:
             finally:
                 self._under_way.pop(threading.get_ident(), None)
         except RefusedError as refused:
-            return Answer(refused.kind, str(refused))
+            return Answer(refused.kind, str(refused), self._own.received)
         return answer if body is None else self._judge(bytes(body), image_name)
 
     def abort_overdue(self) -> None:
@@ -179,7 +180,8 @@ class Client:
         if response.status == HTTPStatus.OK:
             return Answer(Kind.FINAL, SOUND), self._read_body(response)
         answer = _without_image(response.status, url, response.headers)
-        return replace(answer, size=_drain(connection, response)), None
+        self._drain(connection, response)
+        return replace(answer, size=self._own.received), None
 
     def _read_body(self, response: http.client.HTTPResponse) -> bytearray:
         if response.length is not None and response.length > self._largest_bytes:
@@ -187,6 +189,7 @@ class Client:
         body = bytearray()
         while piece := response.read1(READ_BYTES):
             body += piece
+            self._own.received += len(piece)
             if len(body) > self._largest_bytes:
                 raise RefusedError("too_long")
         cut_off = bool(response.length)  # what was announced and did not come
@@ -194,6 +197,16 @@ class Client:
         if cut_off or self._is_overdue():
             raise RefusedError("timeout" if self._is_overdue() else "cut_off", Kind.PASSING)
         return body
+
+    def _drain(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        """Read a short body so that the connection can be used again; cut a longer one."""
+        while self._own.received <= DRAINED_BYTES:
+            piece = response.read1(DRAINED_BYTES)
+            self._own.received += len(piece)
+            if not piece:
+                response.close()
+                return
+        connection.close()
 
     def _is_overdue(self) -> bool:
         deadline_s, _ = self._under_way.get(threading.get_ident(), (float("inf"), None))
@@ -337,19 +350,6 @@ def _without_image(status: int, url: str, headers: http.client.HTTPMessage) -> A
         return Answer(Kind.THROTTLED, f"http_{status}", retry_after=headers["Retry-After"])
     passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUS
     return Answer(Kind.PASSING if passing else Kind.FINAL, f"http_{status}")
-
-
-def _drain(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> int:
-    """Read a short body so that the connection can be used again; cut a longer one."""
-    size = 0
-    while size <= DRAINED_BYTES:
-        piece = response.read1(DRAINED_BYTES)
-        size += len(piece)
-        if not piece:
-            response.close()
-            return size
-    connection.close()
-    return size
 
 
 def _network_reason(error: Exception, *, overdue: bool) -> str:

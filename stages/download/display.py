@@ -75,7 +75,7 @@ class Display:
 
     def summary(self, elapsed_s: float, received_bytes: int) -> str:
         """Say what came out."""
-        of_all = f"{self.counts['stored']:,} images stored ({self.stored_bytes / 1e9:.2f} GB)"
+        of_all = f"{self.counts['stored']:,} images stored ({size_in_words(self.stored_bytes)})"
         withdrawn = f", {self.counts['withdrawn']:,} withdrawn (placeholder)" if self.counts["withdrawn"] else ""
         refused = f"{self.counts['refused']:,} refused{in_words(self.reasons['refused'])}"
         left = f"{self.total - self.counts['stored'] - self.counts['refused']:,} left{in_words(self.reasons['left'])}"
@@ -142,6 +142,11 @@ def state_of(host: Host, now_s: float) -> str:
     if allowance := host.used_up(now_s):
         return f"has sent what it may in {'an hour' if allowance == 'hour' else 'a day'}"
     return "running"
+
+
+def size_in_words(size: int) -> str:
+    """Give bytes in the unit that fits: ``12.3 MB``, ``4.56 GB``."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
 
 
 def time_in_words(seconds: float) -> str:

@@ -42,7 +42,8 @@ def main() -> None:
         say("next: `make inventory`, so that the table lists what is there")
     if left_bytes > target_bytes:
         raise UserError(
-            f"{left_bytes / 1e9:.2f} GB are in use, over {target_gb:g}: raise download.cache_budget_gb, or --also-in-use"
+            f"{left_bytes / 1e9:.2f} GB are in use, over {target_gb:g}: raise the budget in params.yaml, or add "
+            "--also-in-use"
         )
 
 

@@ -348,6 +348,7 @@ class Scheduler:
             yield from self._refuse(job, "redirect_not_allowed")
         else:
             job.url = location
+            self._ledger.leave(job.image_name, job.route, job.failures, "redirected")
             self._queues[target].first.append(job)
 
     def _throttle(self, job: Job, done: Done, answer: Answer, now_s: float) -> Iterator[Outcome]:
