@@ -38,7 +38,9 @@ def say(line: str) -> None:
 
 def in_words(counts: Mapping[str, int]) -> str:
     """Give counts as `` (reason 12, other reason 3)``, the most first; nothing for none."""
-    parts = [f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda entry: -entry[1]) if count]
+    parts = [
+        f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])) if count
+    ]
     return f" ({', '.join(parts)})" if parts else ""
 
 

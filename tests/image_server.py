@@ -1,5 +1,6 @@
 """A photo host for tests: a real HTTP server on 127.0.0.1 that answers by script and counts what it is asked for."""
 
+import ssl
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -46,8 +47,11 @@ class ImageServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: str = "127.0.0.1") -> None:
+    def __init__(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         super().__init__((address, 0), Handler)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.lock = threading.Lock()
         self.asked: Counter[str] = Counter()
         self.agents: set[str] = set()
@@ -60,7 +64,7 @@ class ImageServer(ThreadingHTTPServer):
         return f"{self.server_address[0]}:{self.server_address[1]}"
 
     def url(self, path: str) -> str:
-        return f"http://{self.host}{path}"
+        return f"{self.scheme}://{self.host}{path}"
 
     def script(self, path: str, *replies: Reply) -> str:
         """Say how a path is answered, first to last; give its URL."""
@@ -72,8 +76,8 @@ class ImageServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def image_server(address: str = "127.0.0.1") -> Iterator[ImageServer]:
-    server = ImageServer(address)
+def image_server(address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[ImageServer]:
+    server = ImageServer(address, tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -95,6 +99,16 @@ def page(content: bytes, kind: str = "text/html") -> Reply:
 
 def status(code: int, **headers: str) -> Reply:
     return lambda handler: handler.send(code, b"no\n", **headers)
+
+
+def broken_off(code: int, **headers: str) -> Reply:
+    """A status with a body that ends early."""
+
+    def reply(handler: Handler) -> None:
+        handler.send(code, b"half", length=4000, **headers)
+        handler.close_connection = True
+
+    return reply
 
 
 def redirect(location: str, code: int = 302) -> Reply:
@@ -146,8 +160,8 @@ def endless(content: bytes) -> Reply:
     return reply
 
 
-def dripping(content: bytes, *, from_byte: int = 0, in_header: bool = False) -> Reply:
-    """A byte at a time, for as long as the client waits."""
+def dripping(content: bytes, *, from_byte: int = 0, in_header: bool = False, last: bool = False) -> Reply:
+    """A byte at a time, for as long as the client waits; ``last``: the head says that the connection closes."""
 
     def reply(handler: Handler) -> None:
         handler.close_connection = True
@@ -155,7 +169,7 @@ def dripping(content: bytes, *, from_byte: int = 0, in_header: bool = False) -> 
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         else:
             handler.send_response(200)
-            handler.send_header("Content-Length", str(len(content)))
+            handler.send_header(*(("Connection", "close") if last else ("Content-Length", str(len(content)))))
             handler.end_headers()
             handler.wfile.write(content[:from_byte])
         for _ in range(3000):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stages.download.budget import Room, evict, images_in_use
-from stages.download.cache import evicting, list_files, reading
+from stages.download.cache import File, evicting, list_files, reading
 from stages.download.database import Database
 from stages.download.index import INDEX_NAME, ImageIndex, note_use
 from stages.errors import UserError
@@ -159,13 +159,32 @@ def test_room_is_made_as_often_as_it_is_needed(cache, workspace):
         room = Room(cache, files, index, budget_bytes=10_000, wanted=[name(8)], tell=said.append)
         assert room.has(0)
         assert said == []
-        for _ in range(8):
+        for number in range(8):
             assert room.has(FILE_BYTES)
-            room.add(FILE_BYTES)
+            room.stored(File(f"new{number}.jpg", FILE_BYTES, 2 * 10**18))
         assert names(cache) == [name(8), name(9)]
         assert not room.has(FILE_BYTES)
         assert len(said) < 10
-    assert not (cache / f"{INDEX_NAME}-journal").exists()
+
+
+def test_an_image_in_place_of_another_one_is_counted_once(cache):
+    with ImageIndex(cache) as index:
+        room = Room(cache, list_files(cache), index, budget_bytes=11_000, wanted=[], tell=lambda _line: None)
+        room.stored(File(name(1), FILE_BYTES, 0))
+        assert room.has(FILE_BYTES)
+        room.gone(name(2))
+        room.gone(name(2))
+        assert room.has(2 * FILE_BYTES)
+
+
+def test_use_that_cannot_be_noted_spoils_nothing(cache, capsys):
+    with ImageIndex(cache):
+        pass
+    (cache / INDEX_NAME).write_bytes(b"SQLite format 3\0" + bytes(4000))
+    note_use(cache, [name(1)])
+    (cache / INDEX_NAME).unlink()
+    (cache / INDEX_NAME).mkdir()
+    note_use(cache, [name(1)])
 
 
 def test_a_full_disk_is_an_error_of_the_disk(tmp_path):

@@ -2,7 +2,6 @@
 
 import datetime
 import gzip
-import ipaddress
 import json
 from pathlib import Path
 
@@ -293,6 +292,13 @@ def test_a_database_without_what_was_asked_for_says_what_is_there(teacher, serve
     assert "holds no document up to the snapshot 2026-11-23" in complaint(export(server.uri()))
 
 
+@pytest.mark.parametrize("name", ["Rehab Datos", "Rehab.Datos", "", "$x"])
+def test_a_name_that_no_database_can_have_is_one_line(name):
+    source = SOURCE.model_copy(update={"database": name})
+    with pytest.raises(UserError, match=r"params\.yaml: source: no name of a database"):
+        open_collection(source, "mongodb://127.0.0.1:1/")
+
+
 def test_without_an_address_it_asks_for_one(teacher):
     _, export = teacher
     assert "export: where is MongoDB? Set MONGODB_URI" in complaint(export(""))
@@ -327,33 +333,6 @@ def test_no_password_comes_back_in_a_message(password):
     except UserError as error:
         advice = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
         assert password not in str(error).replace(advice, "")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> Path:
-    """A self-signed certificate of 127.0.0.1 with its key, in one file."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 def test_tls_as_pymongo_takes_it(tmp_path, certificate, params):

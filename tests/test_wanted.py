@@ -86,7 +86,7 @@ def test_the_file_keeps_the_name_of_the_records_url(params):
     wanted, _ = missing(records_of({"image_url": url, "licence": "cc-by", "photo_id": "77"}), params)
     row = wanted.row(0, named=True)
     assert (row["image_name"], row["route"], row["host"]) == (image_name(url), "open_data", OPEN_DATA_HOST)
-    assert (row["photo"], row["original"]) == ("77", url)
+    assert row["original"] == url
 
 
 def test_the_mirror_is_asked_first_under_the_name_of_the_cache(params):

@@ -1,6 +1,6 @@
 """The image cache's budget: what may be evicted, and in what order."""
 
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from stages.download.cache import File, evicting
@@ -53,7 +53,8 @@ def evict(
         The files that are gone; fewer than it takes, where the others are to be kept.
 
     Raises:
-        UserError: another process reads the images, or the file system cannot say so: nothing is removed.
+        UserError: another process reads the images: nothing is removed.
+        OSError: the file system cannot say so: likewise.
     """
     files = list(files)
     excess = sum(file.bytes for file in files) - target_bytes
@@ -88,7 +89,7 @@ class Room:
     def __init__(
         self,
         directory: Path,
-        files: Collection[File],
+        files: Iterable[File],
         index: ImageIndex,
         *,
         budget_bytes: float,
@@ -105,14 +106,22 @@ class Room:
             wanted: names that are never evicted, as the next run would ask for them again.
             tell: takes a line for the log.
         """
-        self._directory, self._files, self._index, self._wanted, self._tell = directory, files, index, wanted, tell
+        self._directory, self._index, self._wanted, self._tell = directory, index, wanted, tell
+        self._files = {file.image_name: file for file in files}
         self._budget_bytes = budget_bytes
-        self._used_bytes = sum(file.bytes for file in files)
+        self._used_bytes = sum(file.bytes for file in self._files.values())
         self._more_to_evict = True
 
-    def add(self, size: int) -> None:
-        """Count an image that came (or, by a negative size, one that went)."""
-        self._used_bytes += size
+    def stored(self, file: File) -> None:
+        """Take note of an image that came, perhaps in place of another one."""
+        self.gone(file.image_name)
+        self._files[file.image_name] = file
+        self._used_bytes += file.bytes
+
+    def gone(self, image_name: str) -> None:
+        """Take note of an image that went."""
+        if image_name in self._files:
+            self._used_bytes -= self._files.pop(image_name).bytes
 
     def has(self, size: int) -> bool:
         """Say whether so many more bytes fit; evict what nothing names if they do not."""
@@ -123,18 +132,16 @@ class Room:
 
     def _evict(self, excess_bytes: float) -> None:
         # One per cent of the budget more than is needed now, so that there is room for a while.
-        held_bytes = sum(file.bytes for file in self._files)
-        target_bytes = held_bytes - excess_bytes - 0.01 * self._budget_bytes
+        target_bytes = self._used_bytes - excess_bytes - 0.01 * self._budget_bytes
         try:
             keep = images_in_use() | set(self._wanted)
-            gone = evict(self._directory, self._files, self._index, target_bytes=target_bytes, keep=keep)
+            gone = evict(self._directory, self._files.values(), self._index, target_bytes=target_bytes, keep=keep)
         except UserError as error:
             self._more_to_evict = False
             self._tell(f"nothing is evicted: {error}")
             return
-        gone_bytes = sum(file.bytes for file in gone)
-        went = set(gone)
-        self._files = [file for file in self._files if file not in went]
-        self._used_bytes -= gone_bytes
-        self._more_to_evict = held_bytes - gone_bytes <= target_bytes
-        self._tell(f"{len(gone):,} images evicted that no record names, {gone_bytes / 1e9:,.2f} GB")
+        for file in gone:
+            self.gone(file.image_name)
+        self._more_to_evict = self._used_bytes <= target_bytes
+        gone_gb = sum(file.bytes for file in gone) / 1e9
+        self._tell(f"{len(gone):,} images evicted that no record names, {gone_gb:,.2f} GB")

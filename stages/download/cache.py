@@ -3,10 +3,12 @@
 import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import polars as pl
 
 from stages.errors import UserError
 from stages.machine import machine_setting, user_path
@@ -60,9 +62,15 @@ def list_files(directory: Path) -> Iterator[File]:
     named_like_an_image = re.compile(IMAGE_NAME).match
     with os.scandir(directory) as entries:
         for entry in entries:
-            if named_like_an_image(entry.name) and entry.is_file():
-                status = entry.stat()
-                yield File(entry.name, status.st_size, status.st_mtime_ns)
+            with suppress(FileNotFoundError):  # evicted meanwhile
+                if named_like_an_image(entry.name) and entry.is_file():
+                    status = entry.stat()
+                    yield File(entry.name, status.st_size, status.st_mtime_ns)
+
+
+def file_table(files: Collection[File]) -> pl.DataFrame:
+    """Give files as a table: image_name, bytes, mtime_ns."""
+    return pl.DataFrame(files, schema={"image_name": pl.String, "bytes": pl.Int64, "mtime_ns": pl.Int64}, orient="row")
 
 
 @contextmanager
@@ -70,10 +78,15 @@ def reading(directory: Path) -> Iterator[None]:
     """Keep images from being evicted while the block reads them; waits for an eviction under way.
 
     The lock is on the directory itself, so that it works on a cache that can only be read, and is gone with the
-    process however that ends.
+    process however that ends. On a file system without locks nothing is evicted in any case.
     """
-    with _locked(directory, fcntl.LOCK_SH):
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -84,8 +97,12 @@ def evicting(directory: Path) -> Iterator[None]:
         BlockingIOError: another process reads the images, or evicts.
         OSError: the file system has no locks.
     """
-    with _locked(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -94,23 +111,14 @@ def filling(directory: Path) -> Iterator[None]:
 
     Raises:
         UserError: another one does.
-        OSError: the cache cannot be written to.
+        OSError: the cache cannot be written to, or the file system has no locks.
     """
     descriptor = os.open(directory / FILLING_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UserError(f"another fetch fills {directory}: one at a time, or hosts are asked too much") from None
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(directory: Path, how: int) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, how)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another fetch fills {directory}: one at a time, or hosts are asked too much") from None
         yield
     finally:
         os.close(descriptor)

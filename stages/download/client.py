@@ -16,16 +16,15 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
+from datetime import UTC
 from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import certifi
 
-from stages.download.cache import File
 from stages.images.verdict import Judgement, judge
 from stages.params import Download, HostLimits, Inventory
 from stages.tables import SOUND
@@ -36,22 +35,24 @@ DRAINED_BYTES = 65_536  # of an answer that is no use, read so that the connecti
 # A decoded image takes up to 800 MB (inventory.max_megapixels of RGBA); more decodes at once than cores gain nothing.
 _DECODES = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
 
-# Answers that another try may better: what says so, and what is no answer to the question.
-_PASSING_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 _THROTTLING_STATUS = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_PASSING_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 _REDIRECTS = {301, 302, 303, 307, 308}
 # Hosts are known to send "slow down" as a page or as nothing with status 200, and connections to end early.
 _PASSING_VERDICTS = {"empty", "not_an_image", "truncated"}
+_NAT64 = [ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48")]
+_IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 class Kind(Enum):
     """What an answer means for the image."""
 
-    SOUND = auto()  # it is in a temporary file
+    IMAGE = auto()  # a sound one is in a temporary file
     REDIRECT = auto()
     THROTTLED = auto()  # the host wants a pause
     PASSING = auto()  # no image, but another try may bring one
     FINAL = auto()  # there is none here
+    STOPPED = auto()  # the run ended before the answer
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Answer:
         size: bytes of the body that came.
         location: where a redirect leads.
         retry_after: the header of that name, where the host wants a pause.
-        judged: of a sound image, a row of the index but for its time.
+        judged: of a sound image, what the index is to know.
         temporary: of a sound image, the file that holds it.
     """
 
@@ -101,8 +102,8 @@ class Client:
         }
         self._tls = ssl.create_default_context()
         self._tls.load_verify_locations(certifi.where())
-        self._own = threading.local()
-        self._under_way: dict[int, tuple[float, http.client.HTTPConnection]] = {}
+        self._own = threading.local()  # of each thread: its connections, and the state of its request
+        self._under_way: dict[int, tuple[float, Connection]] = {}
         self._closed = False
 
     def ask(self, url: str, limits: HostLimits, image_name: str) -> Answer:
@@ -116,24 +117,21 @@ class Client:
         Raises:
             OSError: the file cannot be written.
         """
-        started_s = time.monotonic()
         self._own.received = 0
+        self._own.deadline_s = time.monotonic() + self._timeout_s
+        connection = self._connection(url, limits)
+        self._under_way[threading.get_ident()] = (self._own.deadline_s, connection)
         try:
-            connection = self._connection(url, limits)
-            self._under_way[threading.get_ident()] = (started_s + self._timeout_s, connection)
-            try:
-                answer, body = self._exchange(connection, url)
-            except RefusedError:
-                connection.close()
-                raise
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                raise RefusedError(_network_reason(error, overdue=self._is_overdue()), Kind.PASSING) from None
-            finally:
-                self._under_way.pop(threading.get_ident(), None)
+            got = self._exchange(connection, url)
         except RefusedError as refused:
-            return Answer(refused.kind, str(refused), self._own.received)
-        return answer if body is None else self._judge(bytes(body), image_name)
+            connection.close()
+            return self._refusal(str(refused), refused.kind)
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: cut while TLS was at work
+            connection.close()
+            return self._refusal(_network_reason(error), Kind.PASSING)
+        finally:
+            self._under_way.pop(threading.get_ident(), None)
+        return got if isinstance(got, Answer) else self._judge(got, image_name)
 
     def abort_overdue(self) -> None:
         """Cut the connections whose answers take longer than ``timeout_s`` in all, however slowly they drip.
@@ -143,47 +141,46 @@ class Client:
         now_s = time.monotonic()
         for deadline_s, connection in list(self._under_way.values()):
             if now_s >= deadline_s or self._closed:
-                _cut(connection)
+                connection.cut()
 
     def close(self) -> None:
         """Cut all connections under way and let no new ones be made."""
         self._closed = True
         self.abort_overdue()
 
-    def _connection(self, url: str, limits: HostLimits) -> http.client.HTTPConnection:
+    def _connection(self, url: str, limits: HostLimits) -> "Connection":
         """Give this thread's connection to the host of ``url``."""
         connections = self._own.__dict__.setdefault("connections", {})
         parts = urlsplit(url)
         key = (parts.scheme, parts.hostname, parts.port)
         if key not in connections:
-            made: http.client.HTTPConnection
-            if parts.scheme == "https":
-                made = _CheckedHTTPSConnection(parts.hostname, parts.port, limits.private, self._tls)
-            else:
-                made = _CheckedHTTPConnection(parts.hostname, parts.port, limits.private)
-            connections[key] = made
+            kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+            connections[key] = kind(parts.hostname, parts.port, limits.private, self._tls, self._timeout_s)
         connection = connections[key]
-        if connection.sock is not None and select_readable(connection.sock):
-            connection.close()  # the host has closed it meanwhile, or sent what nobody asked for
+        if connection.sock is not None and _has_ended(connection.sock):
+            connection.close()
         return connection
 
-    def _exchange(self, connection: http.client.HTTPConnection, url: str) -> tuple[Answer, bytearray | None]:
-        """Send the request and read the answer: what it means, and the body of one that may be an image."""
-        if self._closed:
-            raise RefusedError("stopped", Kind.PASSING)
+    def _exchange(self, connection: "Connection", url: str) -> Answer | bytes:
+        """Send the request and read the answer: what it means, or the body of what may be an image."""
+        if connection.sock is None:
+            connection.connect()
+        self._check_time()
         parts = urlsplit(url)
-        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (
-            "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~") if parts.query else ""
-        )
-        connection.request("GET", target, headers=self._headers)
+        query = f"?{quote(parts.query, safe=_SAFE_IN_QUERY)}" if parts.query else ""
+        connection.request("GET", quote(parts.path or "/", safe=_SAFE_IN_PATH) + query, headers=self._headers)
         response = connection.getresponse()
         if response.status == HTTPStatus.OK:
-            return Answer(Kind.FINAL, SOUND), self._read_body(response)
+            return self._read_body(response)
+        # Decided by its head: a body that breaks off makes no 429 undone.
         answer = _without_image(response.status, url, response.headers)
-        self._drain(connection, response)
-        return replace(answer, size=self._own.received), None
+        try:
+            self._drain(connection, response)
+        except (OSError, http.client.HTTPException, RefusedError):
+            connection.close()
+        return Answer(answer.kind, answer.reason, self._own.received, answer.location, answer.retry_after)
 
-    def _read_body(self, response: http.client.HTTPResponse) -> bytearray:
+    def _read_body(self, response: http.client.HTTPResponse) -> bytes:
         if response.length is not None and response.length > self._largest_bytes:
             raise RefusedError("too_long")
         body = bytearray()
@@ -192,13 +189,14 @@ class Client:
             self._own.received += len(piece)
             if len(body) > self._largest_bytes:
                 raise RefusedError("too_long")
-        cut_off = bool(response.length)  # what was announced and did not come
+            self._check_time()
+        self._check_time()  # a connection that was cut ends like one that is done
+        if response.length:  # what was announced and did not come
+            raise RefusedError("cut_off", Kind.PASSING)
         response.close()
-        if cut_off or self._is_overdue():
-            raise RefusedError("timeout" if self._is_overdue() else "cut_off", Kind.PASSING)
-        return body
+        return bytes(body)
 
-    def _drain(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+    def _drain(self, connection: "Connection", response: http.client.HTTPResponse) -> None:
         """Read a short body so that the connection can be used again; cut a longer one."""
         while self._own.received <= DRAINED_BYTES:
             piece = response.read1(DRAINED_BYTES)
@@ -206,11 +204,21 @@ class Client:
             if not piece:
                 response.close()
                 return
+            self._check_time()
         connection.close()
 
-    def _is_overdue(self) -> bool:
-        deadline_s, _ = self._under_way.get(threading.get_ident(), (float("inf"), None))
-        return time.monotonic() >= deadline_s
+    def _check_time(self) -> None:
+        if self._closed:
+            raise RefusedError("stopped", Kind.STOPPED)
+        if time.monotonic() >= self._own.deadline_s:
+            raise RefusedError("timeout", Kind.PASSING)
+
+    def _refusal(self, reason: str, kind: Kind) -> Answer:
+        try:
+            self._check_time()  # what a cut connection raises says nothing of why
+        except RefusedError as cut:
+            reason, kind = str(cut), cut.kind
+        return Answer(kind, reason, self._own.received)
 
     def _judge(self, body: bytes, image_name: str) -> Answer:
         with _DECODES:
@@ -225,50 +233,81 @@ class Client:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(self._directory)) from None
-        return Answer(Kind.SOUND, SOUND, len(body), judged=judged, temporary=temporary)
+        return Answer(Kind.IMAGE, SOUND, len(body), judged=judged, temporary=temporary)
 
 
-def index_row(file: File, judged: Judgement) -> tuple[Any, ...]:
-    """Give the row of the index for an image that was judged before it got its name."""
-    return (file.image_name, *astuple(judged), file.mtime_ns)
+class HTTPConnection(http.client.HTTPConnection):
+    """A connection to an address that has been judged, which another thread can cut."""
 
+    def __init__(self, host: str, port: int | None, private: bool, tls: ssl.SSLContext, timeout_s: float) -> None:
+        """Prepare; nothing is asked before ``connect``.
 
-class _CheckedHTTPConnection(http.client.HTTPConnection):
-    """A connection to an address that has been judged."""
-
-    def __init__(self, host: str, port: int | None, private: bool) -> None:
-        super().__init__(host, port, timeout=CONNECT_TIMEOUT_S)
-        self._private = private
+        Args:
+            host: a name or an address.
+            port: ``None`` for that of the scheme.
+            private: whether the host may have an address of this machine or network.
+            tls: used where the scheme asks for it.
+            timeout_s: the longest silence.
+        """
+        super().__init__(host, port, timeout=timeout_s)
+        self._private, self._tls = private, tls
+        # http.client gives its own up as soon as an answer says that it is the last one.
+        self._link: socket.socket | None = None
 
     def connect(self) -> None:
-        self.sock = connect_checked(self.host, self.port, private=self._private)
+        """Connect to an address of the host that is allowed.
+
+        Raises:
+            RefusedError: ``private_address`` or ``unknown_host``.
+            OSError: no address could be reached.
+        """
+        self._link = self.sock = connect_checked(self.host, self.port, private=self._private, timeout_s=self.timeout)
+
+    def cut(self) -> None:
+        """End the connection at once, whoever reads from it."""
+        link = self._link
+        if link is not None:
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                socket.socket.shutdown(link, socket.SHUT_RDWR)
 
 
-class _CheckedHTTPSConnection(http.client.HTTPSConnection):
+class HTTPSConnection(HTTPConnection):
     """The same under TLS, with the certificate held against the host's name."""
 
-    def __init__(self, host: str, port: int | None, private: bool, tls: ssl.SSLContext) -> None:
-        super().__init__(host, port, timeout=CONNECT_TIMEOUT_S, context=tls)
-        self._private, self._tls = private, tls
+    default_port = http.client.HTTPS_PORT
 
     def connect(self) -> None:
-        plain = connect_checked(self.host, self.port, private=self._private)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
-            plain.close()
-            raise
+        """Connect as above, then agree on TLS.
+
+        Raises:
+            ssl.SSLError: the certificate is not one of the host's, or there is no TLS.
+        """
+        super().connect()
+        # The handshake comes when the link can already be cut.
+        self._link = self.sock = self._tls.wrap_socket(
+            self.sock, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        self._link.do_handshake()
 
 
-def connect_checked(host: str, port: int, *, private: bool) -> socket.socket:
+Connection = HTTPConnection
+
+# What needs no quoting beyond what the URL's author has done. RFC 3986, sections 3.3 and 3.4.
+_SAFE_IN_PATH = "/%:@!$&'()*+,;=~"
+_SAFE_IN_QUERY = f"{_SAFE_IN_PATH}?"
+
+
+def connect_checked(host: str, port: int, *, private: bool, timeout_s: float) -> socket.socket:
     """Connect to a host, if none of its addresses is one of this machine or network.
 
     Args:
         host: a name or an address.
         port: of the host.
         private: let such addresses be.
+        timeout_s: the longest silence once it is connected.
 
     Raises:
         RefusedError: ``private_address`` or ``unknown_host``.
@@ -283,8 +322,9 @@ def connect_checked(host: str, port: int, *, private: bool) -> socket.socket:
     for position, (family, kind, protocol, _, address) in enumerate(found, start=1):
         made = socket.socket(family, kind, protocol)
         try:
-            made.settimeout(CONNECT_TIMEOUT_S)
+            made.settimeout(min(CONNECT_TIMEOUT_S, timeout_s))
             made.connect(address)
+            made.settimeout(timeout_s)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
             made.close()
@@ -300,20 +340,14 @@ def is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         # Addresses that carry an IPv4 address go where that one goes.
-        nat64 = ipaddress.ip_network("64:ff9b::/96")
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
-        if parsed in nat64:
+        if any(parsed in network for network in (*_NAT64, _IPV4_COMPATIBLE)):
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
         if inner:
             return is_public(str(inner))
+        if parsed.is_site_local:
+            return False
     return parsed.is_global and not parsed.is_multicast
-
-
-def select_readable(connected: socket.socket) -> bool:
-    """Say whether there is something to read, or the other side has closed."""
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def retry_after_s(value: str | None, now_s: float) -> float | None:
@@ -329,39 +363,44 @@ def retry_after_s(value: str | None, now_s: float) -> float | None:
     if value.isascii() and value.isdecimal():
         return float(value[:9])
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now_s)
+        date = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_s)
     except (ValueError, OverflowError):
         return None
+
+
+def _has_ended(connected: socket.socket) -> bool:
+    """Say whether the host has closed an idle connection, or sent what nobody asked for."""
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _without_image(status: int, url: str, headers: http.client.HTTPMessage) -> Answer:
     """Say what an answer other than 200 means."""
     if status in _REDIRECTS:
-        try:
-            location = urljoin(url, headers["Location"]) if headers["Location"] else ""
-        except ValueError:
-            location = ""
-        return (
-            Answer(Kind.REDIRECT, f"http_{status}", location=location)
-            if location
-            else Answer(Kind.FINAL, "redirect_to_nowhere")
-        )
+        location = _location(url, headers["Location"])
+        return Answer(Kind.REDIRECT, "redirected", location=location) if location else _NOWHERE
     if status in _THROTTLING_STATUS:
         return Answer(Kind.THROTTLED, f"http_{status}", retry_after=headers["Retry-After"])
     passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUS
     return Answer(Kind.PASSING if passing else Kind.FINAL, f"http_{status}")
 
 
-def _network_reason(error: Exception, *, overdue: bool) -> str:
-    if overdue or isinstance(error, TimeoutError):
+_NOWHERE = Answer(Kind.FINAL, "redirect_to_nowhere")
+
+
+def _location(url: str, header: str | None) -> str:
+    """Give where a redirect leads, if anywhere. Hosts send UTF-8 there, and http.client reads Latin-1."""
+    try:
+        return urljoin(url, header.encode("latin-1").decode()) if header else ""
+    except ValueError:
+        return ""
+
+
+def _network_reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, ssl.SSLCertVerificationError):
         return "bad_certificate"
     return "connection"
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
-    connected = connection.sock
-    if connected is not None:
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            connected.shutdown(socket.SHUT_RDWR)

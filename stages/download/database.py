@@ -52,11 +52,16 @@ class Database:
             raise
 
     def _prepare(self, schema: str, version: int) -> None:
+        # In one transaction, as another process may open the new file at the same moment.
+        self._connection.execute("BEGIN IMMEDIATE")
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, version):
             raise DamagedError(f"it is of version {found}, this is version {version}")
         if found == 0:
-            self._connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {version}; COMMIT;")
+            for statement in filter(str.strip, schema.split(";")):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {version}")
+        self._connection.execute("COMMIT")
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and give its rows.
@@ -79,11 +84,11 @@ class Database:
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error, OSError, UserError):
+            with suppress(OSError, UserError):
                 self.execute("ROLLBACK")
             raise
-        self.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file; without it, nothing that was committed is lost either."""

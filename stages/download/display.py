@@ -35,9 +35,7 @@ class Display:
         """Images that this run has dealt with."""
         return self.counts["stored"] + self.counts["refused"] + self.counts["left"]
 
-    def take(
-        self, outcome: Outcome | None, now_s: float, received_bytes: int, hosts: Callable[[], Mapping[str, Host]]
-    ) -> None:
+    def take(self, outcome: Outcome | None, now_s: float, received_bytes: int, hosts: HostsByName) -> None:
         """Count an outcome and, if it is time, show how far the download has come."""
         if outcome is not None:
             self.counts[outcome.what] += 1

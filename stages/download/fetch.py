@@ -1,6 +1,6 @@
 """Command ``fetch``: fill the image cache for the records that lack an image, politely, for days where need be.
 
-    python -m stages.download.fetch [--plan | --probe N] [--limit N] [--hours H] [--budget-gb GB] [--again [REASON ...]]
+    python -m stages.download.fetch [--plan | --probe N | --limit N] [--hours H] [--budget-gb GB] [--again [REASON ...]]
 
 It can be stopped or killed at any time; the same command goes on. It is no stage: it touches the network and a
 directory of hundreds of gigabytes.
@@ -17,15 +17,16 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stages.download.budget import Room, images_in_use
-from stages.download.cache import File, filling, list_files, own_cache_directory
+from stages.download.budget import Room
+from stages.download.cache import File, file_table, filling, list_files, own_cache_directory
 from stages.download.client import Client
 from stages.download.display import Display, advise, tell
 from stages.download.index import ImageIndex
+from stages.download.intake import Intake
 from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
 from stages.download.plan import plan_hosts, plan_table
 from stages.download.scheduler import Clock, Limits, Scheduler, SystemClock, remove_leftovers
-from stages.download.wanted import host_of, missing_images
+from stages.download.wanted import PHOTO, host_of, missing_images
 from stages.errors import UserError, run
 from stages.params import Download, Params, all_params
 from stages.progress import say
@@ -135,6 +136,8 @@ def fetch(
         wanted, refused = _missing(records, found, ledger.history(), params)
         allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
         asked = allowed if images is None else allowed.head(images)
+        if probe and asked.is_empty():
+            raise UserError("nothing to probe: no image is missing that may be asked for (see --plan)")
 
         start_s = clock.now_s()
         display = Display(asked.height, start_s)
@@ -142,26 +145,27 @@ def fetch(
         def log(text: str) -> None:
             display.line(f"fetch: {text}")
 
-        scheduler = Scheduler(
-            asked,
+        room = Room(
             directory,
-            params.download,
-            params.inventory,
+            found.files,
+            index,
+            budget_bytes=params.download.cache_budget_gb * 1e9,
+            wanted=records["image_name"],
+            tell=log,
+        )
+        intake = Intake(
+            directory,
             ledger=ledger,
             index=index,
-            client=Client(params.download, params.inventory, directory),
-            clock=clock,
-            tell=log,
+            room=room,
+            limits=params.inventory,
+            placeholder_photos=params.download.placeholder_photos,
             photo_of=photo_finder(records),
-            is_in_use=lambda name: name in images_in_use(missing_ok=True),
-            room=Room(
-                directory,
-                found.files,
-                index,
-                budget_bytes=params.download.cache_budget_gb * 1e9,
-                wanted=records["image_name"],
-                tell=log,
-            ),
+            tell=log,
+        )
+        client = Client(params.download, params.inventory, directory)
+        scheduler = Scheduler(
+            asked, params.download, ledger=ledger, client=client, intake=intake, room=room, clock=clock, tell=log
         )
         limits = Limits(
             until_s=float("inf") if hours is None else start_s + hours * 3600,
@@ -172,6 +176,8 @@ def fetch(
                 for outcome in outcomes:
                     display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
         finally:
+            for outcome in scheduler.settle_rest():
+                display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
             display.close()
             elapsed_s = clock.now_s() - start_s
             tell(
@@ -191,11 +197,9 @@ def fetch(
 def look_at(directory: Path, index: ImageIndex, params: Params) -> Cache:
     """List the cache, and what of it is known to be broken."""
     files = list(list_files(directory))
-    listed = pl.DataFrame(
-        files, schema={"image_name": pl.String, "bytes": pl.Int64, "mtime_ns": pl.Int64}, orient="row"
-    )
     judged = index.remembered(params.inventory).filter(pl.col("verdict") != SOUND)
-    broken = judged.join(listed, on=["image_name", "bytes", "mtime_ns"], how="semi")
+    listed = file_table(files)
+    broken = judged.join(listed, on=listed.columns, how="semi")
     return Cache(directory, files, set(broken["image_name"]))
 
 
@@ -204,19 +208,19 @@ def photo_finder(records: pl.DataFrame) -> Callable[[str], str]:
 
     @cache
     def photos() -> dict[str, str]:
-        known = records.filter(pl.col("photo_id").is_not_null())
-        return dict(known.select("image_name", "photo_id").iter_rows())
+        return dict(records.select("image_name", photo=PHOTO).iter_rows())
 
     return lambda image_name: photos().get(image_name, image_name)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plan", action="store_true", help="estimate images, GB and days by host; download nothing")
-    parser.add_argument("--probe", type=_count, metavar="N", help="ask for N images and report; fails if one fails")
-    parser.add_argument("--limit", type=_count, metavar="N", help="ask for N images at the most")
+    one_of = parser.add_mutually_exclusive_group()
+    one_of.add_argument("--plan", action="store_true", help="estimate images, GB and days by host; download nothing")
+    one_of.add_argument("--probe", type=_count, metavar="N", help="ask for N images and report; fails if one fails")
+    one_of.add_argument("--limit", type=_count, metavar="N", help="ask for N images at the most")
     parser.add_argument("--hours", type=_positive, metavar="H", help="stop after H hours")
-    parser.add_argument("--budget-gb", type=_positive, metavar="GB", help="stop when so much has come")
+    parser.add_argument("--budget-gb", type=_positive, metavar="GB", help="stop when so much has come in this run")
     parser.add_argument(
         "--again", nargs="*", metavar="REASON", help="ask again for what was refused (for these reasons)"
     )

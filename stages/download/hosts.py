@@ -120,7 +120,9 @@ class Host:
     def failed(self, now_s: float, started_s: float, reason: str) -> bool:
         """Take note of a failure that may pass; say whether the host pauses for it."""
         self._failures += 1
-        return self._failures >= FAILURES_TO_PAUSE and self.throttled(now_s, started_s, None, reason)
+        # Where the last pause brought no answer, one more failure shows that it was too short.
+        pauses = self.strikes or self._failures >= FAILURES_TO_PAUSE
+        return bool(pauses) and self.throttled(now_s, started_s, None, reason)
 
     def throttled(self, now_s: float, started_s: float, retry_after_s: float | None, reason: str) -> bool:
         """Take note that the host wants a pause; say whether this is a new one.

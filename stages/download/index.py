@@ -8,14 +8,21 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from stages.download.cache import File
 from stages.download.database import DamagedError, Database
+from stages.errors import UserError
 from stages.params import Inventory
 from stages.progress import say
 from stages.tables import INVENTORY
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 INDEX_NAME = ".index.sqlite"
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
@@ -68,6 +75,11 @@ class ImageIndex(Database):
             ((*image, _digest(limits), used_s) for image in images),
         )
 
+    def image_names(self) -> pl.Series:
+        """Name all images that anything is known of."""
+        rows = self.execute("SELECT image_name FROM images")
+        return pl.Series("image_name", [name for (name,) in rows], pl.String)
+
     def forget(self, image_names: Iterable[str]) -> None:
         """Drop what is known of images that are gone."""
         self.execute_many("DELETE FROM images WHERE image_name = ?", ([name] for name in image_names))
@@ -81,17 +93,26 @@ class ImageIndex(Database):
         return dict(self.execute("SELECT image_name, used_s FROM images WHERE used_s IS NOT NULL"))
 
 
+def index_row(file: File, judged: "DataclassInstance") -> tuple[str | int, ...]:
+    """Give the row of ``REMEMBERED`` for a file and its ``Judgement``."""
+    return (file.image_name, *astuple(judged), file.mtime_ns)
+
+
 def note_use(directory: Path, image_names: Iterable[str]) -> None:
     """Note in the cache's index that images were used just now, so that they are evicted last.
 
-    A cache without an index, or one that can only be read, is left as it is: then the files' times have to do.
+    It spoils no work that is done: where it cannot be noted, the files' times have to do.
     """
-    if os.access(directory, os.W_OK) and (directory / INDEX_NAME).is_file():
+    if not (os.access(directory, os.W_OK) and (directory / INDEX_NAME).is_file()):
+        return
+    now_s = time.time()
+    try:
         with ImageIndex(directory) as index:
-            now = time.time()
             index.execute_many(
-                "UPDATE images SET used_s = ? WHERE image_name = ?", ([now, name] for name in image_names)
+                "UPDATE images SET used_s = ? WHERE image_name = ?", ((now_s, name) for name in image_names)
             )
+    except (UserError, OSError) as error:
+        say(f"not noted that the images were used ({error})")
 
 
 def _digest(limits: Inventory) -> str:

@@ -9,15 +9,14 @@ again: the index beside the images remembers them.
 
 import argparse
 from collections import Counter
-from dataclasses import astuple
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
-from stages.download.cache import SOURCES, File, cache_directory, list_files
-from stages.download.index import REMEMBERED, ImageIndex
+from stages.download.cache import SOURCES, File, cache_directory, file_table, list_files
+from stages.download.index import REMEMBERED, ImageIndex, index_row
 from stages.errors import UserError, run
 from stages.images.verdict import VERDICTS, judge
 from stages.parallel import parallel_map
@@ -25,7 +24,6 @@ from stages.params import Inventory, all_params
 from stages.progress import progress, say
 from stages.tables import INVENTORY, SOUND, write_table
 
-FILES = {"image_name": pl.String, "bytes": pl.Int64, "mtime_ns": pl.Int64}
 FILES_A_TASK = 32
 FILES_A_SAVE = 8192  # files judged between two saves of the index
 
@@ -78,10 +76,10 @@ def take_inventory(
     Returns:
         Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and whatever the index knew.
     """
-    listed = pl.DataFrame(files, schema=FILES, orient="row")
+    listed = file_table(files)
+    index.forget(index.image_names().to_frame().join(listed, on="image_name", how="anti")["image_name"])
     remembered = index.remembered(limits)
-    index.forget(remembered.join(listed, on="image_name", how="anti")["image_name"])
-    known = remembered.clear() if all_anew else remembered.join(listed, on=list(FILES), how="semi")
+    known = remembered.clear() if all_anew else remembered.join(listed, on=listed.columns, how="semi")
     new = [File(*row) for row in listed.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
 
     tasks = [new[start : start + FILES_A_TASK] for start in range(0, len(new), FILES_A_TASK)]
@@ -102,7 +100,7 @@ def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[
             data = (directory / file.image_name).read_bytes()
         except FileNotFoundError:
             continue
-        rows.append((file.image_name, *astuple(judge(data, limits)), file.mtime_ns))
+        rows.append(index_row(file, judge(data, limits)))
     return rows
 
 

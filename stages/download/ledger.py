@@ -111,6 +111,8 @@ class Ledger(Database):
     def forget_refusals(self, reasons: Iterable[str]) -> int:
         """Let images that were refused be asked for again, all or those of some reasons; give their number."""
         reasons = list(reasons)
+        if not reasons or "placeholder" in reasons:
+            self.execute("DELETE FROM placeholders")
         which = f"AND reason IN ({', '.join('?' * len(reasons))})" if reasons else ""
         return len(self.execute(f"DELETE FROM images WHERE refused {which} RETURNING image_name", reasons))
 

@@ -1,10 +1,11 @@
-"""The download itself: who is asked next, when, and what becomes of each answer.
+"""The download itself: who is asked next, when, and what each answer leads to.
 
 One thread decides everything and owns all state; others only carry out requests. So there is nothing to lock, and what
 was decided stands in the ledger before a request starts and again when its answer has been dealt with: killed at any
 moment, the next run goes on from there.
 """
 
+import heapq
 import math
 import os
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
@@ -20,13 +22,13 @@ from typing import Any, NamedTuple, Protocol
 import polars as pl
 
 from stages.download.budget import Room
-from stages.download.cache import File
-from stages.download.client import Answer, Client, Kind, index_row, retry_after_s
+from stages.download.client import Answer, Client, Kind, retry_after_s
 from stages.download.hosts import Host
-from stages.download.index import ImageIndex
+from stages.download.intake import Intake
 from stages.download.ledger import HostRecord, Ledger
 from stages.download.wanted import ROUTES, host_of
-from stages.params import Download, Inventory
+from stages.errors import UserError
+from stages.params import Download
 
 REDIRECTS = 5  # in a row
 TICK_S = 1.0  # between two looks at the clock, also where nothing comes
@@ -39,8 +41,7 @@ class Job:
 
     Attributes:
         image_name: its name in the cache.
-        photo: equal for two images of one photo.
-        urls: by route, those that are left to ask.
+        urls: by route, those that may be asked.
         route: which of them is asked now.
         url: what is asked now: that of the route, or where it redirected to.
         failures: of this route that may pass, in all runs.
@@ -49,7 +50,6 @@ class Job:
     """
 
     image_name: str
-    photo: str
     urls: dict[str, str]
     route: str
     url: str
@@ -61,7 +61,7 @@ class Job:
     def of_row(cls, row: dict[str, Any]) -> "Job":
         """Make a job of a row of ``missing_images``."""
         urls = {route: row[route] for route in ROUTES if row[route] is not None}
-        return cls(row["image_name"], row["photo"], urls, row["route"], urls[row["route"]], row["failures"])
+        return cls(row["image_name"], urls, row["route"], urls[row["route"]], row["failures"])
 
 
 class Outcome(NamedTuple):
@@ -104,7 +104,7 @@ class Done(NamedTuple):
     job: Job
     host: str
     started_s: float
-    answer: Answer | OSError
+    answer: Answer | BaseException
 
 
 @dataclass
@@ -113,18 +113,31 @@ class HostQueue:
 
     host: Host
     threads: ThreadPoolExecutor
-    fresh: Iterator[Job] = field(default_factory=lambda: iter(()))  # in the order that helps most
-    first: deque[Job] = field(default_factory=deque)  # goes on at another route or after a redirect
-    again: deque[Job] = field(default_factory=deque)  # after all others
-    exhausted: bool = False  # nothing waits
+    fresh: Iterator[Job]  # in the order that helps most
+    first: deque[Job] = field(default_factory=deque)  # go on at another route or after a redirect
+    _again: list[tuple[float, int, Job]] = field(default_factory=list)  # not before a moment; a heap
+    _order: Iterator[int] = field(default_factory=count)
 
-    def take(self) -> Job | None:
-        """Give the next image to ask for."""
-        job = self.first.popleft() if self.first else next(self.fresh, None)
-        if job is None and self.again:
-            job = self.again.popleft()
-        self.exhausted = job is None
-        return job
+    def ask_again(self, job: Job, not_before_s: float) -> None:
+        """Let an image wait, for its moment and for all others."""
+        heapq.heappush(self._again, (not_before_s, next(self._order), job))
+
+    def take(self, now_s: float) -> Job | None:
+        """Give the next image to ask for; ``None`` while none may be."""
+        if self._fill_first():
+            return self.first.popleft()
+        return heapq.heappop(self._again)[2] if self._again and self._again[0][0] <= now_s else None
+
+    def next_s(self, now_s: float) -> float:
+        """Say from when on there is an image to ask for; ``NEVER`` where none waits."""
+        if self._fill_first():
+            return now_s
+        return max(now_s, self._again[0][0]) if self._again else NEVER
+
+    def _fill_first(self) -> bool:
+        if not self.first:
+            self.first.extend(job for job in [next(self.fresh, None)] if job is not None)
+        return bool(self.first)
 
 
 class Limits(NamedTuple):
@@ -144,41 +157,32 @@ class Scheduler:
     def __init__(
         self,
         asked: pl.DataFrame,
-        directory: Path,
         params: Download,
-        limits: Inventory,
         *,
         ledger: Ledger,
-        index: ImageIndex,
         client: Client,
+        intake: Intake,
+        room: Room,
         clock: Clock,
         tell: Callable[[str], None],
-        photo_of: Callable[[str], str],
-        is_in_use: Callable[[str], bool],
-        room: Room,
     ) -> None:
         """Prepare a run.
 
         Args:
             asked: the images to ask for, in order, as ``missing_images`` gives them; all of hosts that params name.
-            directory: the image cache.
             params: section ``download``.
-            limits: what counts as sound.
             ledger: of the cache.
-            index: of the cache.
             client: carries out the requests.
+            intake: takes sound images into the cache.
+            room: what the cache may still hold.
             clock: the time.
             tell: takes a line for the log.
-            photo_of: gives the photo of an image by its name.
-            is_in_use: says whether a run of the pipeline names an image, so that it must not vanish.
-            room: what the cache may still hold.
         """
-        self._directory, self._params, self._limits = directory, params, limits
-        self._ledger, self._index, self._client, self._clock = ledger, index, client, clock
-        self._tell, self._photo_of, self._is_in_use, self._room = tell, photo_of, is_in_use, room
+        self._params, self._ledger, self._client, self._intake = params, ledger, client, intake
+        self._room, self._clock, self._tell = room, clock, tell
         self._answers: SimpleQueue[Done] = SimpleQueue()
         self._largest_bytes = int(params.max_image_mb * 1e6)
-        self.in_flight = 0
+        self._in_flight = 0
         self.received_bytes = 0
         self.throttled_answers = 0
         self.ended_by = ""
@@ -192,13 +196,13 @@ class Scheduler:
             host.restore(record.paused_until_s, record.strikes, record.why, traffic.get(name, ()), now_s)
             threads = ThreadPoolExecutor(host_limits.concurrent, thread_name_prefix=name)
             rows = asked.filter(pl.col("host") == name).iter_rows(named=True)
-            self._queues[name] = HostQueue(host, threads, fresh=map(Job.of_row, rows))
+            self._queues[name] = HostQueue(host, threads, map(Job.of_row, rows))
 
     def run(self, limits: Limits) -> Iterator[Outcome | None]:
         """Yield what becomes of each image, and ``None`` now and then while there is nothing to say.
 
-        Ends when all is done or a limit is reached. When the caller leaves early, requests under way are cut and
-        the next run asks for them last.
+        Ends when all is done or a limit is reached. When the caller leaves early, requests under way are cut, and
+        ``settle_rest`` deals with the answers that have come.
 
         Raises:
             OSError: the cache cannot be written to.
@@ -208,31 +212,38 @@ class Scheduler:
                 now_s = self._clock.now_s()
                 self.ended_by = self.ended_by or limits.reached(now_s, self.received_bytes)
                 wake_s = NEVER if self.ended_by else self._start_what_may(limits)
-                if not self.in_flight:
+                if not self._in_flight:
                     if limits.until_s <= wake_s < NEVER:
                         self.ended_by = "time"  # nothing can start before the end
                     if self.ended_by or wake_s == NEVER:
                         return
                 wait_s = min(max(wake_s - self._clock.now_s(), 0), TICK_S)
-                done = self._clock.wait(self._answers, wait_s, busy=bool(self.in_flight))
+                done = self._clock.wait(self._answers, wait_s, busy=self._in_flight > 0)
                 self._client.abort_overdue()
                 if done is None:
                     yield None
-                    continue
-                self.in_flight -= 1
-                if isinstance(done.answer, OSError):
-                    raise done.answer
-                with self._ledger.transaction():
-                    outcomes = list(self._settle(done, done.answer))
-                yield from outcomes
+                else:
+                    yield from self._settle(done)
         finally:
             self._client.close()
             for queue in self._queues.values():
                 queue.threads.shutdown(cancel_futures=True)
 
+    def settle_rest(self) -> list[Outcome]:
+        """Deal with the answers that came after the last look, when a run was left early."""
+        outcomes = []
+        with suppress(Empty, OSError, UserError):  # on a disk that is full nothing more can be noted
+            while True:
+                done = self._answers.get_nowait()
+                if isinstance(done.answer, Answer):
+                    outcomes += self._settle(done)
+        return outcomes
+
     def hosts(self) -> dict[str, Host]:
         """Give the hosts by name that are being asked, or for which images wait."""
-        return {name: queue.host for name, queue in self._queues.items() if queue.host.in_flight or not queue.exhausted}
+        return {
+            name: queue.host for name, queue in self._queues.items() if queue.host.in_flight or queue.next_s(0) < NEVER
+        }
 
     def _start_what_may(self, limits: Limits) -> float:
         """Start all requests that may start now; say when the next one may (``NEVER``: only after an answer)."""
@@ -240,103 +251,75 @@ class Scheduler:
         for name, queue in self._queues.items():
             while True:
                 now_s = self._clock.now_s()
-                ready_s = queue.host.ready_at_s(now_s)
+                ready_s = max(queue.host.ready_at_s(now_s), queue.next_s(now_s))
                 if ready_s > now_s:
-                    job = None if ready_s == NEVER else queue.take()
-                    if job is not None:
-                        queue.first.appendleft(job)
-                        next_s = min(next_s, ready_s)
+                    next_s = min(next_s, ready_s)
                     break
-                job = queue.take()
-                if job is None:
-                    break
-                if not self._room.has((self.in_flight + 1) * self._largest_bytes):
-                    queue.first.appendleft(job)
+                if not self._room.has((self._in_flight + 1) * self._largest_bytes):
                     self.ended_by = "cache_full"
                     return NEVER
-                self._start(name, queue, job, now_s)
-                if self.received_bytes + self.in_flight * self._largest_bytes >= limits.bytes:
+                self._start(name, queue, now_s)
+                if self.received_bytes + self._in_flight * self._largest_bytes >= limits.bytes:
                     return NEVER  # not to overshoot; the answers tell whether there is room for more
         return next_s
 
-    def _start(self, name: str, queue: HostQueue, job: Job, now_s: float) -> None:
+    def _start(self, name: str, queue: HostQueue, now_s: float) -> None:
+        job = queue.take(now_s)
+        if job is None:
+            raise RuntimeError(f"{name} has nothing to ask for")
         self._ledger.ask(job.image_name, job.route, name)
         queue.host.start(now_s)
-        self.in_flight += 1
+        self._in_flight += 1
         queue.threads.submit(self._carry_out, job, name, queue.host, now_s)
 
     def _carry_out(self, job: Job, name: str, host: Host, started_s: float) -> None:
         """Ask, in a thread of the host."""
         try:
-            answer: Answer | OSError = self._client.ask(job.url, host.limits, job.image_name)
-        except OSError as error:
+            answer: Answer | BaseException = self._client.ask(job.url, host.limits, job.image_name)
+        except BaseException as error:  # raised again by the thread that decides
             answer = error
-        except BaseException as error:
-            self._answers.put(Done(job, name, started_s, OSError(f"{job.url}: {error!r}")))
-            raise
         self._answers.put(Done(job, name, started_s, answer))
 
-    def _settle(self, done: Done, answer: Answer) -> Iterator[Outcome]:
-        """Deal with an answer."""
+    def _settle(self, done: Done) -> list[Outcome]:
+        """Deal with an answer, all of it in the ledger or nothing."""
+        self._in_flight -= 1
+        if isinstance(done.answer, BaseException):
+            raise done.answer
+        with self._ledger.transaction():
+            return list(self._lead_on(done, done.answer))
+
+    def _lead_on(self, done: Done, answer: Answer) -> Iterator[Outcome]:
         job, now_s = done.job, self._clock.now_s()
         host = self._queues[done.host].host
         host.end(now_s, answer.size)
         self.received_bytes += answer.size
         if answer.size:
             self._ledger.count_traffic(done.host, now_s, answer.size)
-        if answer.kind in (Kind.SOUND, Kind.REDIRECT, Kind.FINAL) and host.answered(done.started_s):
+        if answer.kind in (Kind.IMAGE, Kind.REDIRECT, Kind.FINAL) and host.answered(done.started_s):
             self._ledger.pause(done.host, 0, 0, "")
             self._tell(f"{done.host}: answers again")
 
-        if answer.kind is Kind.SOUND:
-            yield from self._store(job, done.host, answer, now_s)
+        if answer.kind is Kind.IMAGE:
+            yield from self._take(job, done.host, answer, now_s)
         elif answer.kind is Kind.REDIRECT:
             yield from self._redirect(job, answer.location)
         elif answer.kind is Kind.THROTTLED:
             yield from self._throttle(job, done, answer, now_s)
         elif answer.kind is Kind.PASSING:
             yield from self._fail(job, done, answer, now_s)
-        else:
+        elif answer.kind is Kind.FINAL:
             yield from self._refuse(job, answer.reason)
+        else:
+            self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
 
-    def _store(self, job: Job, host: str, answer: Answer, now_s: float) -> Iterator[Outcome]:
-        """Give a sound image its name, unless it is a placeholder."""
-        temporary, judged = answer.temporary, answer.judged
-        if temporary is None or judged is None:
-            raise TypeError(f"a sound answer without an image: {answer}")
-        if self._ledger.is_placeholder(judged.sha256):
-            temporary.unlink()
-            yield from self._refuse(job, "placeholder")
+    def _take(self, job: Job, host: str, answer: Answer, now_s: float) -> Iterator[Outcome]:
+        taken = self._intake.take(job.image_name, answer, now_s)
+        if taken.stored:
+            self._ledger.count_image(host, answer.size)
+            yield Outcome("stored", job.image_name, answer.reason, answer.size)
             return
-        others = self._index.names_of_digest(judged.sha256)
-        photos = {self._photo_of(name) for name in others} | {job.photo}
-        if len(photos) >= self._params.placeholder_photos:
-            temporary.unlink()
-            self._ledger.add_placeholder(judged.sha256)
-            yield from self._refuse(job, "placeholder")
-            for name in others:
-                yield from self._withdraw(name)
-            return
-        final = self._directory / job.image_name
-        temporary.replace(final)
-        status = final.stat()
-        file = File(job.image_name, status.st_size, status.st_mtime_ns)
-        self._index.remember([index_row(file, judged)], self._limits, used_s=now_s)
-        self._ledger.stored(job.image_name)
-        self._ledger.count_image(host, answer.size)
-        self._room.add(answer.size)
-        yield Outcome("stored", job.image_name, "sound", answer.size)
-
-    def _withdraw(self, image_name: str) -> Iterator[Outcome]:
-        """Take an image out of the cache that turned out to be a placeholder, unless it is in use."""
-        if self._is_in_use(image_name):
-            self._tell(f"{image_name} is a placeholder, but a split names it: it stays until the next `dvc repro`")
-            return
-        self._ledger.leave(image_name, "original", 0, "placeholder", refused=True)
-        with suppress(FileNotFoundError):
-            (self._directory / image_name).unlink()
-        self._index.forget([image_name])
-        yield Outcome("withdrawn", image_name, "placeholder")
+        yield from self._refuse(job, "placeholder")
+        yield from (Outcome("withdrawn", name, "placeholder") for name in taken.withdrawn)
 
     def _redirect(self, job: Job, location: str) -> Iterator[Outcome]:
         """Ask where the host points to, by the rules of the host there."""
@@ -356,24 +339,25 @@ class Scheduler:
         self.throttled_answers += 1
         wait_s = retry_after_s(answer.retry_after, now_s)
         host = self._queues[done.host].host
-        self._note_pause(done.host, host.throttled(now_s, done.started_s, wait_s, answer.reason))
+        self._note_pause(done.host, begins=host.throttled(now_s, done.started_s, wait_s, answer.reason))
         job.throttled += 1
         self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
         if job.throttled < self._params.tries:
-            self._ask_again(job)
+            self._ask_again(job, now_s)
         else:
             yield Outcome("left", job.image_name, answer.reason)
 
     def _fail(self, job: Job, done: Done, answer: Answer, now_s: float) -> Iterator[Outcome]:
-        """Try again after the others, as often as params allow; then as if there were no image."""
+        """Try again later, as often as params allow; then go on as if there were no image."""
         host = self._queues[done.host].host
-        self._note_pause(done.host, host.failed(now_s, done.started_s, answer.reason))
+        self._note_pause(done.host, begins=host.failed(now_s, done.started_s, answer.reason))
         job.failures += 1
         if job.failures >= self._params.tries:
             yield from self._refuse(job, answer.reason)
-        else:
-            self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
-            self._ask_again(job)
+            return
+        self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
+        pauses_s = self._params.pauses_s
+        self._ask_again(job, now_s + pauses_s[min(job.failures, len(pauses_s)) - 1])
 
     def _refuse(self, job: Job, reason: str) -> Iterator[Outcome]:
         """Go on with the next route that may be asked; without one, the image is refused for good."""
@@ -387,14 +371,14 @@ class Scheduler:
         self._ledger.leave(job.image_name, job.route, job.failures, reason, refused=True)
         yield Outcome("refused", job.image_name, reason)
 
-    def _ask_again(self, job: Job) -> None:
+    def _ask_again(self, job: Job, not_before_s: float) -> None:
         job.url, job.hops = job.urls[job.route], 0
         target = host_of(job.url)
         if target is None:
-            raise ValueError(f"asked what is never asked: {job.url}")
-        self._queues[target].again.append(job)
+            raise RuntimeError(f"asked for what is never asked for: {job.url}")
+        self._queues[target].ask_again(job, not_before_s)
 
-    def _note_pause(self, name: str, begins: bool) -> None:
+    def _note_pause(self, name: str, *, begins: bool) -> None:
         host = self._queues[name].host
         self._ledger.pause(name, host.paused_until_s, host.strikes, host.why)
         if begins:

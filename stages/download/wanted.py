@@ -15,6 +15,8 @@ OPEN_DATA_HOST = "inaturalist-open-data.s3.amazonaws.com"
 # bears one, whatever the record says. https://github.com/inaturalist/inaturalist-open-data
 _OPEN_LICENCE = r"(?i)^(https?://creativecommons\.org/|cc|pd\b|public domain)"
 _IN_BUCKET = r"^https?://inaturalist-open-data\."
+# What is equal for two images of one photo: its id, else its address without what follows a question mark.
+PHOTO = pl.coalesce("photo_id", pl.col("image_url").str.replace(r"^https?://", "").str.replace(r"[?#].*$", ""))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -72,9 +74,8 @@ def missing_images(
         download: section of params.yaml.
 
     Returns:
-        The images to ask for: image_name, photo (equal for two images of one photo), the URLs of ``ROUTES``, route
-        (which to ask first), host, failures, interrupted; and the same of those that were refused for good, with
-        their reason.
+        The images to ask for: image_name, the URLs of ``ROUTES``, route (which to ask first), host, failures,
+        interrupted; and the same of those that were refused for good, with their reason.
     """
     present = pl.col("image_name").is_in(in_cache.implode())
     counted = records.with_columns(in_cache=present, had=present.sum().over("species"))
@@ -89,10 +90,10 @@ def missing_images(
     )
     with_history = add_routes(ranked, download).join(history, on="image_name", how="left")
     routed = _choose_route(with_history, [limits.host for limits in download.hosts]).with_columns(
-        pl.col("failures", "interrupted", "refused").fill_null(0), photo=pl.coalesce("photo_id", "image_name")
+        pl.col("failures", "interrupted", "refused").fill_null(0)
     )
     ordered = routed.sort("interrupted", "level", "species", "image_name")
-    columns = ["image_name", "photo", *ROUTES, "route", "host", "failures", "interrupted"]
+    columns = ["image_name", *ROUTES, "route", "host", "failures", "interrupted"]
     refused = ordered.filter(pl.col("refused") == 1)
     return ordered.filter(pl.col("refused") == 0).select(columns), refused.select(*columns, "reason")
 

@@ -89,9 +89,11 @@ def reduction(side_px: int, min_side_px: int) -> int:
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow turns these itself, and gives the size as shown
         return 1
+    if image.format == "PNG" and "exif" not in image.info:  # Pillow would decode all of it to look behind the pixels
+        return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # a header that Pillow cannot read turns nothing; of a PNG it may stand after the pixels
+    except Exception:  # a header that Pillow cannot read turns nothing
         return 1
     return orientation if orientation in _UPRIGHT else 1
 

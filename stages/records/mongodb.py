@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 import bson
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import ConfigurationError, ConnectionFailure, CursorNotFound, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidName, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from stages.errors import UserError
@@ -30,6 +30,7 @@ SOCKET_TIMEOUT_MS = 300_000
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
+_CURSOR_GONE = {43, 175, 237}  # CursorNotFound, QueryPlanKilled, CursorKilled
 
 
 def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
@@ -56,7 +57,10 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
         raise UserError(f"MONGODB_URI is not valid{_told(error, uri)}: {advice}") from None
     except OSError as error:  # a certificate file
         raise UserError(f"MONGODB_URI names a file that cannot be read ({error.strerror}): {error.filename}") from None
-    return client.get_database(source.database, codec_options=ANY_DATE).get_collection(source.collection)
+    try:
+        return client.get_database(source.database, codec_options=ANY_DATE).get_collection(source.collection)
+    except InvalidName as error:
+        raise UserError(f"params.yaml: source: no name of a database and a collection ({error})") from None
 
 
 def read_collection(
@@ -88,24 +92,26 @@ def read_collection(
     while True:
         # `min` starts in the index, at the last id itself. A query `$gt` would only see ids of the same type.
         cursor = collection.find(query, projection, batch_size=BATCH_DOCUMENTS).sort("_id", 1).hint([("_id", 1)])
-        if read:
+        resumed = read > 0
+        if resumed:
             cursor = cursor.min([("_id", last)])
         try:
             for document in cursor:
-                if read and _same_id(document["_id"], last):
+                if resumed and _same_id(document["_id"], last):
+                    resumed = False
                     continue
                 last, failures, read = document["_id"], 0, read + 1
                 yield document
             break
-        except (ConnectionFailure, CursorNotFound) as error:
+        except (ConnectionFailure, OperationFailure) as error:
+            if isinstance(error, OperationFailure) and error.code not in _CURSOR_GONE:
+                raise UserError(f"{where} {_refusal(error, source, uri)}") from None
             failures += 1
             # A server that has never answered is more likely named wrongly than restarting.
             if failures > (RETRIES if read else 1):
                 so_far = f" after {read:,} documents and {RETRIES} retries" if read else ""
                 raise UserError(f"{where} does not answer{so_far}{_told(error, uri)}: is it running?") from None
             pause(FIRST_PAUSE_S * 2 ** (failures - 1))
-        except OperationFailure as error:
-            raise UserError(f"{where} {_refusal(error, source, uri)}") from None
         except ConfigurationError as error:
             raise UserError(f"{where} cannot be used as MONGODB_URI says{_told(error, uri)}") from None
         except bson.errors.InvalidBSON as error:
