@@ -156,7 +156,8 @@ def test_room_is_made_as_often_as_it_is_needed(cache, workspace):
     said = []
     with ImageIndex(cache) as index:
         files = list(list_files(cache))
-        room = Room(cache, files, index, budget_bytes=10_000, wanted=[name(8)], tell=said.append)
+        wanted = [name(8), *(f"new{number}.jpg" for number in range(8))]
+        room = Room(cache, files, index, budget_bytes=10_000, wanted=wanted, tell=said.append)
         assert room.has(0)
         assert said == []
         for number in range(8):

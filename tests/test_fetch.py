@@ -783,7 +783,8 @@ def test_a_probe_says_whether_all_came(bench, capsys):
     with pytest.raises(UserError, match="the probe failed: 1 of 2 images succeeded"):
         bench.fetch(missing, limited, images=50, probe=True)
     said = capsys.readouterr()
-    assert "probe: 1 of 2 succeeded; 1 answers were 429 or 503" in said.out
+    assert "probe: 1 of 2 succeeded; a 429 or 503 came 1 times" in said.out
+    assert f"{bench.server.host}: paused 60 s for http_429; now running" in said.out
     assert "http_429, pauses 60 s" in said.err
 
 

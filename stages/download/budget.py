@@ -1,6 +1,6 @@
 """The image cache's budget: what may be evicted, and in what order."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from pathlib import Path
 
 from stages.download.cache import File, evicting
@@ -93,7 +93,7 @@ class Room:
         index: ImageIndex,
         *,
         budget_bytes: float,
-        wanted: Iterable[str],
+        wanted: Collection[str],
         tell: Callable[[str], None],
     ) -> None:
         """Begin with the cache as it was found.

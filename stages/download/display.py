@@ -84,40 +84,42 @@ class Display:
 
 
 def advise(
-    display: Display,
-    scheduler: Scheduler,
-    wanted: pl.DataFrame,
-    allowed: pl.DataFrame,
-    refused: pl.DataFrame,
-    *,
-    probe: bool,
+    display: Display, scheduler: Scheduler, *, not_allowed: pl.DataFrame, refused: pl.DataFrame, anything_wanted: bool
 ) -> list[str]:
-    """Say what a person may want to do next."""
+    """Say what a person may want to do next.
+
+    Args:
+        display: what this run has done.
+        scheduler: why it ended.
+        not_allowed: images of hosts that params do not name.
+        refused: images that earlier runs were refused, with their reason.
+        anything_wanted: whether the cache lacked anything when the run began.
+    """
     lines = []
-    if probe:
-        paused = {name: host for name, host in scheduler.hosts().items() if host.strikes}
-        came = (
-            f"{scheduler.throttled_answers} answers were 429 or 503" if scheduler.throttled_answers else "no 429 came"
-        )
-        lines.append(f"probe: {display.counts['stored']} of {display.total} succeeded; {came}")
-        lines += [f"{name} still pauses ({host.why})" for name, host in paused.items()]
-    if wanted.height > allowed.height:
-        others = wanted.join(allowed, on="image_name", how="anti").group_by("host").len().sort("len", descending=True)
-        named = {host or "(no such URL)": number for host, number in others.head(5).iter_rows()}
-        lines.append(
-            f"{wanted.height - allowed.height:,} images are at hosts that are not in download.hosts{in_words(named)}"
-        )
+    if not_allowed.height:
+        by_host = dict(not_allowed.group_by(pl.col("host").fill_null("(no such URL)")).len().iter_rows())
+        most = dict(sorted(by_host.items(), key=lambda entry: (-entry[1], entry[0]))[:5])
+        lines.append(f"{not_allowed.height:,} images are at hosts that are not in download.hosts{in_words(most)}")
     if refused.height:
-        reasons = dict(refused.group_by("reason").len().iter_rows())
-        lines.append(
-            f"{refused.height:,} were refused in earlier runs{in_words(reasons)}: `fetch --again REASON` asks again"
-        )
+        reasons = in_words(dict(refused.group_by("reason").len().iter_rows()))
+        lines.append(f"{refused.height:,} were refused in earlier runs{reasons}: `fetch --again REASON` asks again")
     if scheduler.ended_by in ("time", "bytes"):
         lines.append("a limit of this run was reached: the same command goes on")
     if display.counts["stored"] or display.counts["withdrawn"]:
         lines.append("next: `make inventory`, then `dvc repro`")
-    elif not wanted.height:
+    elif not anything_wanted:
         lines.append("nothing to do: every record that can have an image has one")
+    return lines
+
+
+def probe_report(display: Display, scheduler: Scheduler, now_s: float) -> list[str]:
+    """Give the figures of the rate-limit test: how many came, whether hosts wanted a pause, and what that did."""
+    throttled = scheduler.throttled_answers
+    came = f"a 429 or 503 came {throttled:,} times" if throttled else "no 429 came"
+    lines = [f"probe: {display.counts['stored']:,} of {display.total:,} succeeded; {came}"]
+    for name, pauses in scheduler.pauses.items():
+        waits = ", ".join(f"{pause_s:,.0f} s for {why}" for pause_s, why in pauses)
+        lines.append(f"{name}: paused {waits}; now {state_of(scheduler.host(name), now_s)}")
     return lines
 
 

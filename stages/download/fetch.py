@@ -20,7 +20,7 @@ import polars as pl
 from stages.download.budget import Room
 from stages.download.cache import File, file_table, filling, list_files, own_cache_directory
 from stages.download.client import Client
-from stages.download.display import Display, advise, tell
+from stages.download.display import Display, advise, probe_report, tell
 from stages.download.index import ImageIndex
 from stages.download.intake import Intake
 from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
@@ -179,11 +179,16 @@ def fetch(
             for outcome in scheduler.settle_rest():
                 display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
             display.close()
-            elapsed_s = clock.now_s() - start_s
-            tell(
-                display.summary(elapsed_s, scheduler.received_bytes),
-                advise(display, scheduler, wanted, allowed, refused, probe=probe),
+            now_s = clock.now_s()
+            advice = advise(
+                display,
+                scheduler,
+                not_allowed=wanted.join(allowed, on="image_name", how="anti"),
+                refused=refused,
+                anything_wanted=not wanted.is_empty(),
             )
+            report = probe_report(display, scheduler, now_s) if probe else []
+            tell(display.summary(now_s - start_s, scheduler.received_bytes), report + advice)
         if scheduler.ended_by == "cache_full":
             raise UserError(
                 f"{directory} is full (download.cache_budget_gb is {params.download.cache_budget_gb:g}), and all of it "

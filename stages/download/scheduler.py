@@ -185,6 +185,7 @@ class Scheduler:
         self._in_flight = 0
         self.received_bytes = 0
         self.throttled_answers = 0
+        self.pauses: dict[str, list[tuple[float, str]]] = {}  # of this run, by host: seconds and why
         self.ended_by = ""
         now_s = clock.now_s()
         remembered, traffic = ledger.hosts(), ledger.traffic(now_s)
@@ -244,6 +245,10 @@ class Scheduler:
         return {
             name: queue.host for name, queue in self._queues.items() if queue.host.in_flight or queue.next_s(0) < NEVER
         }
+
+    def host(self, name: str) -> Host:
+        """Give a host by its name."""
+        return self._queues[name].host
 
     def _start_what_may(self, limits: Limits) -> float:
         """Start all requests that may start now; say when the next one may (``NEVER``: only after an answer)."""
@@ -383,6 +388,7 @@ class Scheduler:
         self._ledger.pause(name, host.paused_until_s, host.strikes, host.why)
         if begins:
             pause_s = host.paused_until_s - self._clock.now_s()
+            self.pauses.setdefault(name, []).append((pause_s, host.why))
             until = time.strftime("%H:%M:%S", time.localtime(host.paused_until_s))
             self._tell(f"{name}: {host.why}, pauses {pause_s:,.0f} s, until {until}")
 
