@@ -27,7 +27,7 @@ def run(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         _leave(name, f"{where}{error.strerror}: {_ADVICE.get(error.errno, 'mend that, then run it again')}")
     except KeyboardInterrupt:
-        _leave(name, "stopped by the keyboard; the same command goes on or starts again", code=130)
+        _leave(name, "stopped; the same command goes on or starts again", code=130)
 
 
 _ADVICE = {

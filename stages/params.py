@@ -132,9 +132,11 @@ class Download(Section):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"hosts names {twice[0]} twice: keep one")
         for limits in self.hosts:
+            if limits.host.endswith((":80", ":443")):
+                raise ValueError(f"hosts: {limits.host} must be named without the port, as it is the scheme's own")
             for key in ("gb_an_hour", "gb_a_day"):
                 allowed_gb = getattr(limits, key)
-                if allowed_gb is not None and allowed_gb * 1000 < self.max_image_mb:
+                if allowed_gb is not None and round(allowed_gb * 1e9) < round(self.max_image_mb * 1e6):
                     raise ValueError(
                         f"{key} of {limits.host} must hold one image of max_image_mb, or none can be asked"
                     )

@@ -132,6 +132,17 @@ def test_failures_in_a_row_are_a_pause_and_single_ones_are_not():
     assert (one.paused_until_s, one.why) == (START_S + 60, "timeout")
 
 
+def test_a_clock_that_is_set_back_makes_no_wait_longer():
+    one = host(requests_per_s=1.0, gb_an_hour=0.05)
+    one.start(START_S)
+    one.end(START_S, 30_000_000)
+    one.throttled(START_S, START_S, None, "http_429")
+    assert one.ready_at_s(START_S) == START_S + 3660  # the hour, longer than the pause
+    back_s = START_S - 30 * DAY_S
+    assert back_s + 3600 <= one.ready_at_s(back_s) <= back_s + 3660
+    assert one.paused_until_s == back_s + 60
+
+
 def test_a_clock_that_was_wrong_does_not_pause_for_years():
     one = host()
     one.restore(START_S + 10**9, 2, "http_429", [], START_S)

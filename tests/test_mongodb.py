@@ -16,6 +16,7 @@ from stages.export import drop_repeated, shape_records
 from stages.params import MongoDBSource
 from stages.records import mongodb
 from stages.records.mongodb import open_collection, projected_fields, read_collection
+from stages.records.pin import check_pin, locked_profile
 from tests.conftest import ROOT, complaint, run_stage
 from tests.mongodb import free_port, running_server
 
@@ -312,6 +313,7 @@ def test_without_an_address_it_asks_for_one(teacher):
         "mongodb://ann:sec/ret@127.0.0.1:1/",
         "mongodb://ann:sec@ret@127.0.0.1:1/",
         "mongodb://ann:secret@127.0.0.1:port/",
+        "mongodb://ann:secret%40db.example/RehabDatos",
         "mongodb://ann:secret@127.0.0.1:1/?tlz=true",
         "mongodb://ann:secret@127.0.0.1:1/?tls=maybe",
         "mongodb://ann:secret@127.0.0.1:1/?authMechanism=secret",
@@ -406,6 +408,19 @@ def test_a_lock_with_the_marks_of_a_merge_is_one_line(teacher, server, plants):
     plants.insert_many(plain_documents(2))
     (workspace / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\n")
     assert "dvc.lock is no lock of DVC's" in complaint(export(server.uri()))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["text", [], {"params": None, "outs": []}, {"params": {"params.yaml": []}, "outs": []}, {"outs": []}]
+    + [{"params": {"params.yaml": {}}, "outs": outs} for outs in (None, [{}], [{"path": "a"}], [{"md5": "b"}])],
+)
+def test_a_lock_that_dvc_never_wrote_is_one_line(workspace, entry):
+    (workspace / "dvc.lock").write_text(yaml.safe_dump({"stages": {"export": entry}}))
+    with pytest.raises(UserError, match=r"dvc\.lock is no lock of DVC's"):
+        locked_profile("export")
+    with pytest.raises(UserError, match=r"dvc\.lock is no lock of DVC's"):
+        check_pin("export", {}, workspace / "a", workspace / "a", None)
 
 
 def test_a_server_that_refuses_in_its_own_words_is_quoted(server, plants, params):

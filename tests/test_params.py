@@ -90,6 +90,9 @@ def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_once(params_co
     hosts[1]["gb_an_hour"] = 0.001
     with pytest.raises(UserError, match=r"gb_an_hour of static\.inaturalist\.org must hold one image"):
         validate(params_content)
+    hosts[1]["gb_an_hour"], hosts[1]["host"] = 5.0, "h.example:443"
+    with pytest.raises(UserError, match=r"h\.example:443 must be named without the port"):
+        validate(params_content)
     hosts[1] = hosts[0]
     with pytest.raises(UserError, match=r"hosts names inaturalist-open-data\.s3\.amazonaws\.com twice"):
         validate(params_content)

@@ -97,7 +97,9 @@ def test_ids_of_other_sources_count_on_their_own(reader):
     assert (row["photo_id"], row["observation_id"]) == ("jsonl:123", "jsonl:77")
 
 
-@pytest.mark.parametrize("nothing", [float("nan"), float("inf"), bson.Decimal128("NaN"), True, [], {}])
+@pytest.mark.parametrize(
+    "nothing", [float("nan"), float("inf"), bson.Decimal128("NaN"), bson.Decimal128("sNaN"), True, [], {}, "\ud800"]
+)
 def test_an_id_that_is_no_id_joins_nothing(reader, nothing):
     document = {"image_url": "https://x.example/a.jpg", "species": "A", "photo_id": nothing, "observation_id": nothing}
     row = only_row(reader, document)
@@ -113,6 +115,8 @@ def test_an_id_that_is_no_id_joins_nothing(reader, nothing):
         (LEGACY | {"url": None}, "no_url"),
         (LEGACY | {"url": " "}, "no_url"),
         (LEGACY | {"url": 5}, "no_url"),
+        (LEGACY | {"url": "https://old.example/\ud800.jpg"}, "no_url"),
+        (LEGACY | {"scientific_name": "Rosa \udfff"}, "no_species"),
         (LEGACY | {"url": "file:///etc/passwd"}, "bad_url"),
         (LEGACY | {"url": "javascript:alert(1)"}, "bad_url"),
         (LEGACY | {"url": "https://"}, "bad_url"),

@@ -25,6 +25,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import certifi
 
+from stages.images.decode import JPEG_MAGIC
 from stages.images.verdict import Judgement, judge
 from stages.params import Download, HostLimits, Inventory
 from stages.tables import SOUND
@@ -32,11 +33,14 @@ from stages.tables import SOUND
 CONNECT_TIMEOUT_S = 15.0
 READ_BYTES = 262_144
 DRAINED_BYTES = 65_536  # of an answer that is no use, read so that the connection can be used again
-# A decoded image takes up to 800 MB (inventory.max_megapixels of RGBA); more decodes at once than cores gain nothing.
+# More decodes at once than cores gain nothing. JPEGs are decoded small; others in full, which takes gigabytes just
+# below inventory.max_megapixels, so these are decoded one at a time.
 _DECODES = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
+_FULL_DECODES = threading.Lock()
 
 _THROTTLING_STATUS = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _PASSING_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 _REDIRECTS = {301, 302, 303, 307, 308}
 # Hosts are known to send "slow down" as a page or as nothing with status 200, and connections to end early.
 _PASSING_VERDICTS = {"empty", "not_an_image", "truncated"}
@@ -178,6 +182,8 @@ class Client:
             self._drain(connection, response)
         except (OSError, http.client.HTTPException, RefusedError):
             connection.close()
+        if response.status in _BODILESS or response.status < HTTPStatus.OK:
+            connection.close()  # what some hosts send after these would be taken for the answer to the next request
         return Answer(answer.kind, answer.reason, self._own.received, answer.location, answer.retry_after)
 
     def _read_body(self, response: http.client.HTTPResponse) -> bytes:
@@ -221,7 +227,7 @@ class Client:
         return Answer(kind, reason, self._own.received)
 
     def _judge(self, body: bytes, image_name: str) -> Answer:
-        with _DECODES:
+        with _DECODES if body.startswith(JPEG_MAGIC) else _FULL_DECODES:
             judged = judge(body, self._limits)
         if judged.verdict != SOUND:
             kind = Kind.PASSING if judged.verdict in _PASSING_VERDICTS else Kind.FINAL
@@ -383,7 +389,8 @@ def _without_image(status: int, url: str, headers: http.client.HTTPMessage) -> A
         return Answer(Kind.REDIRECT, "redirected", location=location) if location else _NOWHERE
     if status in _THROTTLING_STATUS:
         return Answer(Kind.THROTTLED, f"http_{status}", retry_after=headers["Retry-After"])
-    passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUS
+    # Below 200 is the announcement of an answer, such as 103, which http.client takes for one.
+    passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.OK or status in _PASSING_STATUS
     return Answer(Kind.PASSING if passing else Kind.FINAL, f"http_{status}")
 
 

@@ -13,7 +13,7 @@ from stages.errors import UserError
 WAITS_S = 60.0  # for another process that writes
 _AS_OS_ERROR = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
     sqlite3.SQLITE_IOERR: errno.EIO,
     sqlite3.SQLITE_CANTOPEN: errno.EACCES,
     sqlite3.SQLITE_PERM: errno.EACCES,
@@ -31,6 +31,8 @@ class Database:
     Each statement outside ``transaction`` is one of its own. Killed at any time, the file holds whole transactions; a
     power cut may cost the last ones, as they are not flushed to the disk one by one.
     """
+
+    ADVICE = "delete it, then run this again"  # to a user whose file is damaged
 
     def __init__(self, path: Path | None, schema: str, version: int) -> None:
         """Open ``path``, and make it if it is missing; ``None`` keeps it in memory.
@@ -112,5 +114,5 @@ class Database:
             if code not in _DAMAGED:
                 raise UserError(f"{self.path}: {error}: run it again, and alone") from error
             if mid_way:
-                raise UserError(f"{self.path} is damaged ({error}): delete it, then run this again") from None
+                raise UserError(f"{self.path} is damaged ({error}): {self.ADVICE}") from None
             raise DamagedError(str(error)) from None

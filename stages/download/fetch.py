@@ -9,10 +9,11 @@ directory of hundreds of gigabytes.
 import argparse
 import shutil
 import signal
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 import polars as pl
@@ -59,7 +60,6 @@ def main() -> None:
         raise UserError(
             "params.yaml: download.contact is empty: set it to an e-mail address or page where hosts can reach you"
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with filling(directory):
         fetch(
             records,
@@ -93,9 +93,8 @@ def check_mirror(download: Download) -> None:
         UserError: its host is none of params.
     """
     if download.mirror is not None and host_of(download.mirror) not in [limits.host for limits in download.hosts]:
-        raise UserError(
-            f"params.yaml: download.mirror: its host {host_of(download.mirror)} is not in download.hosts: add it there"
-        )
+        named = host_of(download.mirror) or "(none: a URL with a user name is never asked)"
+        raise UserError(f"params.yaml: download.mirror: its host {named} is not in download.hosts: add it there")
 
 
 def fetch(
@@ -125,6 +124,7 @@ def fetch(
 
     Raises:
         UserError: the probe did not succeed, or the cache is full.
+        KeyboardInterrupt: it was stopped by SIGINT or SIGTERM; all that had come is noted.
     """
     clock = clock or SystemClock()
     remove_leftovers(directory)
@@ -172,13 +172,12 @@ def fetch(
             bytes=float("inf") if budget_gb is None else budget_gb * 1e9,
         )
         try:
-            with closing(scheduler.run(limits)) as outcomes:
+            with stopped_by_signals(scheduler.stop), closing(scheduler.run(limits)) as outcomes:
                 for outcome in outcomes:
                     display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
         finally:
-            for outcome in scheduler.settle_rest():
-                display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
             display.close()
+            remove_leftovers(directory)
             now_s = clock.now_s()
             advice = advise(
                 display,
@@ -189,14 +188,35 @@ def fetch(
             )
             report = probe_report(display, scheduler, now_s) if probe else []
             tell(display.summary(now_s - start_s, scheduler.received_bytes), report + advice)
+        if scheduler.ended_by == "stopped":
+            raise KeyboardInterrupt
         if scheduler.ended_by == "cache_full":
             raise UserError(
-                f"{directory} is full (download.cache_budget_gb is {params.download.cache_budget_gb:g}), and all of it "
-                "is in use or wanted: raise the budget, or make room with `python -m stages.download.evict`"
+                f"{directory} has no room for another image within download.cache_budget_gb "
+                f"({params.download.cache_budget_gb:g}), and nothing may be evicted: raise it, or see `make evict`"
             )
         if probe and display.counts["stored"] < asked.height:
             raise UserError(f"the probe failed: {display.counts['stored']} of {asked.height} images succeeded")
         return display
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` on the first SIGINT or SIGTERM while the block runs; the second one ends it at once."""
+    came: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+        stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def look_at(directory: Path, index: ImageIndex, params: Params) -> Cache:
@@ -208,14 +228,14 @@ def look_at(directory: Path, index: ImageIndex, params: Params) -> Cache:
     return Cache(directory, files, set(broken["image_name"]))
 
 
-def photo_finder(records: pl.DataFrame) -> Callable[[str], str]:
-    """Give a function that says which photo an image is of, by its name."""
+def photo_finder(records: pl.DataFrame) -> Callable[[str], str | None]:
+    """Give a function that says which photo an image is of, by its name; ``None`` for names of no record."""
 
     @cache
     def photos() -> dict[str, str]:
         return dict(records.select("image_name", photo=PHOTO).iter_rows())
 
-    return lambda image_name: photos().get(image_name, image_name)
+    return lambda image_name: photos().get(image_name)
 
 
 def _arguments() -> argparse.Namespace:

@@ -32,7 +32,7 @@ class Intake:
         room: Room,
         limits: Inventory,
         placeholder_photos: int,
-        photo_of: Callable[[str], str],
+        photo_of: Callable[[str], str | None],
         tell: Callable[[str], None],
     ) -> None:
         """Prepare to fill ``directory``.
@@ -44,7 +44,7 @@ class Intake:
             room: of the cache.
             limits: under which the images were judged.
             placeholder_photos: so many photos with the same bytes are a placeholder.
-            photo_of: gives what is equal for two images of one photo, by an image's name.
+            photo_of: gives what is equal for two images of one photo, by an image's name; ``None`` where nobody knows.
             tell: takes a line for the log.
         """
         self._directory, self._ledger, self._index, self._room = directory, ledger, index, room
@@ -63,7 +63,7 @@ class Intake:
             answer.temporary.unlink()
             return Taken(False, [])
         others = [name for name in self._index.names_of_digest(sha256) if (self._directory / name).is_file()]
-        if len({self._photo_of(name) for name in (image_name, *others)}) >= self._placeholder_photos:
+        if len({self._photo_of(name) for name in (image_name, *others)} - {None}) >= self._placeholder_photos:
             answer.temporary.unlink()
             self._ledger.add_placeholder(sha256)
             return Taken(False, self._withdraw(others))

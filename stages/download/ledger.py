@@ -56,19 +56,20 @@ class HostRecord(NamedTuple):
 class Ledger(Database):
     """The tables of requests and answers of one cache."""
 
+    # It is not made anew unasked, as it keeps hosts from being asked too much.
+    ADVICE = "delete it a day from now, as only it knows what came from each host"
+
     def __init__(self, directory: Path) -> None:
         """Open the ledger of a cache.
 
         Raises:
-            UserError: it is damaged. It is not made anew unasked, as it keeps hosts from being asked too much.
+            UserError: it is damaged.
         """
         path = directory / LEDGER_NAME
         try:
             super().__init__(path, _SCHEMA, _VERSION)
         except DamagedError as error:
-            raise UserError(
-                f"{path} cannot be used ({error}): delete it a day from now, as only it knows what came from each host"
-            ) from None
+            raise UserError(f"{path} cannot be used ({error}): {self.ADVICE}") from None
 
     def settle_interrupted(self, now_s: float, largest_bytes: int) -> None:
         """Count what was under way when the last run was killed: as tried, and as the largest image each.
@@ -155,6 +156,10 @@ class Ledger(Database):
     def traffic(self, now_s: float) -> dict[str, list[tuple[int, int]]]:
         """Give (minute, bytes) of the last day by host, in order; older ones are dropped."""
         self.execute("DELETE FROM traffic WHERE minute < ?", [(now_s - DAY_S) // MINUTE_S - 1])
+        # What a clock that was ahead has noted counts as of now.
+        ahead = self.execute("DELETE FROM traffic WHERE minute > ? RETURNING host, bytes", [now_s // MINUTE_S])
+        for host, size in ahead:
+            self.count_traffic(host, now_s, size)
         traffic = defaultdict(list)
         for host, minute, size in self.execute("SELECT host, minute, bytes FROM traffic ORDER BY host, minute"):
             traffic[host].append((minute, size))

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -27,7 +26,6 @@ from stages.download.hosts import Host
 from stages.download.intake import Intake
 from stages.download.ledger import HostRecord, Ledger
 from stages.download.wanted import ROUTES, host_of
-from stages.errors import UserError
 from stages.params import Download
 
 REDIRECTS = 5  # in a row
@@ -105,6 +103,9 @@ class Done(NamedTuple):
     host: str
     started_s: float
     answer: Answer | BaseException
+
+
+WAKE_UP = Done(Job("", {}, "", ""), "", 0, InterruptedError())  # ends a wait, and is no answer
 
 
 @dataclass
@@ -202,8 +203,7 @@ class Scheduler:
     def run(self, limits: Limits) -> Iterator[Outcome | None]:
         """Yield what becomes of each image, and ``None`` now and then while there is nothing to say.
 
-        Ends when all is done or a limit is reached. When the caller leaves early, requests under way are cut, and
-        ``settle_rest`` deals with the answers that have come.
+        Ends when all is done, a limit is reached, or after ``stop``.
 
         Raises:
             OSError: the cache cannot be written to.
@@ -221,7 +221,7 @@ class Scheduler:
                 wait_s = min(max(wake_s - self._clock.now_s(), 0), TICK_S)
                 done = self._clock.wait(self._answers, wait_s, busy=self._in_flight > 0)
                 self._client.abort_overdue()
-                if done is None:
+                if done is None or done is WAKE_UP:
                     yield None
                 else:
                     yield from self._settle(done)
@@ -230,15 +230,14 @@ class Scheduler:
             for queue in self._queues.values():
                 queue.threads.shutdown(cancel_futures=True)
 
-    def settle_rest(self) -> list[Outcome]:
-        """Deal with the answers that came after the last look, when a run was left early."""
-        outcomes = []
-        with suppress(Empty, OSError, UserError):  # on a disk that is full nothing more can be noted
-            while True:
-                done = self._answers.get_nowait()
-                if isinstance(done.answer, Answer):
-                    outcomes += self._settle(done)
-        return outcomes
+    def stop(self) -> None:
+        """End the run: nothing more is asked, what is under way is cut, and what has come is still dealt with.
+
+        To be called by a signal handler; it only leaves word.
+        """
+        self.ended_by = "stopped"
+        self._client.close()
+        self._answers.put(WAKE_UP)
 
     def hosts(self) -> dict[str, Host]:
         """Give the hosts by name that are being asked, or for which images wait."""

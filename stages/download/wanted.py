@@ -24,16 +24,14 @@ def host_of(url: str) -> str | None:
     """Give the host of a URL as params name it, with its port unless that is the scheme's own.
 
     ``None`` for what is never asked: other schemes than http and https, a user name in the URL, no host, an impossible
-    port, a backslash or white space (which other readers of URLs take for something else).
+    port, a backslash or space before the path (which other readers of URLs take for something else).
     """
-    if any(character in url for character in "\\ \t\r\n"):
-        return None
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or set(parts.netloc) & set("@\\ ") or port == 0:
         return None
     return parts.hostname if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{parts.hostname}:{port}"
 

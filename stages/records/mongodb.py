@@ -30,6 +30,7 @@ SOCKET_TIMEOUT_MS = 300_000
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
+_ADVICE = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
 _CURSOR_GONE = {43, 175, 237}  # CursorNotFound, QueryPlanKilled, CursorKilled
 
 
@@ -52,9 +53,10 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
             defaults = {"socketTimeoutMS": SOCKET_TIMEOUT_MS}
             options = {name: value for name, value in defaults.items() if name not in given}
             client: MongoClient[Document] = MongoClient(uri, connect=False, **options)
-    except (PyMongoError, ValueError, TypeError, UserWarning) as error:
-        advice = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
-        raise UserError(f"MONGODB_URI is not valid{_told(error, uri)}: {advice}") from None
+    except UserWarning as warning:
+        raise UserError(f"MONGODB_URI is not valid{_told(warning, uri)}: {_ADVICE}") from None
+    except (PyMongoError, ValueError, TypeError):  # what they say may hold a password that was not encoded
+        raise UserError(f"MONGODB_URI is not valid: {_ADVICE}") from None
     except OSError as error:  # a certificate file
         raise UserError(f"MONGODB_URI names a file that cannot be read ({error.strerror}): {error.filename}") from None
     try:

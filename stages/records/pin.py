@@ -29,9 +29,9 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
         UserError: the lock has another digest for these very parameters, and this one is not accepted.
     """
     entry = _locked_stage(stage)
-    if entry is None or entry.get("params", {}).get("params.yaml") != declared:
+    if entry is None or entry["params"]["params.yaml"] != declared:
         return  # nothing to compare with: other parameters are expected to give another table
-    pinned = next((locked["md5"] for locked in entry.get("outs", []) if locked["path"] == str(out)), None)
+    pinned = next((locked["md5"] for locked in entry["outs"] if locked["path"] == str(out)), None)
     found = hashlib.md5(written.read_bytes(), usedforsecurity=False).hexdigest()
     if pinned in (None, found) or accepted == found:
         return
@@ -44,13 +44,22 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
 
 def locked_profile(stage: str) -> str | None:
     """Say of which profile the stage's last run was, where dvc.lock knows one."""
-    return ((_locked_stage(stage) or {}).get("params", {}).get("params.yaml") or {}).get("profile")
+    entry = _locked_stage(stage)
+    return None if entry is None else entry["params"]["params.yaml"].get("profile")
 
 
 def _locked_stage(stage: str) -> dict[str, Any] | None:
+    """Give a stage's entry, with all that is read of it in its place; ``None`` where there is none yet."""
     try:
-        return yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].get(stage)
+        entry = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].get(stage)
+        well_formed = entry is None or (
+            isinstance(entry["params"]["params.yaml"], dict)
+            and all(isinstance(locked["path"], str) and isinstance(locked["md5"], str) for locked in entry["outs"])
+        )
     except FileNotFoundError:
         return None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{LOCK} is no lock of DVC's: bring it back with git, or take one side of a merge") from None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError, RecursionError):
+        well_formed = False
+    if not well_formed:
+        raise UserError(f"{LOCK} is no lock of DVC's: bring it back with git, or take one side of a merge")
+    return entry

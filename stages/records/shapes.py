@@ -25,6 +25,8 @@ INATURALIST_PHOTO = re.compile(
 )
 _OPTIONAL = ("observation_id", "licence", "observer")
 _ABSENT = object()
+# JSON can say one half of a surrogate pair, which is no text that could be written or asked for.
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class DocumentReader:
@@ -138,11 +140,15 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, bson.Decimal128):
         value = value.to_decimal()
-    if isinstance(value, float | Decimal) and not math.isfinite(value):
-        return None  # what a table program writes for "nothing"; as an id it would join what has nothing in common
+    # What a table program writes for "nothing"; as an id it would join what has nothing in common.
+    if (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    ):
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a number that went through JavaScript: 12345.0 is the id 12345
-    return str(value).strip() or None
+    text = str(value).strip()
+    return None if not text or _HALF_A_CHARACTER.search(text) else text
 
 
 def _is_web_address(url: str) -> bool:
