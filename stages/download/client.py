@@ -40,7 +40,7 @@ _FULL_DECODES = threading.Lock()
 
 _THROTTLING_STATUS = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _PASSING_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
-_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+_BODILESS = {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 _REDIRECTS = {301, 302, 303, 307, 308}
 # Hosts are known to send "slow down" as a page or as nothing with status 200, and connections to end early.
 _PASSING_VERDICTS = {"empty", "not_an_image", "truncated"}
@@ -182,7 +182,7 @@ class Client:
             self._drain(connection, response)
         except (OSError, http.client.HTTPException, RefusedError):
             connection.close()
-        if response.status in _BODILESS or response.status < HTTPStatus.OK:
+        if response.status in _BODILESS:
             connection.close()  # what some hosts send after these would be taken for the answer to the next request
         return Answer(answer.kind, answer.reason, self._own.received, answer.location, answer.retry_after)
 
@@ -245,8 +245,21 @@ class Client:
         return Answer(Kind.IMAGE, SOUND, len(body), judged=judged, temporary=temporary)
 
 
+class _Response(http.client.HTTPResponse):
+    """An answer, without the announcements (1xx) that may come before it. RFC 9110, section 15.2."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # http.client itself passes over 100 alone
+            if not HTTPStatus.PROCESSING <= status < HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
 class HTTPConnection(http.client.HTTPConnection):
     """A connection to an address that has been judged, which another thread can cut."""
+
+    response_class = _Response
 
     def __init__(self, host: str, port: int | None, private: bool, tls: ssl.SSLContext, timeout_s: float) -> None:
         """Prepare; nothing is asked before ``connect``.
@@ -389,8 +402,7 @@ def _without_image(status: int, url: str, headers: http.client.HTTPMessage) -> A
         return Answer(Kind.REDIRECT, "redirected", location=location) if location else _NOWHERE
     if status in _THROTTLING_STATUS:
         return Answer(Kind.THROTTLED, f"http_{status}", retry_after=headers["Retry-After"])
-    # Below 200 is the announcement of an answer, such as 103, which http.client takes for one.
-    passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.OK or status in _PASSING_STATUS
+    passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUS
     return Answer(Kind.PASSING if passing else Kind.FINAL, f"http_{status}")
 
 
