@@ -25,17 +25,13 @@ class Allowance:
         self._used_bytes = 0
 
     def add(self, minute: int, size: int) -> None:
-        """Count bytes of a minute since 1970; minutes come in order, but for a clock that was set back."""
+        """Count bytes of a minute since 1970; minutes come in order."""
         if self._minutes and self._minutes[-1][0] == minute:
             size_before = self._minutes.pop()[1]
             self._minutes.append((minute, size_before + size))
         else:
             self._minutes.append((minute, size))
         self._used_bytes += size
-
-    def move_back(self, minutes: int) -> None:
-        """Let everything have come so many minutes earlier."""
-        self._minutes = deque((minute - minutes, size) for minute, size in self._minutes)
 
     def used_bytes(self, now_s: float) -> int:
         """Give the bytes that still count."""
@@ -72,7 +68,6 @@ class Host:
         self._pauses_s = pauses_s
         self._failures = 0  # in a row
         self._next_start_s = 0.0
-        self._seen_s = 0.0  # the last time that was handed in
         self._allowances = {
             name: Allowance(round(allowed_gb * 1e9), window_s)
             for name, allowed_gb, window_s in (
@@ -94,7 +89,6 @@ class Host:
 
     def ready_at_s(self, now_s: float) -> float:
         """Say from when on the next request may start; infinity means: when one under way has ended."""
-        self._heed_clock(now_s)
         # After a pause one request tries whether it is over.
         if self.in_flight >= (1 if self.strikes else self.limits.concurrent):
             return math.inf
@@ -152,16 +146,6 @@ class Host:
         needed = self._largest_bytes
         blocking = [name for name, entry in self._allowances.items() if entry.free_at_s(now_s, needed) > now_s]
         return blocking[-1] if blocking else None
-
-    def _heed_clock(self, now_s: float) -> None:
-        """Where the clock was set back, move what was noted with it: no wait becomes longer."""
-        back_s = self._seen_s - now_s
-        self._seen_s = now_s
-        if back_s > 0:
-            self._next_start_s -= back_s
-            self.paused_until_s -= back_s
-            for allowance in self._allowances.values():
-                allowance.move_back(int(back_s // MINUTE_S))
 
     def _count(self, minute: int, size: int) -> None:
         if size:

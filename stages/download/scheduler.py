@@ -82,11 +82,17 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The time of this machine."""
+    """The time of this machine as it was when the clock was made, and what has passed since.
+
+    Whoever sets the machine's clock meanwhile makes no wait longer or shorter.
+    """
+
+    def __init__(self) -> None:
+        self._zero_s = time.time() - time.monotonic()
 
     def now_s(self) -> float:
         """Give the time in seconds since 1970."""
-        return time.time()
+        return self._zero_s + time.monotonic()
 
     def wait(self, answers: "SimpleQueue[Done]", seconds: float, *, busy: bool) -> "Done | None":
         """Wait for an answer, so many seconds at the most."""
