@@ -917,7 +917,7 @@ def command(bench, workspace):
     """The command itself in a process of its own, for given records."""
     bench.content |= {"profile": "teacher"}
 
-    def start(*words: str, records: pl.DataFrame | None = None, **options) -> subprocess.Popen:
+    def start(*words: str, records: pl.DataFrame | None = None, cache: str = "") -> subprocess.Popen:
         (workspace / "params.yaml").write_text(yaml.safe_dump(bench.content), encoding="utf-8")
         if records is not None:
             write_table(records, RECORDS, workspace / "data/records.parquet")
@@ -925,15 +925,14 @@ def command(bench, workspace):
         return subprocess.Popen(
             [sys.executable, "-m", "stages.download.fetch", *words],
             cwd=workspace,
-            env=environment | {"IMAGE_CACHE_DIR": str(bench.directory)},
+            env=environment | {"IMAGE_CACHE_DIR": cache or str(bench.directory)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **options,
         )
 
-    def finish(*words: str, records: pl.DataFrame | None = None) -> subprocess.CompletedProcess:
-        process = start(*words, records=records)
+    def finish(*words: str, records: pl.DataFrame | None = None, cache: str = "") -> subprocess.CompletedProcess:
+        process = start(*words, records=records, cache=cache)
         out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
@@ -1113,6 +1112,14 @@ def test_embedded_images_are_left_alone(workspace):
     (workspace / "data/sources/sample/images").mkdir(parents=True)
     for what in ("fetch", "evict"):
         assert "are part of the repo" in complaint(run_stage(f"download.{what}", workspace))
+
+
+@pytest.mark.parametrize("folder", ["/sys/kernel", "/proc/self"])
+def test_a_cache_that_cannot_be_written_to_is_one_line(command, folder):
+    """Folders in which nobody may make a file, whoever runs the tests."""
+    _, finish = command
+    result = finish(records=records_of("https://static.inaturalist.org/photos/1/original.jpg"), cache=folder)
+    assert folder in complaint(result)
 
 
 def test_digests_in_the_index_are_those_of_the_files(bench):

@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
 
 import polars as pl
 
@@ -29,21 +28,13 @@ from stages.download.plan import plan_hosts, plan_table
 from stages.download.scheduler import Clock, Limits, Scheduler, SystemClock, remove_leftovers
 from stages.download.wanted import PHOTO, host_of, missing_images
 from stages.errors import UserError, run
-from stages.params import Download, Params, all_params
+from stages.params import Download, Inventory, Params, all_params
 from stages.progress import say
 from stages.records.pin import locked_profile
 from stages.tables import RECORDS, SOUND, read_table
 
 RECORDS_IN = Path("data/records.parquet")
 PROBE_HOURS = 1.0  # a probe that is told to wait for longer has failed
-
-
-class Cache(NamedTuple):
-    """The image cache as a run finds it."""
-
-    directory: Path
-    files: list[File]
-    broken: set[str]  # what the index knows to be no sound image; it is asked for again
 
 
 def main() -> None:
@@ -132,8 +123,9 @@ def fetch(
         ledger.settle_interrupted(clock.now_s(), int(params.download.max_image_mb * 1e6))
         if again is not None:
             say(f"fetch: {ledger.forget_refusals(again):,} refused images are asked for again")
-        found = look_at(directory, index, params)
-        wanted, refused = _missing(records, found, ledger.history(), params)
+        files = list(list_files(directory))
+        sound = sound_images(files, index, params.inventory)
+        wanted, refused = missing_images(records, sound, ledger.history(), params.download)
         allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
         asked = allowed if images is None else allowed.head(images)
         if probe and asked.is_empty():
@@ -147,7 +139,7 @@ def fetch(
 
         room = Room(
             directory,
-            found.files,
+            files,
             index,
             budget_bytes=params.download.cache_budget_gb * 1e9,
             wanted=records["image_name"],
@@ -219,13 +211,11 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def look_at(directory: Path, index: ImageIndex, params: Params) -> Cache:
-    """List the cache, and what of it is known to be broken."""
-    files = list(list_files(directory))
-    judged = index.remembered(params.inventory).filter(pl.col("verdict") != SOUND)
+def sound_images(files: list[File], index: ImageIndex, limits: Inventory) -> pl.Series:
+    """Name the images that are there and not known to be broken; what is broken is asked for again."""
     listed = file_table(files)
-    broken = judged.join(listed, on=listed.columns, how="semi")
-    return Cache(directory, files, set(broken["image_name"]))
+    broken = index.remembered(limits).filter(pl.col("verdict") != SOUND).join(listed, on=listed.columns, how="semi")
+    return listed.join(broken, on="image_name", how="anti")["image_name"]
 
 
 def photo_finder(records: pl.DataFrame) -> Callable[[str], str | None]:
@@ -268,30 +258,20 @@ def _positive(text: str) -> float:
 
 def _plan(records: pl.DataFrame, directory: Path, params: Params) -> None:
     known: dict[str, HostRecord] = {}
-    history = None
+    history = pl.DataFrame(schema=HISTORY)
     if (directory / LEDGER_NAME).is_file():
         with Ledger(directory) as ledger:
             known, history = ledger.hosts(), ledger.history()
+    files = list(list_files(directory))
     with ImageIndex(directory) as index:
-        found = look_at(directory, index, params)
-    wanted, refused = _missing(records, found, history, params)
+        sound = sound_images(files, index, params.inventory)
+    wanted, refused = missing_images(records, sound, history, params.download)
     say(plan_table(plan_hosts(wanted, params.download, known)))
-    budget_gb = params.download.cache_budget_gb - sum(file.bytes for file in found.files) / 1e9
+    budget_gb = params.download.cache_budget_gb - sum(file.bytes for file in files) / 1e9
     free_gb = shutil.disk_usage(directory).free / 1e9
     say(
-        f"in the cache: {len(found.files) - len(found.broken):,} images; refused before: {refused.height:,}; "
+        f"in the cache: {sound.len():,} images; refused before: {refused.height:,}; "
         f"room: {budget_gb:,.1f} GB of the budget, {free_gb:,.1f} GB on the disk"
-    )
-
-
-def _missing(
-    records: pl.DataFrame, found: Cache, history: pl.DataFrame | None, params: Params
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    in_cache = pl.Series(
-        "image_name", [f.image_name for f in found.files if f.image_name not in found.broken], pl.String
-    )
-    return missing_images(
-        records, in_cache, pl.DataFrame(schema=HISTORY) if history is None else history, params.download
     )
 
 
