@@ -27,7 +27,7 @@ def run(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         _leave(name, f"{where}{error.strerror}: {_ADVICE.get(error.errno, 'mend that, then run it again')}")
     except KeyboardInterrupt:
-        _leave(name, "stopped; the same command goes on or starts again", code=130)
+        _leave(name, "stopped (Ctrl-C or kill); the same command goes on or starts again", code=130)
 
 
 _ADVICE = {
@@ -44,7 +44,8 @@ _ADVICE = {
 def _leave(name: str, message: str, code: int = 1) -> None:
     # DVC deletes the outputs of a stage before it runs it, so after a failure people miss them.
     under_dvc = "DVC_ROOT" in os.environ
-    back = " (the stage's former outputs: `dvc checkout --force; git checkout metrics plots`)" if under_dvc else ""
+    advice = "the stage's former outputs, as last committed: `dvc checkout --force; git checkout metrics plots`"
+    back = f" ({advice})" if under_dvc else ""
     one_line = " ".join(message.split())
     print(f"{name}: {one_line}{back}", file=sys.stderr)  # noqa: T201
     raise SystemExit(code)

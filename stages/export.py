@@ -6,6 +6,7 @@ the same species gives one record.
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[Do
     if isinstance(source, DumpSource):
         return read_dump(SOURCES / profile / "dump" / source.file)
     uri = machine_setting("MONGODB_URI") or ""
-    return read_collection(open_collection(source, uri), source, shapes, uri)
+    collection = open_collection(source, uri)
+    if date.fromisoformat(source.snapshot) >= datetime.now(UTC).date():
+        say(f"export: the day of the snapshot {source.snapshot} is not over: documents may still come under it")
+    return read_collection(collection, source, shapes, uri)
 
 
 def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) -> tuple[pl.DataFrame, Counter[str], int]:

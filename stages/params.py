@@ -5,6 +5,7 @@ values come from params.yaml, where DVC tracks them. That is why a change of thi
 and no stage of dvc.yaml depends on it.
 """
 
+import re
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -104,20 +105,31 @@ class Inventory(Section):
 class HostLimits(Section):
     """What a host that serves images is asked for, at the most; ``null`` is no limit."""
 
-    host: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:\d{1,5})?$")]
+    host: str
     requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None
     concurrent: Annotated[int, Field(ge=1, le=256)]
     gb_an_hour: Annotated[float, Field(gt=0)] | None
     gb_a_day: Annotated[float, Field(gt=0)] | None
     private: bool
 
+    @field_validator("host")
+    @classmethod
+    def _a_name_as_urls_have_it(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", value):
+            raise ValueError(
+                "must be a name in small letters, perhaps with a port: images.example.org:8080, no http://"
+            )
+        if value.endswith((":80", ":443")):
+            raise ValueError("must stand without the port, as it is the scheme's own")
+        return value
+
 
 class Download(Section):
     """Whom ``fetch`` asks for images, how politely, and what it takes for one."""
 
     cache_budget_gb: Annotated[float, Field(gt=0)]
-    contact: Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")] | None
-    mirror: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None
+    contact: str | None
+    mirror: str | None
     inaturalist_size: Literal["original", "large", "medium", "small"]
     max_image_mb: Annotated[float, Field(gt=0, le=1000)]
     timeout_s: Annotated[float, Field(gt=0, le=3600)]
@@ -126,14 +138,26 @@ class Download(Section):
     placeholder_photos: Annotated[int, Field(ge=2)]
     hosts: Annotated[list[HostLimits], Field(min_length=1)]
 
+    @field_validator("contact")
+    @classmethod
+    def _fits_into_a_header(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value):
+            raise ValueError("must be plain ASCII and not empty, as it goes into a header")
+        return value
+
+    @field_validator("mirror")
+    @classmethod
+    def _a_folder_on_the_web(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s?#]+", value):
+            raise ValueError("must be the URL of a folder: https://bucket.example.org/plants")
+        return value
+
     @model_validator(mode="after")
     def _hosts_can_be_asked(self) -> "Download":
         names = [limits.host for limits in self.hosts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"hosts names {twice[0]} twice: keep one")
         for limits in self.hosts:
-            if limits.host.endswith((":80", ":443")):
-                raise ValueError(f"hosts: {limits.host} must be named without the port, as it is the scheme's own")
             for key in ("gb_an_hour", "gb_a_day"):
                 allowed_gb = getattr(limits, key)
                 if allowed_gb is not None and round(allowed_gb * 1e9) < round(self.max_image_mb * 1e6):

@@ -44,6 +44,11 @@ def in_words(counts: Mapping[str, int]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
+def size_in_words(size: float) -> str:
+    """Give bytes in the unit that fits: ``12.3 MB``, ``4.56 GB``."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
+
+
 def _line(what: str, unit: str, done: int, total: int | None, elapsed_s: float) -> str:
     rate = done / elapsed_s
     if total is None:

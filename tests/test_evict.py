@@ -140,7 +140,7 @@ def test_the_command(teacher, cache):
     assert len(names(cache)) == 10
     write_tables(teacher, [name(0), name(1)])
     result = run_stage("download.evict", teacher, **where)
-    assert result.stdout.startswith("evict: 3 of 10 images")
+    assert result.stdout.startswith("evict: 3 of 10 images deleted (0.0 MB); the cache holds 0.0 MB")
     assert "next: `make inventory`" in result.stdout
     assert names(cache)[:3] == [name(0), name(1), name(5)]
     said = run_stage("download.evict", teacher, "--to-gb", "0", **where)

@@ -289,6 +289,8 @@ def test_refusals_are_asked_again_on_request(bench, capsys):
     bench.fetch(*urls, again=["http_404"])
     assert set(bench.stored()) == {image_name(urls[0])}
     assert bench.server.asked["/b.jpg"] == 1
+    with pytest.raises(UserError, match=r"nothing was refused for 'blanc'; refused so far \(blank 1\)"):
+        bench.fetch(*urls, again=["blanc"])
 
 
 def test_a_failure_is_given_time_to_pass(bench):
@@ -608,11 +610,12 @@ def test_a_redirect_within_the_rules_is_followed(bench, code):
 def test_only_hosts_of_the_list_are_asked(bench, capsys):
     with image_server("127.0.0.2") as other:
         url = other.script("/a.jpg", image(PHOTO))
-        bench.fetch(url, "http://user:secret@127.0.0.1/a.jpg")
+        with pytest.raises(UserError, match=r"2 images are missing, and none is at a host of download\.hosts") as error:
+            bench.fetch(url, "http://user:secret@127.0.0.1/a.jpg")
+        assert host_of(url) in str(error.value)
+        bench.fetch(url, bench.server.script("/b.jpg", image(PHOTO)))
         assert other.asked.total() == 0
-    said = capsys.readouterr().out
-    assert "2 images are at hosts that are not in download.hosts" in said
-    assert host_of(url) in said
+    assert f"1 images are at hosts that are not in download.hosts ({host_of(url)} 1)" in capsys.readouterr().out
 
 
 def test_a_location_may_hold_any_letter(bench):
@@ -834,10 +837,12 @@ def test_a_probe_says_whether_all_came(bench, capsys):
     assert "probe: 50 of 50 succeeded; no 429 came" in capsys.readouterr().out
     missing = bench.server.script("/none.jpg", status(404))
     limited = bench.server.script("/limited.jpg", status(429), image(jpeg(picture(seed=77))))
-    with pytest.raises(UserError, match="the probe failed: 1 of 2 images succeeded"):
-        bench.fetch(missing, limited, images=50, probe=True)
+    broken = bench.server.script("/broken.jpg", page(b"<html>"))
+    with pytest.raises(UserError, match="the probe failed: 1 of 3 images succeeded"):
+        bench.fetch(missing, limited, broken, images=50, probe=True)
+    assert bench.server.asked["/broken.jpg"] == 1  # a probe does not wait for another try
     said = capsys.readouterr()
-    assert "probe: 1 of 2 succeeded; a 429 or 503 came 1 times" in said.out
+    assert "probe: 1 of 3 succeeded; a 429 or 503 came 1 times" in said.out
     assert f"{bench.server.host}: paused 60 s for http_429; now running" in said.out
     assert "http_429, pauses 60 s" in said.err
 
@@ -1081,6 +1086,18 @@ def test_it_asks_for_what_it_needs(bench, command, workspace):
     (workspace / "data/records.parquet").unlink()
     assert "data/records.parquet is missing" in complaint(finish())
     assert bench.server.asked.total() == 0
+
+
+def test_nothing_to_probe_is_no_success(bench):
+    with pytest.raises(UserError, match="there is nothing to ask for"):
+        bench.fetch(records=records_of(), images=5, probe=True)
+
+
+def test_a_wait_for_another_try_is_told(bench, capsys):
+    bench.fetch(bench.server.script("/a.jpg", status(500)))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "waits until" in line]
+    assert lines
+    assert lines[0].endswith("to try again what failed")
 
 
 def test_the_plan_downloads_nothing(bench, command):

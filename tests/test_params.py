@@ -60,8 +60,10 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("surprise", 1, "surprise: is no parameter"),
         ("profile", ["sample"], "profile: must be one of sample, teacher"),
         ("download.hosts", [], "download.hosts: List should have at least 1 item"),
-        ("download.mirror", "ftp://bucket.example", "download.mirror: String should match pattern"),
-        ("download.hosts", [{"host": "H"}], "download.hosts.0.host: String should match pattern"),
+        ("download.contact", "J\u00fcrgen", "download.contact: must be plain ASCII and not empty"),
+        ("download.contact", "a\nb: c", "download.contact: must be plain ASCII and not empty"),
+        ("download.mirror", "ftp://bucket.example", "download.mirror: must be the URL of a folder"),
+        ("download.hosts", [{"host": "H"}], "download.hosts.0.host: must be a name in small letters"),
         ("profiles.teacher.source.snapshot", "2026-13-01", "source.snapshot: must be a day, written YYYY-MM-DD"),
         ("train.weight_decay", 1e300, "train.weight_decay: Input should be less than or equal to 10"),
     ],
@@ -91,7 +93,7 @@ def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_once(params_co
     with pytest.raises(UserError, match=r"gb_an_hour of static\.inaturalist\.org must hold one image"):
         validate(params_content)
     hosts[1]["gb_an_hour"], hosts[1]["host"] = 5.0, "h.example:443"
-    with pytest.raises(UserError, match=r"h\.example:443 must be named without the port"):
+    with pytest.raises(UserError, match=r"must stand without the port"):
         validate(params_content)
     hosts[1] = hosts[0]
     with pytest.raises(UserError, match=r"hosts names inaturalist-open-data\.s3\.amazonaws\.com twice"):

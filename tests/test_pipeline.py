@@ -143,7 +143,7 @@ def test_a_missing_dump_under_dvc_says_how_to_get_the_outputs_back(clone):
     git(clone, "checkout", "metrics", "plots")
     assert result.returncode != 0
     assert "plants.bson.gz is damaged" in result.stderr
-    assert "former outputs: `dvc checkout" in result.stderr
+    assert "former outputs, as last committed: `dvc checkout" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -237,5 +237,5 @@ def test_a_bad_value_stops_with_one_line_and_nothing_is_lost(clone):
     assert "split: params.yaml: split.seed: Input should be greater than or equal to 0 (found -1)" in result.stderr
     assert "Traceback" not in result.stderr
     assert ((clone / "data/records.parquet").read_bytes(), (clone / "metrics/export.json").read_bytes()) == before
-    assert run_dvc(clone, "checkout").returncode == 0
+    assert run_dvc(clone, "checkout", "dvc.yaml").returncode == 0
     assert (clone / "data/splits/classes.csv").exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 from stages.download.cache import File, evicting
 from stages.download.index import ImageIndex
 from stages.errors import UserError
+from stages.progress import size_in_words
 from stages.tables import AVAILABLE, SPLIT, SPLITS, Schema, read_table
 
 TABLES_IN_USE: dict[Path, Schema] = {
@@ -143,5 +144,5 @@ class Room:
         for file in gone:
             self.gone(file.image_name)
         self._more_to_evict = self._used_bytes <= target_bytes
-        gone_gb = sum(file.bytes for file in gone) / 1e9
-        self._tell(f"{len(gone):,} images evicted that no record names, {gone_gb:,.2f} GB")
+        size = size_in_words(sum(file.bytes for file in gone))
+        self._tell(f"{len(gone):,} images evicted that no record names ({size})")

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from stages.download.hosts import Host
 from stages.download.scheduler import Outcome, Scheduler
-from stages.progress import LINE_EVERY_S, in_words, say
+from stages.progress import LINE_EVERY_S, in_words, say, size_in_words
 
-HostsByName = Callable[[], Mapping[str, Host]]
+Waiting = Mapping[str, tuple[Host, float]]  # by name: a host, and from when on it has an image to be asked for
 
 
 class Display:
@@ -35,7 +35,7 @@ class Display:
         """Images that this run has dealt with."""
         return self.counts["stored"] + self.counts["refused"] + self.counts["left"]
 
-    def take(self, outcome: Outcome | None, now_s: float, received_bytes: int, hosts: HostsByName) -> None:
+    def take(self, outcome: Outcome | None, now_s: float, received_bytes: int, waiting: Callable[[], Waiting]) -> None:
         """Count an outcome and, if it is time, show how far the download has come."""
         if outcome is not None:
             self.counts[outcome.what] += 1
@@ -48,7 +48,7 @@ class Display:
             if now_s - self._last_s >= 1:
                 self._last_s = now_s
                 self._bar.set_postfix_str(
-                    f"{received_bytes / 1e6 / elapsed_s:.2f} MB/s; {hosts_in_words(hosts(), now_s)}"
+                    f"{received_bytes / 1e6 / elapsed_s:.2f} MB/s; {states_in_words(waiting(), now_s)}"
                 )
         elif now_s - self._last_s >= LINE_EVERY_S:
             self._last_s = now_s
@@ -56,7 +56,7 @@ class Display:
             left = f", {time_in_words((self.total - self.done) / rate)} left" if rate else ""
             self.line(
                 f"fetch: {self.done:,} of {self.total:,} images, {rate:,.2f} images/s, "
-                f"{received_bytes / 1e6 / elapsed_s:,.2f} MB/s{left}; {hosts_in_words(hosts(), now_s)}"
+                f"{received_bytes / 1e6 / elapsed_s:,.2f} MB/s{left}; {states_in_words(waiting(), now_s)}"
             )
 
     def line(self, text: str) -> None:
@@ -84,7 +84,7 @@ class Display:
 
 
 def advise(
-    display: Display, scheduler: Scheduler, *, not_allowed: pl.DataFrame, refused: pl.DataFrame, anything_wanted: bool
+    display: Display, scheduler: Scheduler, *, not_allowed: pl.DataFrame, refused: pl.DataFrame, not_asked: int
 ) -> list[str]:
     """Say what a person may want to do next.
 
@@ -93,21 +93,28 @@ def advise(
         scheduler: why it ended.
         not_allowed: images of hosts that params do not name.
         refused: images that earlier runs were refused, with their reason.
-        anything_wanted: whether the cache lacked anything when the run began.
+        not_asked: images beyond the number that this run was to ask for.
     """
     lines = []
+    if not_asked:
+        lines.append(f"{not_asked:,} more images are missing, which this run was not to ask for")
     if not_allowed.height:
-        by_host = dict(not_allowed.group_by(pl.col("host").fill_null("(no such URL)")).len().iter_rows())
-        most = dict(sorted(by_host.items(), key=lambda entry: (-entry[1], entry[0]))[:5])
-        lines.append(f"{not_allowed.height:,} images are at hosts that are not in download.hosts{in_words(most)}")
+        lines.append(
+            f"{not_allowed.height:,} images are at hosts that are not in download.hosts{hosts_in_words(not_allowed)}"
+        )
     if refused.height:
         reasons = in_words(dict(refused.group_by("reason").len().iter_rows()))
         lines.append(f"{refused.height:,} were refused in earlier runs{reasons}: `fetch --again REASON` asks again")
+    if display.reasons["refused"]["private_address"]:
+        lines.append(
+            "private_address: a host has an address of this machine or network; if it is yours, set `private: true` in "
+            "download.hosts, then `fetch --again private_address`"
+        )
     if scheduler.ended_by in ("time", "bytes"):
         lines.append("a limit of this run was reached: the same command goes on")
     if display.counts["stored"] or display.counts["withdrawn"]:
-        lines.append("next: `make inventory`, then `dvc repro`")
-    elif not anything_wanted:
+        lines.append("next: `make inventory`, `dvc add` of the table that it names, `dvc repro`")
+    elif not (display.total or not_allowed.height):
         lines.append("nothing to do: every record that can have an image has one")
     return lines
 
@@ -130,23 +137,37 @@ def tell(summary: str, advice: list[str]) -> None:
         say(f"  {line}")
 
 
-def hosts_in_words(hosts: Mapping[str, Host], now_s: float) -> str:
+def hosts_in_words(images: pl.DataFrame) -> str:
+    """Name the hosts of images with their number, the five with most of them."""
+    by_host = dict(images.group_by(pl.col("host").fill_null("(no such URL)")).len().iter_rows())
+    return in_words(dict(sorted(by_host.items(), key=lambda entry: (-entry[1], entry[0]))[:5]))
+
+
+def states_in_words(waiting: Waiting, now_s: float) -> str:
     """Say of each host that is asked, or waits, what it does."""
-    return ", ".join(f"{name} {state_of(host, now_s)}" for name, host in hosts.items())
+    return ", ".join(f"{name} {state_of(host, now_s, next_s)}" for name, (host, next_s) in waiting.items())
 
 
-def state_of(host: Host, now_s: float) -> str:
-    """Say what a host does: running, paused until when and why, or out of its allowance."""
+def state_of(host: Host, now_s: float, next_s: float = 0) -> str:
+    """Say what a host does: running, paused until when and why, or what else it waits for.
+
+    Args:
+        host: the host.
+        now_s: the time.
+        next_s: from when on it has an image to be asked for.
+    """
     if host.paused_until_s > now_s:
-        return f"paused until {strftime('%H:%M:%S', localtime(host.paused_until_s))} ({host.why})"
+        return f"paused until {clock_time(host.paused_until_s)} ({host.why})"
     if allowance := host.used_up(now_s):
         return f"has sent what it may in {'an hour' if allowance == 'hour' else 'a day'}"
+    if next_s > now_s and not host.in_flight:
+        return f"waits until {clock_time(next_s)} to try again what failed"
     return "running"
 
 
-def size_in_words(size: int) -> str:
-    """Give bytes in the unit that fits: ``12.3 MB``, ``4.56 GB``."""
-    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
+def clock_time(moment_s: float) -> str:
+    """Give the time of day, as a clock here shows it."""
+    return strftime("%H:%M:%S", localtime(moment_s))
 
 
 def time_in_words(seconds: float) -> str:

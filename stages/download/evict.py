@@ -15,7 +15,7 @@ from stages.download.cache import list_files, own_cache_directory
 from stages.download.index import ImageIndex
 from stages.errors import UserError, run
 from stages.params import all_params
-from stages.progress import say
+from stages.progress import say, size_in_words
 
 
 def main() -> None:
@@ -37,13 +37,16 @@ def main() -> None:
         gone = evict(directory, files, index, target_bytes=target_bytes, keep=keep)
     gone_bytes = sum(file.bytes for file in gone)
     left_bytes = sum(file.bytes for file in files) - gone_bytes
-    say(f"evict: {len(gone):,} of {len(files):,} images, {gone_bytes / 1e9:.2f} GB; {left_bytes / 1e9:.2f} GB left")
+    say(
+        f"evict: {len(gone):,} of {len(files):,} images deleted ({size_in_words(gone_bytes)}); "
+        f"the cache holds {size_in_words(left_bytes)}"
+    )
     if gone:
-        say("next: `make inventory`, so that the table lists what is there")
+        say("next: `make inventory` and `dvc add`, so that the table lists what is there")
     if left_bytes > target_bytes:
         raise UserError(
-            f"{left_bytes / 1e9:.2f} GB are in use, over {target_gb:g}: raise the budget in params.yaml, or add "
-            "--also-in-use"
+            f"{size_in_words(left_bytes)} are in use, more than {size_in_words(target_bytes)}: raise the budget in "
+            "params.yaml, or add --also-in-use"
         )
 
 

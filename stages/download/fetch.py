@@ -20,7 +20,7 @@ import polars as pl
 from stages.download.budget import Room
 from stages.download.cache import File, file_table, filling, list_files, own_cache_directory
 from stages.download.client import Client
-from stages.download.display import Display, advise, probe_report, tell
+from stages.download.display import Display, advise, hosts_in_words, probe_report, states_in_words, tell
 from stages.download.index import ImageIndex
 from stages.download.intake import Intake
 from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
@@ -29,7 +29,7 @@ from stages.download.scheduler import Clock, Limits, Scheduler, SystemClock, rem
 from stages.download.wanted import PHOTO, host_of, missing_images
 from stages.errors import UserError, run
 from stages.params import Download, Inventory, Params, all_params
-from stages.progress import say
+from stages.progress import in_words, say
 from stages.records.pin import locked_profile
 from stages.tables import RECORDS, SOUND, read_table
 
@@ -45,6 +45,8 @@ def main() -> None:
     records = read_records(params.profile)
     check_mirror(params.download)
     if arguments.plan:
+        if arguments.again is not None:
+            raise UserError("--plan only looks: leave out --again")
         _plan(records, directory, params)
         return
     if not params.download.contact:
@@ -122,14 +124,14 @@ def fetch(
     with Ledger(directory) as ledger, ImageIndex(directory) as index:
         ledger.settle_interrupted(clock.now_s(), int(params.download.max_image_mb * 1e6))
         if again is not None:
-            say(f"fetch: {ledger.forget_refusals(again):,} refused images are asked for again")
+            say(f"fetch: {forget(ledger, again):,} refused images are asked for again")
         files = list(list_files(directory))
         sound = sound_images(files, index, params.inventory)
         wanted, refused = missing_images(records, sound, ledger.history(), params.download)
         allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
         asked = allowed if images is None else allowed.head(images)
-        if probe and asked.is_empty():
-            raise UserError("nothing to probe: no image is missing that may be asked for (see --plan)")
+        if asked.is_empty() and (probe or not wanted.is_empty()):
+            raise UserError(_why_nothing_to_ask(wanted))
 
         start_s = clock.now_s()
         display = Display(asked.height, start_s)
@@ -159,14 +161,16 @@ def fetch(
         scheduler = Scheduler(
             asked, params.download, ledger=ledger, client=client, intake=intake, room=room, clock=clock, tell=log
         )
+        log(f"{asked.height:,} images to ask for; {states_in_words(scheduler.waiting(), start_s) or 'no host waits'}")
         limits = Limits(
+            retries=not probe,
             until_s=float("inf") if hours is None else start_s + hours * 3600,
             bytes=float("inf") if budget_gb is None else budget_gb * 1e9,
         )
         try:
             with stopped_by_signals(scheduler.stop), closing(scheduler.run(limits)) as outcomes:
                 for outcome in outcomes:
-                    display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.hosts)
+                    display.take(outcome, clock.now_s(), scheduler.received_bytes, scheduler.waiting)
         finally:
             display.close()
             remove_leftovers(directory)
@@ -176,7 +180,7 @@ def fetch(
                 scheduler,
                 not_allowed=wanted.join(allowed, on="image_name", how="anti"),
                 refused=refused,
-                anything_wanted=not wanted.is_empty(),
+                not_asked=allowed.height - asked.height,
             )
             report = probe_report(display, scheduler, now_s) if probe else []
             tell(display.summary(now_s - start_s, scheduler.received_bytes), report + advice)
@@ -190,6 +194,19 @@ def fetch(
         if probe and display.counts["stored"] < asked.height:
             raise UserError(f"the probe failed: {display.counts['stored']} of {asked.height} images succeeded")
         return display
+
+
+def forget(ledger: Ledger, reasons: list[str]) -> int:
+    """Let refused images be asked for again; give their number.
+
+    Raises:
+        UserError: nothing was refused for one of the reasons.
+    """
+    refused = ledger.history().filter(pl.col("refused") == 1)
+    counts = dict(refused.group_by("reason").len().iter_rows())
+    if unknown := [reason for reason in reasons if reason not in counts]:
+        raise UserError(f"nothing was refused for {unknown[0]!r}; refused so far{in_words(counts) or ': nothing'}")
+    return ledger.forget_refusals(reasons)
 
 
 @contextmanager
@@ -243,17 +260,28 @@ def _arguments() -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more (found {text})")
+    return int(text)
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError("must be more than 0")
+        raise argparse.ArgumentTypeError(f"must be a number above 0 (found {text})")
     return number
+
+
+def _why_nothing_to_ask(wanted: pl.DataFrame) -> str:
+    if wanted.is_empty():
+        return "no image is missing that has not been refused: there is nothing to ask for"
+    return (
+        f"{wanted.height:,} images are missing, and none is at a host of download.hosts{hosts_in_words(wanted)}: add "
+        "these to params.yaml"
+    )
 
 
 def _plan(records: pl.DataFrame, directory: Path, params: Params) -> None:

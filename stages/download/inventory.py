@@ -52,6 +52,8 @@ def main() -> None:
         f"inventory: {inventory.height:,} files ({verdicts or 'none'}), {used_gb:.2f} of "
         f"{params.download.cache_budget_gb} GB -> {table}"
     )
+    if directory != SOURCES / params.profile / "images":
+        say(f"next: `dvc add {table}`, which pins it to the commit, then `dvc repro`")
 
 
 def take_inventory(

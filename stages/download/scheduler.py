@@ -152,6 +152,7 @@ class Limits(NamedTuple):
 
     until_s: float = NEVER
     bytes: float = NEVER
+    retries: bool = True  # whether to wait for another try of what failed
 
     def reached(self, now_s: float, received_bytes: int) -> str:
         """Name the limit that is reached: ``time`` or ``bytes``; nothing for none."""
@@ -192,6 +193,7 @@ class Scheduler:
         self._in_flight = 0
         self.received_bytes = 0
         self.throttled_answers = 0
+        self._retries = True
         self.pauses: dict[str, list[tuple[float, str]]] = {}  # of this run, by host: seconds and why
         self.ended_by = ""
         now_s = clock.now_s()
@@ -214,6 +216,7 @@ class Scheduler:
         Raises:
             OSError: the cache cannot be written to.
         """
+        self._retries = limits.retries
         try:
             while True:
                 now_s = self._clock.now_s()
@@ -245,10 +248,12 @@ class Scheduler:
         self._client.close()
         self._answers.put(WAKE_UP)
 
-    def hosts(self) -> dict[str, Host]:
-        """Give the hosts by name that are being asked, or for which images wait."""
+    def waiting(self) -> dict[str, tuple[Host, float]]:
+        """Give by name the hosts that have images to be asked for, and from when on the next of these may be."""
         return {
-            name: queue.host for name, queue in self._queues.items() if queue.host.in_flight or queue.next_s(0) < NEVER
+            name: (queue.host, queue.next_s(0))
+            for name, queue in self._queues.items()
+            if queue.host.in_flight or queue.next_s(0) < NEVER
         }
 
     def host(self, name: str) -> Host:
@@ -366,6 +371,9 @@ class Scheduler:
             yield from self._refuse(job, answer.reason)
             return
         self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
+        if not self._retries:
+            yield Outcome("left", job.image_name, answer.reason)
+            return
         pauses_s = self._params.pauses_s
         self._ask_again(job, now_s + pauses_s[min(job.failures, len(pauses_s)) - 1])
 

@@ -20,6 +20,7 @@ from pymongo.uri_parser import parse_uri
 
 from stages.errors import UserError
 from stages.params import DocumentShape, MongoDBSource
+from stages.progress import say
 from stages.records.dump import ANY_DATE, Document
 
 BATCH_DOCUMENTS = 5_000  # the server sends fewer where they would be more than 16 MB
@@ -89,6 +90,7 @@ def read_collection(
     """
     where = f"MongoDB at {_hosts(collection)}"
     query, projection = snapshot_query(source.snapshot), projected_fields(shapes)
+    say(f"export: reads {source.database}.{source.collection} from {where}")
     last: Any = None
     read = failures = 0
     while True:
@@ -113,6 +115,7 @@ def read_collection(
             if failures > (RETRIES if read else 1):
                 so_far = f" after {read:,} documents and {RETRIES} retries" if read else ""
                 raise UserError(f"{where} does not answer{so_far}{_told(error, uri)}: is it running?") from None
+            say(f"export: {where} does not answer{_told(error, uri)}; goes on behind document {read:,}, try {failures}")
             pause(FIRST_PAUSE_S * 2 ** (failures - 1))
         except ConfigurationError as error:
             raise UserError(f"{where} cannot be used as MONGODB_URI says{_told(error, uri)}") from None

@@ -38,7 +38,7 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
     raise UserError(
         f"{out} is pinned by {LOCK} to {pinned}, but the same parameters now give {found}: the database "
         f"changed under the snapshot (or the code of the export did). Set a new snapshot in params.yaml, or take these "
-        f"records: EXPORT_ACCEPT={found} dvc repro"
+        f"records: EXPORT_ACCEPT={found} dvc repro -f -s export"
     )
 
 
