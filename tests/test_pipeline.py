@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bson
 import dvc.api
 import pytest
 import yaml
@@ -15,6 +16,7 @@ import yaml
 from stages.params import stage_params
 from tests.conftest import ROOT, run_stage
 from tests.image_server import image, image_server
+from tests.mongodb import running_server
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
@@ -223,6 +225,35 @@ def test_images_fetched_from_a_server_give_the_committed_data(clone, tmp_path):
             for entry in (committed, lock)
         ]
         assert outputs[0] == outputs[1], f"{stage} gave other data"
+
+
+@pytest.mark.pipeline
+def test_the_command_that_a_refused_export_gives_takes_the_new_records(clone, tmp_path):
+    """The whole way of a document that changed under its snapshot, with DVC and a server."""
+    repo = tmp_path / "repo"
+    git(tmp_path, "clone", "-q", str(clone), str(repo))
+    params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"}
+    (repo / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    document = {"_id": bson.ObjectId("692200000000000000000001"), "scientific_name": "A", "url": "https://h.example/1"}
+
+    def pinned() -> str:
+        lock = yaml.safe_load((repo / "dvc.lock").read_text(encoding="utf-8"))
+        return next(out["md5"] for out in lock["stages"]["export"]["outs"] if out["path"] == "data/records.parquet")
+
+    with running_server(tmp_path / "mongodb") as server, server.client() as client:
+        plants = client.RehabDatos.plants
+        plants.insert_one(document)
+        where = {"MONGODB_URI": server.uri()}
+        assert run_dvc(repo, "repro", "export", **where).returncode == 0
+        first = pinned()
+        plants.update_one({"_id": document["_id"]}, {"$set": {"scientific_name": "B"}})
+        refused = run_dvc(repo, "repro", "-f", "-s", "export", **where)
+        assert f"is pinned by dvc.lock to {first}" in refused.stderr
+        assert pinned() == first
+        setting, command = refused.stderr.split("EXPORT_ACCEPT=")[1].split(" dvc ")
+        words = command.split(" (")[0].split()
+        assert run_dvc(repo, *words, **where, EXPORT_ACCEPT=setting).returncode == 0
+        assert pinned() == setting != first
 
 
 @pytest.mark.pipeline
