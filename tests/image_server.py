@@ -37,6 +37,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def send_until_closed(self, body: bytes) -> None:
+        """Send a body without a length; it ends with the connection."""
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -128,14 +136,7 @@ def announced(content: bytes, length: int) -> Reply:
 def until_closed(content: bytes) -> Reply:
     """A body without a Content-Length, as HTTP/1.0 sends it."""
 
-    def reply(handler: Handler) -> None:
-        handler.send_response(200)
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(content)
-        handler.close_connection = True
-
-    return reply
+    return lambda handler: handler.send_until_closed(content)
 
 
 def reset() -> Reply:
@@ -150,10 +151,7 @@ def reset() -> Reply:
 
 def endless(content: bytes) -> Reply:
     def reply(handler: Handler) -> None:
-        handler.send_response(200)
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(content)
+        handler.send_until_closed(content)
         for _ in range(ENDLESS_BYTES // 65_536):
             handler.wfile.write(b"\0" * 65_536)
 

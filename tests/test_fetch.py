@@ -25,6 +25,7 @@ from stages.download.display import state_of, time_in_words
 from stages.download.fetch import fetch
 from stages.download.index import INDEX_NAME, ImageIndex
 from stages.download.ledger import LEDGER_NAME, Ledger
+from stages.download.scheduler import Limits
 from stages.download.wanted import host_of
 from stages.errors import UserError
 from stages.params import HostLimits, Params, validate
@@ -1041,6 +1042,21 @@ def test_what_has_come_when_it_is_stopped_is_kept(bench, command, how):
             [(None, None)],
         )
     assert not list(bench.directory.glob(".*.tmp"))
+
+
+def test_a_stop_is_heeded_whenever_it_comes(bench, monkeypatch):
+    """The signal arrives while the scheduler asks itself whether a limit is reached."""
+    reached, signals = Limits.reached, [signal.SIGINT]  # one: a second one ends it in any case
+
+    def interrupted(self, now_s, received_bytes):
+        if signals:
+            os.kill(os.getpid(), signals.pop())
+        return reached(self, now_s, received_bytes)
+
+    monkeypatch.setattr(Limits, "reached", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.fetch(*numbered(bench.server, 5))
+    assert bench.server.asked.total() == 0
 
 
 def test_a_run_that_ends_leaves_nothing_under_way(bench):

@@ -80,13 +80,10 @@ def reading(directory: Path) -> Iterator[None]:
     The lock is on the directory itself, so that it works on a cache that can only be read, and is gone with the
     process however that ends. On a file system without locks nothing is evicted in any case.
     """
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
+    with _opened(directory, os.O_RDONLY) as descriptor:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -97,12 +94,9 @@ def evicting(directory: Path) -> Iterator[None]:
         BlockingIOError: another process reads the images, or evicts.
         OSError: the file system has no locks.
     """
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
+    with _opened(directory, os.O_RDONLY) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -113,12 +107,18 @@ def filling(directory: Path) -> Iterator[None]:
         UserError: another one does.
         OSError: the cache cannot be written to, or the file system has no locks.
     """
-    descriptor = os.open(directory / FILLING_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    with _opened(directory / FILLING_LOCK, os.O_RDWR | os.O_CREAT) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another fetch fills {directory}: one at a time, or hosts are asked too much") from None
         yield
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        yield descriptor  # closing it gives its lock up
     finally:
         os.close(descriptor)

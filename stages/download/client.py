@@ -107,7 +107,7 @@ class Client:
         self._tls = ssl.create_default_context()
         self._tls.load_verify_locations(certifi.where())
         self._own = threading.local()  # of each thread: its connections, and the state of its request
-        self._under_way: dict[int, tuple[float, Connection]] = {}
+        self._under_way: dict[int, tuple[float, HTTPConnection]] = {}
         self._closed = False
 
     def ask(self, url: str, limits: HostLimits, image_name: str) -> Answer:
@@ -152,7 +152,7 @@ class Client:
         self._closed = True
         self.abort_overdue()
 
-    def _connection(self, url: str, limits: HostLimits) -> "Connection":
+    def _connection(self, url: str, limits: HostLimits) -> "HTTPConnection":
         """Give this thread's connection to the host of ``url``."""
         connections = self._own.__dict__.setdefault("connections", {})
         parts = urlsplit(url)
@@ -165,7 +165,7 @@ class Client:
             connection.close()
         return connection
 
-    def _exchange(self, connection: "Connection", url: str) -> Answer | bytes:
+    def _exchange(self, connection: "HTTPConnection", url: str) -> Answer | bytes:
         """Send the request and read the answer: what it means, or the body of what may be an image."""
         if connection.sock is None:
             connection.connect()
@@ -202,7 +202,7 @@ class Client:
         response.close()
         return bytes(body)
 
-    def _drain(self, connection: "Connection", response: http.client.HTTPResponse) -> None:
+    def _drain(self, connection: "HTTPConnection", response: http.client.HTTPResponse) -> None:
         """Read a short body so that the connection can be used again; cut a longer one."""
         while self._own.received <= DRAINED_BYTES:
             piece = response.read1(DRAINED_BYTES)
@@ -311,8 +311,6 @@ class HTTPSConnection(HTTPConnection):
         )
         self._link.do_handshake()
 
-
-Connection = HTTPConnection
 
 # What needs no quoting beyond what the URL's author has done. RFC 3986, sections 3.3 and 3.4.
 _SAFE_IN_PATH = "/%:@!$&'()*+,;=~"

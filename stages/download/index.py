@@ -94,7 +94,11 @@ class ImageIndex(Database):
 
 
 def index_row(file: File, judged: "DataclassInstance") -> tuple[str | int, ...]:
-    """Give the row of ``REMEMBERED`` for a file and its ``Judgement``."""
+    """Give the row of ``REMEMBERED`` for a file and its ``Judgement``.
+
+    That class is not imported: `pack` notes through this module what it used, and does not depend on how images are
+    judged.
+    """
     return (file.image_name, *astuple(judged), file.mtime_ns)
 
 

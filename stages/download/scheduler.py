@@ -196,6 +196,7 @@ class Scheduler:
         self._retries = True
         self.pauses: dict[str, list[tuple[float, str]]] = {}  # of this run, by host: seconds and why
         self.ended_by = ""
+        self._stopped = False  # set by a signal handler, at any moment, and by nothing else
         now_s = clock.now_s()
         remembered, traffic = ledger.hosts(), ledger.traffic(now_s)
         self._queues: dict[str, HostQueue] = {}
@@ -220,7 +221,8 @@ class Scheduler:
         try:
             while True:
                 now_s = self._clock.now_s()
-                self.ended_by = self.ended_by or limits.reached(now_s, self.received_bytes)
+                ended_by = self.ended_by or limits.reached(now_s, self.received_bytes)
+                self.ended_by = "stopped" if self._stopped else ended_by
                 wake_s = NEVER if self.ended_by else self._start_what_may(limits)
                 if not self._in_flight:
                     if limits.until_s <= wake_s < NEVER:
@@ -244,7 +246,7 @@ class Scheduler:
 
         To be called by a signal handler; it only leaves word.
         """
-        self.ended_by = "stopped"
+        self._stopped = True
         self._client.close()
         self._answers.put(WAKE_UP)
 
