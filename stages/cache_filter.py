@@ -1,6 +1,8 @@
-"""Stage ``cache_filter``: the records whose image is in the cache and sound -> data/available.parquet.
+"""Stage ``cache_filter``: the records whose image is in the cache, sound and under an allowed licence.
 
-It reads the inventory, never the cache: what a commit trains on does not depend on the machine's disk.
+It reads the inventory, never the cache: what a commit trains on does not depend on the machine's disk. An image's
+verdict follows from the inventory's measures by the limits of params.yaml, so other limits are an experiment like any
+other. What is in the cache and not used is listed in data/rejected.parquet with its verdict.
 """
 
 from pathlib import Path
@@ -9,50 +11,89 @@ from typing import Any
 import polars as pl
 
 from stages.errors import UserError, run
+from stages.images.verdict import verdict
 from stages.outputs import write_json
-from stages.params import stage_params
+from stages.params import Inventory, stage_params
 from stages.progress import in_words, say
-from stages.tables import AVAILABLE, INVENTORY, RECORDS, SOUND, read_table, write_table
+from stages.records.licences import licence_codes
+from stages.records.photos import PHOTO
+from stages.tables import AVAILABLE, INVENTORY, RECORDS, REJECTED, SOUND, read_table, write_table
 
 RECORDS_IN = Path("data/records.parquet")
 SOURCES = Path("data/sources")
 OUT = Path("data/available.parquet")
+REJECTED_OUT = Path("data/rejected.parquet")
 METRICS = Path("metrics/cache_filter.json")
+
 NOT_IN_CACHE = "not_in_cache"
+PLACEHOLDER = "placeholder"  # a host's "not available": the same bytes for several photos
+LICENCE = "licence_not_allowed"
 
 
 def main() -> None:
-    """Join records and inventory, keep the sound ones, count the others by reason."""
+    """Join records and inventory, judge them, keep the sound ones, count the others by reason."""
     params = stage_params("cache_filter")
     records = read_table(RECORDS_IN, RECORDS)
     inventory_path = SOURCES / params.profile / "inventory.parquet"
-    inventory = read_table(inventory_path, INVENTORY)
+    inventory = read_table(inventory_path, INVENTORY, only=INVENTORY.keys() - {"phash"})
 
-    judged = join_verdicts(records, inventory)
+    judged = judge(records, inventory, params.inventory, params.licences.allowed)
     available = judged.filter(pl.col("verdict") == SOUND)
     if available.is_empty():
-        raise UserError(f"no record's image is sound by {inventory_path}: fill the cache, then run `make inventory`")
+        counts = dict(judged.group_by("verdict").len().iter_rows())
+        raise UserError(
+            f"no record's image can be used by {inventory_path}{in_words(counts)}: fill the cache, then run "
+            "`make inventory`"
+        )
 
     write_table(available, AVAILABLE, OUT)
+    rejected = judged.filter(~pl.col("verdict").is_in([SOUND, NOT_IN_CACHE]))
+    write_table(rejected.sort("verdict", "image_name", "species"), REJECTED, REJECTED_OUT)
     figures = summarise(judged, available)
     write_json(METRICS, figures)
     say(f"cache_filter: {available.height:,} of {judged.height:,} images can be used{in_words(figures['by_verdict'])}")
 
 
-def join_verdicts(records: pl.DataFrame, inventory: pl.DataFrame) -> pl.DataFrame:
-    """Give each record the inventory's columns; the verdict is ``not_in_cache`` where it does not list the image."""
-    return records.join(inventory, on="image_name", how="left", maintain_order="left").with_columns(
-        pl.col("verdict").fill_null(NOT_IN_CACHE)
+def judge(
+    records: pl.DataFrame, inventory: pl.DataFrame, limits: Inventory, allowed_licences: list[str] | None
+) -> pl.DataFrame:
+    """Give each record the inventory's columns, licence_code and verdict.
+
+    The verdict is one of ``stages.images.verdict.VERDICTS``, ``not_in_cache`` where the inventory does not list the
+    image, ``placeholder`` or ``licence_not_allowed``; one that comes earlier in this sentence goes before.
+    """
+    judged = records.join(
+        inventory.with_columns(verdict=verdict(limits)), on="image_name", how="left", maintain_order="left"
+    ).with_columns(licence_codes(records["licence"]), verdict=pl.col("verdict").fill_null(NOT_IN_CACHE))
+    sound = pl.col("verdict") == SOUND
+    placeholders = find_placeholders(judged.filter(sound), limits.placeholder_photos)
+    refused = pl.lit(False) if allowed_licences is None else ~pl.col("licence_code").is_in(allowed_licences)
+    return judged.with_columns(
+        verdict=pl.when(sound & pl.col("sha256").is_in(placeholders.implode()))
+        .then(pl.lit(PLACEHOLDER))
+        .when(sound & refused)
+        .then(pl.lit(LICENCE))
+        .otherwise("verdict")
     )
 
 
+def find_placeholders(images: pl.DataFrame, photos: int) -> pl.Series:
+    """Give the digests that stand for so many different photos or more."""
+    # Most digests stand once, and photos need only be told apart where they do not.
+    often = images.filter(pl.len().over("sha256") >= photos)
+    counted = often.group_by("sha256").agg(photos=PHOTO.n_unique())
+    return counted.filter(pl.col("photos") >= photos)["sha256"]
+
+
 def summarise(judged: pl.DataFrame, available: pl.DataFrame) -> dict[str, Any]:
-    """Count the records by verdict, and what is left of images and species."""
+    """Count the records by verdict, and what is left of images and species, by licence too."""
     verdicts = judged.group_by("verdict").len().sort("verdict")
+    licences = available.group_by("licence_code").len().sort("licence_code")
     return {
         "records": judged.height,
         "by_verdict": dict(verdicts.iter_rows()),
         "images": available.height,
+        "by_licence": dict(licences.iter_rows()),
         "species": available["species"].n_unique(),
         "species_without_image": judged["species"].n_unique() - available["species"].n_unique(),
     }

@@ -18,7 +18,7 @@ from stages.learning.loop import make_accelerator, predict_ranks
 from stages.learning.model import load_model
 from stages.learning.scores import mean_per_class_accuracy
 from stages.outputs import replacing, write_json
-from stages.params import Evaluate, stage_params
+from stages.params import Shots, stage_params
 from stages.progress import say
 from stages.tables import CLASSES, read_table
 
@@ -34,7 +34,7 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 def main() -> None:
     """Rank every test image's species among the model's guesses, and sum up."""
-    params = stage_params("evaluate").evaluate
+    params = stage_params("evaluate")
     model, description = load_model(MODEL_IN, CLASSES_IN)
     packed = PackedSplit(PACKED_IN, "test")
     check_order(packed.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
@@ -47,13 +47,13 @@ def main() -> None:
 
     accelerator = make_accelerator()
     loader = make_loader(
-        PackedImages(packed, description.image_px), batch_images=params.batch_images, seed=None, workers=0
+        PackedImages(packed, description.image_px), batch_images=params.evaluate.batch_images, seed=None, workers=0
     )
     colour = Colour(description.mean, description.std).to(accelerator.device)
     ranks = predict_ranks(accelerator.prepare(model), loader, colour, accelerator)
     train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()
 
-    figures = summarise(ranks, packed.labels, train_images, params)
+    figures = summarise(ranks, packed.labels, train_images, params.shots)
     write_json(METRICS, figures)
     with replacing(BY_SIZE) as temporary:
         accuracy_by_class_size(ranks, packed.labels, train_images).write_csv(temporary)
@@ -63,20 +63,20 @@ def main() -> None:
     )
 
 
-def summarise(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray, params: Evaluate) -> dict[str, Any]:
+def summarise(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:
     """Sum up the test.
 
     Args:
         ranks: int [images], classes that the model put before an image's own; 0 is a top-1 hit.
         labels: int [images].
         train_images: int [classes], training images of each class.
-        params: where few-shot ends and many-shot begins.
+        shots: where few-shot ends and many-shot begins.
     """
     size = train_images[labels]
     groups = {
-        "few": size < params.few_below,
-        "medium": (size >= params.few_below) & (size <= params.many_above),
-        "many": size > params.many_above,
+        "few": size < shots.few_below,
+        "medium": (size >= shots.few_below) & (size <= shots.many_above),
+        "many": size > shots.many_above,
     }
     figures: dict[str, Any] = {
         "images": len(labels),

@@ -19,13 +19,16 @@ from stages.outputs import replacing, write_json
 from stages.params import DocumentShape, DumpSource, MongoDBSource, declared_values, stage_params
 from stages.progress import in_words, progress, say
 from stages.records.dump import Document, read_dump
+from stages.records.labels import LabelCleaner, clean_labels, read_synonyms, suspicious_pairs
 from stages.records.mongodb import open_collection, read_collection
 from stages.records.pin import check_pin
 from stages.records.shapes import DocumentReader
-from stages.tables import RECORDS, write_table
+from stages.tables import LABELS, PAIRS_OF_LABELS, RECORDS, write_table
 
 SOURCES = Path("data/sources")
 OUT = Path("data/records.parquet")
+LABELS_OUT = Path("data/labels.csv")
+PAIRS_OUT = Path("data/suspicious_labels.csv")
 METRICS = Path("metrics/export.json")
 ROWS_A_PIECE = 8_192
 
@@ -33,19 +36,27 @@ ROWS_A_PIECE = 8_192
 def main() -> None:
     """Read the source, shape its documents into records, write them."""
     params = stage_params("export")
+    cleaner = LabelCleaner(params.labels, read_synonyms(SOURCES / params.profile / "synonyms.csv"))
     source = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
     records, refused, read = shape_records(documents, params.documents)
+    records, labels = label_records(records, cleaner)
+    refused.update(count_refused(labels))
     if records.is_empty():
         raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
     unique = drop_repeated(records)
 
+    pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
+
     figures = summarise(unique, refused, documents=read, repeated=records.height - unique.height)
+    figures["labels"] = {"changed": count_rules(labels), "suspicious_pairs": pairs.height}
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
             check_pin("export", declared_values("export"), OUT, written, accepted=machine_setting("EXPORT_ACCEPT"))
+    write_table(labels, LABELS, LABELS_OUT)
+    write_table(pairs, PAIRS_OF_LABELS, PAIRS_OUT)
     write_json(METRICS, figures)
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
@@ -89,6 +100,39 @@ def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) ->
             columns = {name: [] for name in RECORDS}
     pieces.append(pl.DataFrame(columns, schema=RECORDS))
     return pl.concat(pieces, rechunk=True), refused, read
+
+
+def label_records(records: pl.DataFrame, cleaner: LabelCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give each record the label for its species' name, and leave out those whose name is refused.
+
+    Returns:
+        The records; and what was done to names, columns of ``LABELS``, those of the most images first.
+    """
+    counts = records.group_by("species").agg(images=pl.len())
+    cleaned = clean_labels(counts["species"], cleaner)
+    labels = records["species"].replace_strict(
+        {name: found.label for name, found in cleaned.items()}, return_dtype=pl.String
+    )
+    touched = [
+        (name, cleaned[name].label, "; ".join(cleaned[name].rules), images)
+        for name, images in counts.iter_rows()
+        if cleaned[name].rules
+    ]
+    listed = pl.DataFrame(touched, schema=LABELS, orient="row").sort("images", "found", descending=[True, False])
+    return records.with_columns(species=labels).filter(labels.is_not_null()), listed
+
+
+def count_refused(labels: pl.DataFrame) -> dict[str, int]:
+    """Count the images whose name was refused, by the rule that did it."""
+    refused = labels.filter(pl.col("species").is_null())
+    return dict(refused.group_by(pl.col("rules").str.split("; ").list.last()).agg(pl.sum("images")).iter_rows())
+
+
+def count_rules(labels: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Count the names and images that each rule changed or refused."""
+    by_rule = labels.with_columns(rule=pl.col("rules").str.split("; ")).explode("rule")
+    counted = by_rule.group_by("rule").agg(names=pl.len(), images=pl.sum("images")).sort("rule")
+    return {rule: {"names": names, "images": images} for rule, names, images in counted.iter_rows()}
 
 
 def drop_repeated(records: pl.DataFrame) -> pl.DataFrame:

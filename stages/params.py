@@ -98,8 +98,38 @@ class Inventory(Section):
     """When an image of the cache counts as sound."""
 
     min_side_px: Pixels
-    blank_std: Annotated[float, Field(ge=0, le=128)]
     max_megapixels: Count
+    max_aspect: Annotated[float, Field(ge=1)]
+    blank_std: Annotated[float, Field(ge=0, le=128)]
+    max_even_share: Share
+    min_entropy_bits: Annotated[float, Field(ge=0, le=8)]
+    min_sharpness: Annotated[float, Field(ge=0)]
+    placeholder_photos: Annotated[int, Field(ge=2)]
+
+
+class Labels(Section):
+    """How species' names are cleaned; see stages/records/labels.py."""
+
+    unicode: bool
+    hybrids: bool
+    case: bool
+    authorship: bool
+    uncertain: Literal["refuse", "strip", "keep"]
+    genus_only: Literal["refuse", "keep"]
+    below_species: Literal["species", "keep"]
+    synonyms: bool
+
+
+# As stages/records/licences.py tells them apart.
+Licence = Literal[
+    "cc0", "pd", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd", "none", "other"
+]
+
+
+class Licences(Section):
+    """Under which licences images may be used."""
+
+    allowed: Annotated[list[Licence], Field(min_length=1)] | None
 
 
 class HostLimits(Section):
@@ -135,7 +165,6 @@ class Download(Section):
     timeout_s: Annotated[float, Field(gt=0, le=3600)]
     tries: Annotated[int, Field(ge=1, le=100)]
     pauses_s: Annotated[list[Annotated[float, Field(gt=0, le=86_400)]], Field(min_length=1)]
-    placeholder_photos: Annotated[int, Field(ge=2)]
     hosts: Annotated[list[HostLimits], Field(min_length=1)]
 
     @field_validator("contact")
@@ -167,6 +196,13 @@ class Download(Section):
         return self
 
 
+class NearDuplicates(Section):
+    """When two images count as the same picture."""
+
+    max_distance: Annotated[int, Field(ge=0, le=31)]
+    mirrored: bool
+
+
 class Split(Section):
     """How species' observations are divided."""
 
@@ -174,6 +210,15 @@ class Split(Section):
     val_share: Annotated[float, Field(gt=0, lt=0.5)]
     test_share: Annotated[float, Field(gt=0, lt=0.5)]
     min_images_per_class: Count
+    max_train_images_per_class: Count | None
+    one_photo_an_observation: bool
+
+
+class Shots(Section):
+    """Which classes are few-, medium- and many-shot, by their images in train."""
+
+    few_below: Count
+    many_above: Count
 
 
 class Crop(Section):
@@ -185,6 +230,12 @@ class Crop(Section):
     area_price: Share
     min_gain: Share
     min_contrast: Annotated[float, Field(ge=0, le=255)]
+
+
+class ContactSheet(Section):
+    """How many images the contact sheet shows."""
+
+    images_a_side: Annotated[int, Field(ge=1, le=8)]
 
 
 class CompareCrops(Section):
@@ -271,8 +322,6 @@ class Evaluate(Section):
     """How the test figures are taken."""
 
     batch_images: Count
-    few_below: Count
-    many_above: Count
 
 
 class Params(Section):
@@ -281,10 +330,15 @@ class Params(Section):
     profile: Text
     source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
     documents: Annotated[list[DocumentShape], Field(min_length=1)]
+    labels: Labels
+    licences: Licences
     inventory: Inventory
     download: Download
+    near_duplicates: NearDuplicates
     split: Split
+    shots: Shots
     crop: Crop
+    contact_sheet: ContactSheet
     compare_crops: CompareCrops
     image: Image
     pack: Pack

@@ -3,6 +3,7 @@
 Same rows, same bytes: a table's digest in dvc.lock changes only when its content does.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -23,22 +24,74 @@ RECORDS: Schema = {
     "observer": pl.String,
     "document_id": pl.String,
 }
+# What is measured of a file, see stages/images/measure.py; null in all but the first where it was not decoded.
+MEASURES: Schema = {
+    "state": pl.String,
+    "width": pl.Int32,  # in pixels, as shown: after the EXIF rotation; 0 for what is no image
+    "height": pl.Int32,
+    "grey_std": pl.Float32,
+    "even_share": pl.Float32,
+    "entropy_bits": pl.Float32,
+    "sharpness": pl.Float32,
+}
 INVENTORY: Schema = {
     "image_name": pl.String,
-    "verdict": pl.String,  # see stages/images/verdict.py
     "bytes": pl.Int64,
     "sha256": pl.String,
-    "width": pl.Int32,  # in pixels, as shown: after the EXIF rotation; 0 where it does not decode
-    "height": pl.Int32,
+    **MEASURES,
+    "phash": pl.Binary,  # 32 bytes
 }
 AVAILABLE: Schema = RECORDS | {name: INVENTORY[name] for name in ("bytes", "sha256", "width", "height")}
+REJECTED: Schema = {name: RECORDS[name] for name in ("image_name", "image_url", "species", "licence")} | {
+    "verdict": pl.String,
+    **{name: INVENTORY[name] for name in ("bytes", "sha256", *MEASURES)},
+}
+PAIRS: Schema = {  # images that look alike
+    "image_name": pl.String,
+    "other_name": pl.String,
+    "distance": pl.Int32,  # bits of the perceptual hash that differ
+    "mirrored": pl.Boolean,  # whether it is the mirror image that looks alike
+}
+DISPUTED: Schema = {  # images that look like one of another species, the nearest
+    "image_name": pl.String,
+    "species": pl.String,
+    "other_name": pl.String,
+    "other_species": pl.String,
+    "distance": pl.Int32,
+}
+DISTANCES: Schema = {"distance": pl.Int32, "kind": pl.String, "pairs": pl.Int64}
 SPLIT: Schema = AVAILABLE | {"group": pl.String}  # image_name of the group's first row
+LEFT_OUT: Schema = {  # available images that no split uses
+    "image_name": pl.String,
+    "species": pl.String,
+    "reason": pl.String,
+    "split": pl.String,  # where its group is, if it is anywhere
+}
+ASSIGNMENTS: Schema = {  # in which split an image was, under all that it may be met again by
+    **{name: AVAILABLE[name] for name in ("image_name", "sha256", "photo_id", "observation_id")},
+    "split": pl.String,
+}
+LONG_TAIL: Schema = {"rank": pl.Int32, "images": pl.Int32, "split": pl.String}
+CLASS_SIZES: Schema = {"images": pl.String, "classes": pl.Int32}
 BOXES: Schema = {  # the true box of the subject, in pixels of the image as shown
     "image_name": pl.String,
     "x": pl.Int32,
     "y": pl.Int32,
     "width": pl.Int32,
     "height": pl.Int32,
+}
+LABELS: Schema = {  # what was done to the names that sources write
+    "found": pl.String,
+    "species": pl.String,  # null where the name was refused
+    "rules": pl.String,  # names of the rules that changed or refused it, joined by "; "
+    "images": pl.Int64,
+}
+PAIRS_OF_LABELS: Schema = {  # labels that are a slip apart, the rarer one first
+    "species": pl.String,
+    "images": pl.Int64,
+    "other": pl.String,
+    "other_images": pl.Int64,
+    "edits": pl.Int32,
 }
 CLASSES: Schema = {
     "label": pl.Int32,
@@ -65,8 +118,13 @@ def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> None:
             typed.write_parquet(temporary, compression="zstd", statistics=False, row_group_size=_ROW_GROUP)
 
 
-def read_table(path: Path, schema: Schema) -> pl.DataFrame:
+def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = None) -> pl.DataFrame:
     """Read the table at ``path`` and hold it against ``schema``.
+
+    Args:
+        path: of a table that ``write_table`` wrote.
+        schema: of the whole table.
+        only: columns to read, where others are large and not needed.
 
     Raises:
         UserError: the file is missing, is no such table or is damaged.
@@ -74,11 +132,16 @@ def read_table(path: Path, schema: Schema) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} is missing: run `dvc repro` (or `dvc pull`), or bring the file back with git")
     content = path.read_bytes()
+    wanted = {name: dtype for name, dtype in schema.items() if only is None or name in only}
     try:
-        frame = pl.read_csv(content, schema=schema) if path.suffix == ".csv" else pl.read_parquet(content)
+        frame = (
+            pl.read_csv(content, schema=schema, columns=list(wanted))
+            if path.suffix == ".csv"
+            else pl.read_parquet(content, columns=None if only is None else list(wanted))
+        )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout` or git") from None
-    if dict(frame.schema) != schema:
+    if dict(frame.schema) != wanted:
         found = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
         raise UserError(f"{path} has other columns than this version writes (found: {found}): make it anew")
     return frame

@@ -78,7 +78,9 @@ def picture(width: int = 160, height: int = 120, seed: int = 0) -> np.ndarray:
     """A picture with structure at every scale, uint8 [height, width, 3]."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((width, height), 3)
-    return np.clip(np.asarray(coarse) + rng.normal(0, 6, (height, width, 3)), 0, 255).astype(np.uint8)
+    noise = rng.normal(0, 6, (height, width, 3))
+    fine = Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)).resize((width, height), 3)
+    return np.clip(0.7 * np.asarray(coarse) + 0.3 * np.asarray(fine) + noise, 0, 255).astype(np.uint8)
 
 
 def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:

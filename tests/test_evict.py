@@ -12,9 +12,10 @@ import yaml
 from stages.download.budget import Room, evict, images_in_use
 from stages.download.cache import File, evicting, list_files, reading
 from stages.download.database import Database
-from stages.download.index import INDEX_NAME, ImageIndex, note_use
+from stages.download.index import INDEX_NAME, ImageIndex, index_row, note_use
 from stages.errors import UserError
-from stages.split import number_classes
+from stages.images.measure import Measurement
+from stages.splitting.figures import number_classes
 from stages.tables import AVAILABLE, CLASSES, SPLIT, SPLITS, write_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 
@@ -54,13 +55,13 @@ def test_the_oldest_go_first_until_the_rest_fits(cache):
 
 def test_use_counts_and_not_age(cache, params):
     with ImageIndex(cache) as index:
-        rows = [(file.image_name, "sound", file.bytes, "d", 1, 1, file.mtime_ns) for file in list_files(cache)]
-        index.remember(rows, params.inventory)
+        rows = [index_row(file, Measurement("decoded", file.bytes, "d")) for file in list_files(cache)]
+        index.remember(rows)
     note_use(cache, [name(0), name(1)])
     evict_to(cache, 8)
     assert names(cache) == sorted([name(0), name(1), *map(name, range(4, 10))])
     with ImageIndex(cache) as index:
-        assert index.remembered(params.inventory).height == 8
+        assert index.remembered().height == 8
 
 
 def test_what_is_to_be_kept_stays_whatever_that_means_for_the_budget(cache):

@@ -3,16 +3,15 @@
 import os
 import shutil
 
-import polars as pl
 import pytest
 
-from stages.cache_filter import join_verdicts, summarise
 from stages.download import inventory
 from stages.download.cache import list_files
 from stages.download.index import INDEX_NAME, ImageIndex, note_use
 from stages.download.inventory import take_inventory
-from stages.tables import INVENTORY, RECORDS, SOUND, read_table
-from tests.conftest import ROOT, available_rows, complaint, jpeg, picture, run_stage
+from stages.images.verdict import verdict
+from stages.tables import INVENTORY, SOUND
+from tests.conftest import ROOT, complaint, jpeg, picture, run_stage
 
 
 def name(number: int) -> str:
@@ -32,13 +31,15 @@ def cache(tmp_path):
 
 def take(cache, params, **options):
     with ImageIndex(cache) as index:
-        return take_inventory(cache, list(list_files(cache)), params.inventory, index, **options)
+        return take_inventory(
+            cache, list(list_files(cache)), index, max_megapixels=params.inventory.max_megapixels, **options
+        )
 
 
 def test_it_judges_what_is_named_like_an_image(cache, params):
     table = take(cache, params)
     assert table.height == 70
-    assert table.filter(pl.col("verdict") == SOUND).height == 63
+    assert table.filter(verdict(params.inventory) == SOUND).height == 63
     assert table["image_name"].is_sorted()
     assert dict(table.schema) == INVENTORY
 
@@ -61,32 +62,32 @@ def test_only_what_changed_is_read_again(cache, params, monkeypatch):
     (cache / name(3)).write_bytes(same_size)
     os.utime(cache / name(3), ns=(1, 1))
     read = []
-    judge_files = inventory._judge_files
+    measure_files = inventory._measure_files
 
-    def spy(directory, limits, files):
+    def spy(directory, max_megapixels, files):
         read.extend(file.image_name for file in files)
-        return judge_files(directory, limits, files)
+        return measure_files(directory, max_megapixels, files)
 
-    monkeypatch.setattr(inventory, "_judge_files", spy)
+    monkeypatch.setattr(inventory, "_measure_files", spy)
     table = take(cache, params, workers=1)
     assert sorted(read) == [name(1), name(3), name(100)]
-    verdicts = dict(table.select("image_name", "verdict").iter_rows())
-    assert (verdicts[name(100)], verdicts[name(3)]) == (SOUND, "not_an_image")
-    assert name(2) not in verdicts
+    states = dict(table.select("image_name", "state").iter_rows())
+    assert (states[name(100)], states[name(3)]) == ("decoded", "not_an_image")
+    assert name(2) not in states
 
 
 def test_a_stopped_inventory_goes_on_where_it_was(cache, params, monkeypatch):
     monkeypatch.setattr(inventory, "FILES_A_SAVE", 32)
-    judge_files = inventory._judge_files
+    measure_files = inventory._measure_files
     calls = []
 
-    def stopped(directory, limits, files):
+    def stopped(directory, max_megapixels, files):
         calls.append(len(files))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return judge_files(directory, limits, files)
+        return measure_files(directory, max_megapixels, files)
 
-    monkeypatch.setattr(inventory, "_judge_files", stopped)
+    monkeypatch.setattr(inventory, "_measure_files", stopped)
     with pytest.raises(KeyboardInterrupt):
         take(cache, params, workers=1)
     assert take(cache, params, workers=1).height == 70
@@ -97,7 +98,7 @@ def test_an_image_evicted_meanwhile_is_not_listed(cache, params):
     listed = list(list_files(cache))
     (cache / name(5)).unlink()
     with ImageIndex(cache) as index:
-        table = take_inventory(cache, listed, params.inventory, index, workers=1)
+        table = take_inventory(cache, listed, index, max_megapixels=200, workers=1)
     assert table.height == 69
     assert name(5) not in table["image_name"]
 
@@ -117,10 +118,19 @@ def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_index(workspace
         assert index.execute("SELECT count(*) FROM images") == [(70,)]
 
 
-def test_other_limits_judge_anew(cache, params):
-    assert take(cache, params).filter(pl.col("verdict") == SOUND).height == 63
-    strict = params.model_copy(update={"inventory": params.inventory.model_copy(update={"min_side_px": 4096})})
-    assert take(cache, strict).filter(pl.col("verdict") == "too_small").height == 63
+def test_a_raised_limit_of_pixels_has_the_larger_images_read_again(cache, params, monkeypatch):
+    (cache / name(200)).write_bytes(jpeg(picture(1600, 1200)))
+
+    def states(max_megapixels: float) -> dict[str, str]:
+        with ImageIndex(cache) as index:
+            table = take_inventory(cache, list(list_files(cache)), index, max_megapixels=max_megapixels, workers=1)
+        return dict(table.select("image_name", "state").iter_rows())
+
+    assert states(1)[name(200)] == "not_decoded"
+    assert states(2)[name(200)] == "decoded"
+    # Measured is measured: under a lower limit, the verdict follows without another look.
+    monkeypatch.setattr(inventory, "_measure_files", lambda *_: 1 / 0)
+    assert states(1)[name(200)] == "decoded"
 
 
 @pytest.mark.parametrize("content", [b"no database at all", b"SQLite format 3\0" + b"x" * 5000, None])
@@ -179,24 +189,3 @@ def test_a_dot_env_file_names_the_cache(workspace, cache):
     (workspace / ".env").write_text(f"IMAGE_CACHE_DIR={cache}\n")
     result = run_stage("download.inventory", workspace)
     assert "70 files (sound 63, not_an_image 7)" in result.stdout
-
-
-def test_every_record_has_a_verdict():
-    records = available_rows([{}, {}, {}]).select(RECORDS.keys())
-    rows = [(name(0), "sound", 1, "a" * 64, 9, 9), (name(1), "blank", 1, "b" * 64, 9, 9)]
-    judged = join_verdicts(records, pl.DataFrame(rows, schema=INVENTORY, orient="row"))
-    assert judged["verdict"].to_list() == ["sound", "blank", "not_in_cache"]
-    figures = summarise(judged, judged.filter(pl.col("verdict") == SOUND))
-    assert figures["by_verdict"] == {"blank": 1, "not_in_cache": 1, "sound": 1}
-
-
-def test_a_cache_without_a_sound_image_stops_the_filter(workspace):
-    from stages.tables import write_table
-
-    records = available_rows([{}]).select(RECORDS.keys())
-    write_table(records, RECORDS, workspace / "data/records.parquet")
-    write_table(pl.DataFrame(schema=INVENTORY), INVENTORY, workspace / "data/sources/sample/inventory.parquet")
-    assert "no record's image is sound" in complaint(run_stage("cache_filter", workspace))
-    (workspace / "data/sources/sample/inventory.parquet").unlink()
-    assert "inventory.parquet is missing" in complaint(run_stage("cache_filter", workspace))
-    assert read_table(workspace / "data/records.parquet", RECORDS).height == 1

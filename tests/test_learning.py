@@ -24,7 +24,7 @@ from stages.learning.loop import Run, make_accelerator, start_run, train
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
 from stages.learning.scores import Meter, label_ranks, mean_per_class_accuracy
-from stages.params import Evaluate, FileWeights, Model, PackageWeights, RandomWeights, TimmWeights, Train
+from stages.params import FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights, Train
 from stages.tables import CLASSES, write_table
 from tests.conftest import ROOT, jpeg
 
@@ -166,7 +166,7 @@ def test_a_model_that_says_the_same_of_all_is_never_right():
 def test_test_figures_by_class_size():
     ranks, labels = np.array([0, 3, 0, 0, 9, 0]), np.array([0, 0, 1, 1, 2, 2])
     train_images = np.array([1, 50, 300])
-    figures = summarise(ranks, labels, train_images, Evaluate(batch_images=1, few_below=20, many_above=100))
+    figures = summarise(ranks, labels, train_images, Shots(few_below=20, many_above=100))
     assert (figures["top1"], figures["top5"]) == (pytest.approx(4 / 6), pytest.approx(5 / 6))
     assert figures["mean_per_class_accuracy"] == pytest.approx(2 / 3)
     assert figures["few_shot"]["mean_per_class_accuracy"] == 0.5

@@ -110,7 +110,7 @@ def test_two_arrays_in_one_shape_are_refused(params_content):
 def test_a_stage_gets_only_what_dvc_yaml_declares(workspace):
     params = stage_params("split")
     assert params.split.seed == 1
-    assert set(type(params).model_fields) == {"split"}
+    assert set(type(params).model_fields) == {"profile", "split", "shots"}
     with pytest.raises(AttributeError):
         _ = params.train
 

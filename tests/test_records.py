@@ -294,6 +294,9 @@ def test_export_of_the_sample_counts_every_document(workspace):
     assert run_stage("export", workspace).returncode == 0
     figures = json.loads((workspace / "metrics/export.json").read_text())
     records = pl.read_parquet(workspace / "data/records.parquet")
-    assert figures["refused"] == {"bad_url": 3, "no_image": 1, "no_species": 3, "no_url": 2, "unknown_shape": 1}
+    assert figures["refused"] == {
+        "bad_url": 3, "no_image": 1, "no_species": 3, "no_url": 2, "unknown_shape": 1,
+        "genus_only": 2, "uncertain_name": 1,
+    }  # fmt: skip
     assert sum(source["images"] for source in figures["by_source"].values()) == figures["images"] == records.height
     assert records["image_url"].is_sorted()

@@ -8,11 +8,14 @@ import bson
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from PIL import Image
 
-from stages.export import drop_repeated, shape_records
+from stages.export import drop_repeated, label_records, shape_records
 from stages.images.decode import decode_rgb, read_header
-from stages.images.verdict import VERDICTS
+from stages.images.verdict import VERDICTS, verdict
+from stages.params import validate
+from stages.records.labels import LabelCleaner, read_synonyms
 from stages.sample.compose import Scene, draw_scene, take_photo
 from stages.sample.make import make_sample
 from stages.tables import BOXES, INVENTORY, read_table
@@ -28,7 +31,9 @@ def documents() -> list[dict]:
 
 @pytest.fixture(scope="module")
 def inventory() -> pl.DataFrame:
-    return read_table(SAMPLE / "inventory.parquet", INVENTORY)
+    table = read_table(SAMPLE / "inventory.parquet", INVENTORY)
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return table.with_columns(verdict=verdict(validate(content).inventory))
 
 
 def test_it_is_small_enough_for_git():
@@ -50,7 +55,9 @@ def test_documents_of_three_shapes(documents):
 
 
 def test_the_long_tail(documents, inventory, params):
-    records = drop_repeated(shape_records(documents, params.documents)[0])
+    cleaner = LabelCleaner(params.labels, read_synonyms(SAMPLE / "synonyms.csv"))
+    records, _ = label_records(shape_records(documents, params.documents)[0], cleaner)
+    records = drop_repeated(records)
     sound = inventory.filter(pl.col("verdict") == "sound")
     images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()
     assert images.len() == 24

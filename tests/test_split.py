@@ -6,22 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.params import Split
-from stages.split import (
-    LINKS,
-    assign_splits,
-    divide,
-    drop_contradictions,
-    drop_small_classes,
-    group_consistent_rows,
-    group_rows,
-    number_classes,
-    summarise,
-)
-from stages.tables import CLASSES, SPLIT, SPLITS, read_table, write_table
+from stages.params import Shots, Split
+from stages.split import drop_small_classes, split_images
+from stages.splitting.divide import divide
+from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
+from stages.splitting.groups import LINKS, drop_contradictions, group_consistent_rows, group_rows
+from stages.tables import ASSIGNMENTS, CLASSES, DISPUTED, LEFT_OUT, PAIRS, SPLIT, SPLITS, read_table, write_table
 from tests.conftest import available_rows, complaint, run_stage
 
-SHARES = Split(seed=1, val_share=0.1, test_share=0.1, min_images_per_class=1)
+SHARES = Split(
+    seed=1,
+    val_share=0.1,
+    test_share=0.1,
+    min_images_per_class=1,
+    max_train_images_per_class=None,
+    one_photo_an_observation=False,
+)
+SHOTS = Shots(few_below=20, many_above=100)
+NO_PAIRS, NO_DISPUTES, NOTHING = (pl.DataFrame(schema=schema) for schema in (PAIRS, DISPUTED, ASSIGNMENTS))
 
 
 @st.composite
@@ -41,8 +43,7 @@ def populations(draw) -> pl.DataFrame:
 
 
 def split_population(rows: pl.DataFrame, params: Split = SHARES) -> pl.DataFrame:
-    consistent, _ = group_consistent_rows(rows)
-    return consistent.with_columns(split=assign_splits(consistent, params))
+    return split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, params)[0]
 
 
 @given(populations())
@@ -70,8 +71,8 @@ def test_one_two_and_three_groups(rows):
 
 @given(populations())
 def test_no_image_is_lost_or_doubled(rows):
-    consistent, counts = drop_contradictions(rows)
-    assert consistent.height + sum(counts.values()) == rows.height
+    consistent, left_out = drop_contradictions(rows, NO_DISPUTES)
+    assert consistent.height + left_out.height == rows.height
     assert sorted(split_population(rows)["image_name"]) == sorted(consistent["image_name"])
 
 
@@ -90,7 +91,7 @@ def test_the_order_of_the_rows_does_not_matter(rows, random):
 
 @given(populations())
 def test_what_names_two_species_is_left_out_and_nothing_else(rows):
-    kept, _ = drop_contradictions(rows)
+    kept, _ = drop_contradictions(rows, NO_DISPUTES)
     for link in LINKS:
         present = kept.filter(pl.col(link).is_not_null())
         assert (present.group_by(link).agg(pl.col("species").n_unique())["species"] == 1).all()
@@ -103,7 +104,7 @@ def test_what_names_two_species_is_left_out_and_nothing_else(rows):
 @given(populations())
 def test_other_species_do_not_change_a_species_split(rows):
     alone = rows.filter(pl.col("species") == "species 0")
-    others = drop_contradictions(rows)[0].filter(pl.col("species") == "species 0")
+    others = drop_contradictions(rows, NO_DISPUTES)[0].filter(pl.col("species") == "species 0")
     if others.height == alone.height:
         expected = split_population(rows).filter(pl.col("species") == "species 0")
         assert split_population(alone)["split"].to_list() == expected["split"].to_list()
@@ -125,7 +126,7 @@ def naive_groups(rows: pl.DataFrame) -> list[set[int]]:
 
 @given(populations())
 def test_groups_are_what_links_connect(rows):
-    found = group_rows(rows).to_list()
+    found = group_rows(rows, NO_PAIRS).to_list()
     groups = naive_groups(rows)
     numbers = [{found[index] for index in group} for group in groups]
     assert all(len(number) == 1 for number in numbers)
@@ -134,7 +135,7 @@ def test_groups_are_what_links_connect(rows):
 
 @given(populations())
 def test_a_group_bears_the_name_of_its_first_image(rows):
-    split, _ = group_consistent_rows(rows)
+    split, _ = group_consistent_rows(rows, NO_PAIRS, NO_DISPUTES)
     first = split.group_by("group").agg(pl.col("image_name").min(), pl.col("species").n_unique())
     assert (first["group"] == first["image_name"]).all()
     assert (first["species"] == 1).all()
@@ -166,7 +167,7 @@ def test_a_chain_of_different_links_is_one_group():
             {"observation_id": None, "photo_id": None},
         ]
     )
-    groups = group_rows(rows).to_list()
+    groups = group_rows(rows, NO_PAIRS).to_list()
     assert len(set(groups[:4])) == 1
     assert groups[4] != groups[0]
 
@@ -181,9 +182,9 @@ def test_a_row_left_out_for_one_reason_still_shows_another():
             {"species": "B"},
         ]
     )
-    kept, counts = drop_contradictions(rows)
+    kept, left_out = drop_contradictions(rows, NO_DISPUTES)
     assert kept["image_name"].to_list() == [f"{3:032x}.jpg"]
-    assert counts == {"sha256_of_two_species": 2, "photo_id_of_two_species": 1, "observation_id_of_two_species": 0}
+    assert left_out["reason"].to_list() == ["sha256_of_two_species"] * 2 + ["photo_id_of_two_species"]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -241,9 +242,10 @@ def test_another_seed_gives_another_split():
 
 def test_small_classes_are_left_out_and_counted():
     rows = available_rows([{"species": "A"}] * 5 + [{"species": "B"}] * 4 + [{"species": "C"}])
-    kept, counts = drop_small_classes(rows, 5)
+    kept, left_out = drop_small_classes(rows, 5)
     assert set(kept["species"]) == {"A"}
-    assert counts == {"species_with_too_few_images": 2, "images_of_species_with_too_few": 5}
+    assert left_out.height == 5
+    assert set(left_out["reason"]) == {"species_with_too_few_images"}
 
 
 @given(populations())
@@ -254,31 +256,129 @@ def test_classes_are_numbered_by_name_and_counted(rows):
     classes = number_classes(split)
     assert classes["species"].to_list() == sorted(set(split["species"]))
     assert classes["label"].to_list() == list(range(classes.height))
-    figures = summarise(split, classes)
+    figures = summarise(split, classes, NO_PAIRS, SHOTS)
     assert sum(figures[name]["images"] for name in SPLITS) == split.height
     assert sum(figures[name]["observations"] for name in SPLITS) == split["group"].n_unique()
     assert figures["share_of_evaluated_classes_in_train"] == 1.0
+    assert set(figures["in_two_splits"].values()) == {0}
+    assert sum(figures[f"{shot}_shot_classes"] for shot in ("few", "medium", "many")) == classes.height
+    assert class_sizes(classes)["classes"].sum() == classes.height
+
+
+def names(*numbers: int) -> list[str]:
+    return [f"{number:032x}.jpg" for number in numbers]
+
+
+def alike(*pairs: tuple[int, int]) -> pl.DataFrame:
+    rows = [(*names(*pair), 5, False) for pair in pairs]
+    return pl.DataFrame(rows, schema=PAIRS, orient="row")
+
+
+def test_images_that_look_alike_are_one_group():
+    rows = available_rows([{"species": "A", "observation_id": "o"}, *[{"species": "A"}] * 3])
+    groups = group_rows(rows, alike((0, 2), (2, 3), (3, 99))).to_list()
+    assert groups[0] == groups[2] == groups[3] != groups[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_images_that_look_alike_never_stand_in_two_splits(seed):
+    rows = available_rows([{"species": "A"}] * 30)
+    pairs = alike(*((n, n + 15) for n in range(15)))
+    params = SHARES.model_copy(update={"seed": seed})
+    split, _ = split_images(rows, pairs, NO_DISPUTES, NOTHING, params)
+    classes = number_classes(split)
+    assert set(split["split"]) == set(SPLITS)
+    assert summarise(split, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 0
+    # The check itself sees a leak.
+    torn = split.with_columns(split=pl.when(pl.col("image_name") == names(0)[0]).then(pl.lit("x")).otherwise("split"))
+    assert summarise(torn, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 1
+    assert summarise(torn, classes, pairs, SHOTS)["in_two_splits"]["group"] == 1
+
+
+def test_a_picture_under_two_species_is_left_out_and_still_links():
+    rows = available_rows(
+        [{"species": "A"}, {"species": "A"}, {"species": "B"}, *[{"species": "A"}] * 3, {"species": "B"}]
+    )
+    disputed = pl.DataFrame(
+        [(*names(1), "A", *names(2), "B", 4), (*names(2), "B", *names(1), "A", 4)], DISPUTED, orient="row"
+    )
+    split, left_out = split_images(rows, alike((0, 1), (1, 2), (1, 3)), disputed, NOTHING, SHARES)
+    assert dict(left_out.select("image_name", "reason").iter_rows()) == dict.fromkeys(
+        names(1, 2), "looks_of_two_species"
+    )
+    ends = split.filter(pl.col("image_name").is_in(names(0, 3)))
+    assert ends["group"].n_unique() == 1
+
+
+def test_one_photo_of_an_observation_stands_in_val_and_test():
+    rows = available_rows([{"species": "A", "observation_id": f"o{n // 3}"} for n in range(90)])
+    params = SHARES.model_copy(update={"one_photo_an_observation": True})
+    split, left_out = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, params)
+    sizes = split.group_by("split", "observation_id").len()
+    assert set(sizes.filter(pl.col("split") != "train")["len"]) == {1}
+    assert set(sizes.filter(pl.col("split") == "train")["len"]) == {3}
+    assert set(left_out["reason"]) == {"another_photo_of_its_observation"}
+    # They belong to val and test, and are remembered so.
+    assert set(left_out["split"]) == {"val", "test"}
+    everything = split_population(rows)
+    assert split.height + left_out.height == everything.height
+
+
+def test_a_class_has_no_more_in_train_than_is_allowed():
+    rows = available_rows(
+        [{"species": "A", "observation_id": f"o{n // 5}"} for n in range(100)] + [{"species": "B"}] * 5
+    )
+    params = SHARES.model_copy(update={"max_train_images_per_class": 20})
+    split, left_out = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, params)
+    before = split_population(rows)
+    train = split.filter(pl.col("split") == "train")
+    assert dict(train.group_by("species").len().iter_rows())["A"] == 20
+    # One of each observation before a second one.
+    of_a = before.filter(pl.col("split") == "train", pl.col("species") == "A")
+    assert train.filter(pl.col("species") == "A")["observation_id"].n_unique() == of_a["observation_id"].n_unique()
+    assert set(left_out["reason"]) == {"over_max_train_images"}
+    for name in ("val", "test"):
+        assert split.filter(pl.col("split") == name).equals(before.filter(pl.col("split") == name))
+    assert split.filter(pl.col("species") == "B").height == 5
+
+
+def test_the_long_tail_and_the_sizes_of_classes():
+    sizes = {"A": 1, "B": 2, "C": 3, "D": 4, "E": 5, "F": 300}
+    classes = number_classes(
+        split_population(available_rows([{"species": s} for s, n in sizes.items() for _ in range(n)]))
+    )
+    assert class_sizes(classes).filter(pl.col("classes") > 0).rows() == [
+        ("001", 1), ("002", 1), ("003-004", 2), ("005-008", 1), ("257-512", 1),
+    ]  # fmt: skip
+    train = long_tail(classes).filter(pl.col("split") == "train")
+    assert train["rank"].to_list() == [1, 2, 3, 4, 5, 6]
+    assert train["images"].to_list() == [240, 3, 2, 1, 1, 1]
+
+
+def write_inputs(folder, rows: pl.DataFrame) -> None:
+    write_table(rows, dict(rows.schema), folder / "data/available.parquet")
+    write_table(NO_PAIRS, PAIRS, folder / "data/near_duplicates/pairs.parquet")
+    write_table(NO_DISPUTES, DISPUTED, folder / "data/near_duplicates/disputed.csv")
 
 
 def test_the_stage_writes_the_splits_and_the_order_of_labels(workspace):
-    rows = available_rows([{"species": name} for name in "BBBBAAAC"])
-    write_table(rows, dict(rows.schema), workspace / "data/available.parquet")
+    write_inputs(workspace, available_rows([{"species": name} for name in "BBBBAAAC"]))
     assert run_stage("split", workspace).returncode == 0
     tables = [read_table(workspace / f"data/splits/{name}.parquet", SPLIT) for name in SPLITS]
     assert sum(table.height for table in tables) == 8
     assert read_table(workspace / "data/splits/classes.csv", CLASSES)["species"].to_list() == ["A", "B", "C"]
+    assert read_table(workspace / "data/left_out.csv", LEFT_OUT).is_empty()
 
 
 def test_one_species_is_no_classifier(workspace):
-    rows = available_rows([{"species": "A"}] * 4)
-    write_table(rows, dict(rows.schema), workspace / "data/available.parquet")
+    write_inputs(workspace, available_rows([{"species": "A"}] * 4))
     assert "a classifier needs two or more" in complaint(run_stage("split", workspace))
 
 
 def test_a_damaged_table_is_one_line_and_the_old_splits_stay(workspace):
     rows = available_rows([{"species": "A"}, {"species": "B"}])
     table = workspace / "data/available.parquet"
-    write_table(rows, dict(rows.schema), table)
+    write_inputs(workspace, rows)
     assert run_stage("split", workspace).returncode == 0
     before = {path.name: path.read_bytes() for path in (workspace / "data/splits").iterdir()}
     table.write_bytes(table.read_bytes()[:-20])

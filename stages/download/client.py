@@ -26,7 +26,8 @@ from urllib.parse import quote, urljoin, urlsplit
 import certifi
 
 from stages.images.decode import JPEG_MAGIC
-from stages.images.verdict import Judgement, judge
+from stages.images.measure import Measurement, measure
+from stages.images.verdict import BROKEN, verdict_on
 from stages.params import Download, HostLimits, Inventory
 from stages.tables import SOUND
 
@@ -69,7 +70,7 @@ class Answer:
         size: bytes of the body that came.
         location: where a redirect leads.
         retry_after: the header of that name, where the host wants a pause.
-        judged: of a sound image, what the index is to know.
+        measured: of an image, what the index is to know.
         temporary: of a sound image, the file that holds it.
     """
 
@@ -78,7 +79,7 @@ class Answer:
     size: int = 0
     location: str = ""
     retry_after: str | None = None
-    judged: Judgement | None = None
+    measured: Measurement | None = None
     temporary: Path | None = None
 
 
@@ -228,10 +229,10 @@ class Client:
 
     def _judge(self, body: bytes, image_name: str) -> Answer:
         with _DECODES if body.startswith(JPEG_MAGIC) else _FULL_DECODES:
-            judged = judge(body, self._limits)
-        if judged.verdict != SOUND:
-            kind = Kind.PASSING if judged.verdict in _PASSING_VERDICTS else Kind.FINAL
-            return Answer(kind, judged.verdict, len(body))
+            measured = measure(body, max_megapixels=self._limits.max_megapixels)
+        verdict = verdict_on(measured, self._limits)
+        if verdict in BROKEN:
+            return Answer(Kind.PASSING if verdict in _PASSING_VERDICTS else Kind.FINAL, verdict, len(body))
         temporary = self._directory / f".{image_name}.tmp"
         try:
             with temporary.open("wb") as file:
@@ -242,7 +243,7 @@ class Client:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(self._directory)) from None
-        return Answer(Kind.IMAGE, SOUND, len(body), judged=judged, temporary=temporary)
+        return Answer(Kind.IMAGE, SOUND, len(body), measured=measured, temporary=temporary)
 
 
 class _Response(http.client.HTTPResponse):

@@ -26,12 +26,14 @@ from stages.download.intake import Intake
 from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
 from stages.download.plan import plan_hosts, plan_table
 from stages.download.scheduler import Clock, Limits, Scheduler, SystemClock, remove_leftovers
-from stages.download.wanted import PHOTO, host_of, missing_images
+from stages.download.wanted import host_of, missing_images
 from stages.errors import UserError, run
+from stages.images.verdict import BROKEN, verdict
 from stages.params import Download, Inventory, Params, all_params
 from stages.progress import in_words, say
+from stages.records.photos import PHOTO
 from stages.records.pin import locked_profile
-from stages.tables import RECORDS, SOUND, read_table
+from stages.tables import RECORDS, read_table
 
 RECORDS_IN = Path("data/records.parquet")
 PROBE_HOURS = 1.0  # a probe that is told to wait for longer has failed
@@ -152,8 +154,7 @@ def fetch(
             ledger=ledger,
             index=index,
             room=room,
-            limits=params.inventory,
-            placeholder_photos=params.download.placeholder_photos,
+            placeholder_photos=params.inventory.placeholder_photos,
             photo_of=photo_finder(records),
             tell=log,
         )
@@ -231,7 +232,7 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 def sound_images(files: list[File], index: ImageIndex, limits: Inventory) -> pl.Series:
     """Name the images that are there and not known to be broken; what is broken is asked for again."""
     listed = file_table(files)
-    broken = index.remembered(limits).filter(pl.col("verdict") != SOUND).join(listed, on=listed.columns, how="semi")
+    broken = index.remembered().filter(verdict(limits).is_in(BROKEN)).join(listed, on=listed.columns, how="semi")
     return listed.join(broken, on="image_name", how="anti")["image_name"]
 
 

@@ -4,20 +4,18 @@ It spares a second look at what has not changed, and keeps when an image was las
 `make inventory` makes it anew.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import astuple
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from stages.download.cache import File
 from stages.download.database import DamagedError, Database
 from stages.errors import UserError
-from stages.params import Inventory
 from stages.progress import say
 from stages.tables import INVENTORY
 
@@ -27,12 +25,12 @@ if TYPE_CHECKING:
 INDEX_NAME = ".index.sqlite"
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 
-_VERSION = 1
-# limits: the parameters under which the verdict was given; used_s: seconds since 1970, null where nobody has said so.
+_VERSION = 2
+# used_s: seconds since 1970, null where nobody has said so.
 _SCHEMA = """
 CREATE TABLE images (
-    image_name TEXT PRIMARY KEY, verdict TEXT, bytes INTEGER, sha256 TEXT, width INTEGER, height INTEGER,
-    mtime_ns INTEGER, limits TEXT, used_s REAL
+    image_name TEXT PRIMARY KEY, bytes INTEGER, sha256 TEXT, state TEXT, width INTEGER, height INTEGER, grey_std REAL,
+    even_share REAL, entropy_bits REAL, sharpness REAL, phash BLOB, mtime_ns INTEGER, used_s REAL
 ) WITHOUT ROWID;
 CREATE INDEX images_by_digest ON images (sha256);
 """
@@ -55,24 +53,19 @@ class ImageIndex(Database):
                 (directory / f"{INDEX_NAME}{suffix}").unlink(missing_ok=True)
             super().__init__(path, _SCHEMA, _VERSION)
 
-    def remembered(self, limits: Inventory) -> pl.DataFrame:
-        """Give what was judged under these limits: columns of ``REMEMBERED``, in no order.
-
-        Other limits give other verdicts: what was judged under them is not taken over.
-        """
-        rows = self.execute(f"SELECT {', '.join(REMEMBERED)} FROM images WHERE limits = ?", [_digest(limits)])
+    def remembered(self) -> pl.DataFrame:
+        """Give what was measured: columns of ``REMEMBERED``, in no order."""
+        rows = self.execute(f"SELECT {', '.join(REMEMBERED)} FROM images")
         return pl.DataFrame(rows, schema=REMEMBERED, orient="row")
 
-    def remember(
-        self, images: Iterable[tuple[str | int, ...]], limits: Inventory, *, used_s: float | None = None
-    ) -> None:
-        """Note how files were judged under these limits (columns of ``REMEMBERED``), and perhaps when last used."""
-        columns = [*REMEMBERED, "limits", "used_s"]
+    def remember(self, images: Iterable[tuple[Any, ...]], *, used_s: float | None = None) -> None:
+        """Note what was measured of files (columns of ``REMEMBERED``), and perhaps when they were last used."""
+        columns = [*REMEMBERED, "used_s"]
         updates = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in columns[1:])
         self.execute_many(
             f"INSERT INTO images ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
             f"ON CONFLICT DO UPDATE SET {updates}",
-            ((*image, _digest(limits), used_s) for image in images),
+            ((*image, used_s) for image in images),
         )
 
     def image_names(self) -> pl.Series:
@@ -93,13 +86,14 @@ class ImageIndex(Database):
         return dict(self.execute("SELECT image_name, used_s FROM images WHERE used_s IS NOT NULL"))
 
 
-def index_row(file: File, judged: "DataclassInstance") -> tuple[str | int, ...]:
-    """Give the row of ``REMEMBERED`` for a file and its ``Judgement``.
+def index_row(file: File, measured: "DataclassInstance") -> tuple[Any, ...]:
+    """Give the row of ``REMEMBERED`` for a file and its ``Measurement``.
 
     That class is not imported: `pack` notes through this module what it used, and does not depend on how images are
-    judged.
+    measured.
     """
-    return (file.image_name, *astuple(judged), file.mtime_ns)
+    values = asdict(measured) | {"image_name": file.image_name, "mtime_ns": file.mtime_ns}
+    return tuple(values[name] for name in REMEMBERED)
 
 
 def note_use(directory: Path, image_names: Iterable[str]) -> None:
@@ -117,7 +111,3 @@ def note_use(directory: Path, image_names: Iterable[str]) -> None:
             )
     except (UserError, OSError) as error:
         say(f"not noted that the images were used ({error})")
-
-
-def _digest(limits: Inventory) -> str:
-    return hashlib.sha256(limits.model_dump_json().encode()).hexdigest()[:16]

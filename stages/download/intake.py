@@ -10,7 +10,6 @@ from stages.download.client import Answer
 from stages.download.index import ImageIndex, index_row
 from stages.download.ledger import Ledger
 from stages.errors import UserError
-from stages.params import Inventory
 
 
 class Taken(NamedTuple):
@@ -30,7 +29,6 @@ class Intake:
         ledger: Ledger,
         index: ImageIndex,
         room: Room,
-        limits: Inventory,
         placeholder_photos: int,
         photo_of: Callable[[str], str | None],
         tell: Callable[[str], None],
@@ -42,13 +40,12 @@ class Intake:
             ledger: of the cache; the caller has opened a transaction on it.
             index: of the cache.
             room: of the cache.
-            limits: under which the images were judged.
             placeholder_photos: so many photos with the same bytes are a placeholder.
             photo_of: gives what is equal for two images of one photo, by an image's name; ``None`` where nobody knows.
             tell: takes a line for the log.
         """
         self._directory, self._ledger, self._index, self._room = directory, ledger, index, room
-        self._limits, self._placeholder_photos, self._photo_of, self._tell = limits, placeholder_photos, photo_of, tell
+        self._placeholder_photos, self._photo_of, self._tell = placeholder_photos, photo_of, tell
 
     def take(self, image_name: str, answer: Answer, now_s: float) -> Taken:
         """Give a sound image its name, unless it is a placeholder.
@@ -56,9 +53,9 @@ class Intake:
         The file comes first, then the index, then the ledger: whatever is missing after a crash costs a second look
         and no image.
         """
-        if answer.temporary is None or answer.judged is None:
+        if answer.temporary is None or answer.measured is None:
             raise TypeError(f"an answer without an image: {answer}")
-        sha256 = answer.judged.sha256
+        sha256 = answer.measured.sha256
         if self._ledger.is_placeholder(sha256):
             answer.temporary.unlink()
             return Taken(False, [])
@@ -71,7 +68,7 @@ class Intake:
         answer.temporary.replace(final)
         status = final.stat()
         file = File(image_name, status.st_size, status.st_mtime_ns)
-        self._index.remember([index_row(file, answer.judged)], self._limits, used_s=now_s)
+        self._index.remember([index_row(file, answer.measured)], used_s=now_s)
         self._ledger.stored(image_name)
         self._room.stored(file)
         return Taken(True, [])

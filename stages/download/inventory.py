@@ -1,4 +1,4 @@
-"""Command ``inventory``: judge every file of a profile's image cache -> data/sources/<profile>/inventory.parquet.
+"""Command ``inventory``: measure every file of a profile's image cache -> data/sources/<profile>/inventory.parquet.
 
     python -m stages.download.inventory
 
@@ -18,20 +18,21 @@ import polars as pl
 from stages.download.cache import SOURCES, File, cache_directory, file_table, list_files
 from stages.download.index import REMEMBERED, ImageIndex, index_row
 from stages.errors import UserError, run
-from stages.images.verdict import VERDICTS, judge
+from stages.images.measure import NOT_DECODED, measure
+from stages.images.verdict import VERDICTS, verdict
 from stages.parallel import parallel_map
-from stages.params import Inventory, all_params
+from stages.params import all_params
 from stages.progress import progress, say
 from stages.tables import INVENTORY, SOUND, write_table
 
 FILES_A_TASK = 32
-FILES_A_SAVE = 8192  # files judged between two saves of the index
+FILES_A_SAVE = 8192  # files measured between two saves of the index
 
 
 def main() -> None:
     """Take the inventory of the active profile's cache and say what it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="judge every file anew, remembered or not")
+    parser.add_argument("--all", action="store_true", help="read every file anew, remembered or not")
     arguments = parser.parse_args()
     params = all_params()
     directory = cache_directory(params.profile)
@@ -40,9 +41,11 @@ def main() -> None:
     if not files:
         raise UserError(f"{directory} holds no image (is it mounted?): {table} stays as it was")
     with ImageIndex(directory) as index:
-        inventory = take_inventory(directory, files, params.inventory, index, all_anew=arguments.all)
+        inventory = take_inventory(
+            directory, files, index, max_megapixels=params.inventory.max_megapixels, all_anew=arguments.all
+        )
 
-    counts = Counter(inventory["verdict"].to_list())
+    counts = Counter(inventory.select(verdict(params.inventory)).to_series().to_list())
     if counts[SOUND] == 0:
         raise UserError(f"{directory} holds no sound image (is it mounted?): {table} stays as it was")
     write_table(inventory, INVENTORY, table)
@@ -59,19 +62,19 @@ def main() -> None:
 def take_inventory(
     directory: Path,
     files: list[File],
-    limits: Inventory,
     index: ImageIndex,
     *,
+    max_megapixels: float,
     all_anew: bool = False,
     workers: int = -1,
 ) -> pl.DataFrame:
-    """Judge the files of an image cache.
+    """Measure the files of an image cache.
 
     Args:
         directory: the image cache.
         files: as ``list_files`` gives them.
-        limits: what counts as sound.
         index: what earlier runs found; it is brought up to date.
+        max_megapixels: larger images are not decoded.
         all_anew: read also what the index knows.
         workers: processes, -1 for one a core.
 
@@ -80,21 +83,23 @@ def take_inventory(
     """
     listed = file_table(files)
     index.forget(index.image_names().to_frame().join(listed, on="image_name", how="anti")["image_name"])
-    remembered = index.remembered(limits)
+    remembered = index.remembered()
+    larger = pl.col("width").cast(pl.Int64) * pl.col("height") > max_megapixels * 1_000_000
+    remembered = remembered.filter((pl.col("state") != NOT_DECODED) | larger)
     known = remembered.clear() if all_anew else remembered.join(listed, on=listed.columns, how="semi")
     new = [File(*row) for row in listed.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
 
     tasks = [new[start : start + FILES_A_TASK] for start in range(0, len(new), FILES_A_TASK)]
-    results = parallel_map(partial(_judge_files, directory, limits), tasks, workers=workers)
-    judged = progress((row for rows in results for row in rows), what="inventory", total=len(new))
+    results = parallel_map(partial(_measure_files, directory, max_megapixels), tasks, workers=workers)
+    measured = progress((row for rows in results for row in rows), what="inventory", total=len(new))
     # Remembered piece by piece, so that an inventory of 900 GB can be stopped and goes on where it was.
-    while rows := list(islice(judged, FILES_A_SAVE)):
-        index.remember(rows, limits)
+    while rows := list(islice(measured, FILES_A_SAVE)):
+        index.remember(rows)
         known = pl.concat([known, pl.DataFrame(rows, schema=REMEMBERED, orient="row")])
     return known.sort("image_name").select(INVENTORY.keys())
 
 
-def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[tuple]:
+def _measure_files(directory: Path, max_megapixels: float, files: list[File]) -> list[tuple]:
     """Give a row of ``REMEMBERED`` for each file; one that was evicted since the directory was listed has none."""
     rows = []
     for file in files:
@@ -102,7 +107,7 @@ def _judge_files(directory: Path, limits: Inventory, files: list[File]) -> list[
             data = (directory / file.image_name).read_bytes()
         except FileNotFoundError:
             continue
-        rows.append(index_row(file, judge(data, limits)))
+        rows.append(index_row(file, measure(data, max_megapixels=max_megapixels)))
     return rows
 
 

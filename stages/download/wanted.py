@@ -15,8 +15,6 @@ OPEN_DATA_HOST = "inaturalist-open-data.s3.amazonaws.com"
 # bears one, whatever the record says. https://github.com/inaturalist/inaturalist-open-data
 _OPEN_LICENCE = r"(?i)^(https?://creativecommons\.org/|cc|pd\b|public domain)"
 _IN_BUCKET = r"^https?://inaturalist-open-data\."
-# What is equal for two images of one photo: its id, else its address without what follows a question mark.
-PHOTO = pl.coalesce("photo_id", pl.col("image_url").str.replace(r"^https?://", "").str.replace(r"[?#].*$", ""))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

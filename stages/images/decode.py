@@ -66,24 +66,37 @@ def decode_rgb(data: bytes, *, min_side_px: int | None = None) -> np.ndarray:
         pixels = _decode_jpeg(data, "RGB", height, width, factor)
     else:
         pixels = _decode_other(data)
-    mirrored, turn = _UPRIGHT.get(orientation, (False, None))
-    if mirrored:
-        pixels = cv2.flip(pixels, 1)
-    return pixels if turn is None else cv2.rotate(pixels, turn)
+    return _upright(pixels, orientation)
 
 
-def decode_grey(data: bytes, *, min_side_px: int) -> np.ndarray:
-    """Decode an image, whole and strictly, to uint8 [height, width] as stored, reduced as ``decode_rgb`` does."""
-    width, height, _ = read_header(data)
+def decode_grey(data: bytes, header: tuple[int, int, int], *, min_side_px: int) -> np.ndarray:
+    """Decode an image, whole and strictly, to uint8 [height, width] as shown.
+
+    Args:
+        data: the file's bytes.
+        header: what ``read_header`` gave for them.
+        min_side_px: a JPEG is reduced as ``decode_rgb`` does, as long as its short side keeps this many pixels.
+
+    Raises:
+        DecodeError: the bytes are not a whole image.
+    """
+    width, height, orientation = header
     if data.startswith(JPEG_MAGIC):
         factor = reduction(min(width, height), min_side_px)
-        return _decode_jpeg(data, "GRAY", height, width, factor)[..., 0]
-    return cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY)
+        return _upright(_decode_jpeg(data, "GRAY", height, width, factor)[..., 0], orientation)
+    return _upright(cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY), orientation)
 
 
 def reduction(side_px: int, min_side_px: int) -> int:
     """Give the largest of 8, 4, 2 and 1 by which a side can be divided and still keep ``min_side_px``."""
     return next((factor for factor in (8, 4, 2) if side_px // factor >= min_side_px), 1)
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    mirrored, turn = _UPRIGHT.get(orientation, (False, None))
+    if mirrored:
+        pixels = cv2.flip(pixels, 1)
+    return pixels if turn is None else cv2.rotate(pixels, turn)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,70 +1,63 @@
-"""Judging one file of the image cache: is it a sound image, and if not, why not?
+"""From measures to verdicts: is an image sound, and if not, why not?
 
-Headers and Pillow's ``verify()`` miss truncation, and a full load in Pillow misses a tail of zeros: so each file is
-decoded whole and strictly, at 1/8 of its size where it is large enough, which costs two thirds of a full decode.
+The limits are parameters, so a verdict costs no second look at a file: 900,000 are given in a moment.
 """
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict
 
-import numpy as np
+import polars as pl
 
-from stages.images.decode import DecodeError, decode_grey, read_header, shown_size
+from stages.images.measure import EMPTY, NOT_AN_IMAGE, NOT_DECODED, TRUNCATED, Measurement
 from stages.params import Inventory
-from stages.tables import SOUND
+from stages.tables import MEASURES, SOUND
 
-VERDICTS = (
-    SOUND,
-    "empty",  # no bytes
-    "not_an_image",  # HTML, XML, anything else
-    "truncated",  # an image that ends early or is damaged inside
-    "too_large",  # by its header, more pixels than inventory.max_megapixels: not decoded
+# What no image can be made of: such a file is asked for again or refused by ``fetch``.
+BROKEN = (
+    EMPTY,  # no bytes
+    NOT_AN_IMAGE,  # HTML, XML, anything else
+    TRUNCATED,  # an image that ends early or is damaged inside
+    "too_large",  # more pixels than inventory.max_megapixels
     "too_small",  # a side under inventory.min_side_px
     "blank",  # varies by less than inventory.blank_std grey levels
 )
+# What shows too little to learn from. It stays in the cache, as other limits may want it.
+UNSUITABLE = (
+    "extreme_aspect",  # longer than inventory.max_aspect times its short side
+    "nearly_blank",  # more than inventory.max_even_share of it is of one brightness
+    "low_information",  # grey levels hold less than inventory.min_entropy_bits
+    "too_blurred",  # less sharp than inventory.min_sharpness
+)
+VERDICTS = (SOUND, *BROKEN, *UNSUITABLE)
+
+# The measure that each limit is held against, for pictures and tables that show where the limit is.
+LIMITED: dict[str, tuple[pl.Expr, str]] = {
+    "too_small": (pl.min_horizontal("width", "height"), "min_side_px"),
+    "blank": (pl.col("grey_std"), "blank_std"),
+    "extreme_aspect": (
+        pl.max_horizontal("width", "height") / pl.min_horizontal("width", "height").clip(lower_bound=1),
+        "max_aspect",
+    ),
+    "nearly_blank": (pl.col("even_share"), "max_even_share"),
+    "low_information": (pl.col("entropy_bits"), "min_entropy_bits"),
+    "too_blurred": (pl.col("sharpness"), "min_sharpness"),
+}
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What is known of one file.
-
-    Attributes:
-        verdict: one of ``VERDICTS``.
-        bytes: the file's size.
-        sha256: hexadecimal digest of its content.
-        width: in pixels as shown (after the EXIF rotation); 0 for what is no image.
-        height: likewise.
-    """
-
-    verdict: str
-    bytes: int
-    sha256: str
-    width: int
-    height: int
+def verdict(limits: Inventory) -> pl.Expr:
+    """Give the verdict on rows of measures, one of ``VERDICTS``: the first of them, in that order, that fits."""
+    state = pl.col("state")
+    too_large = (state == NOT_DECODED) | (
+        pl.col("width").cast(pl.Int64) * pl.col("height") > limits.max_megapixels * 1_000_000
+    )
+    chain = pl.when(state.is_in([EMPTY, NOT_AN_IMAGE, TRUNCATED])).then(state).when(too_large).then(pl.lit("too_large"))
+    for name, (measured, key) in LIMITED.items():
+        limit = getattr(limits, key)
+        beyond = measured > limit if key.startswith("max_") else measured < limit
+        chain = chain.when(beyond).then(pl.lit(name))
+    return chain.otherwise(pl.lit(SOUND))
 
 
-def judge(data: bytes, limits: Inventory) -> Judgement:
-    """Judge the content of one file by the limits of params.yaml."""
-    verdict, width, height = _verdict(data, limits)
-    return Judgement(verdict, len(data), hashlib.sha256(data).hexdigest(), width, height)
-
-
-def _verdict(data: bytes, limits: Inventory) -> tuple[str, int, int]:
-    if not data:
-        return "empty", 0, 0
-    try:
-        stored_width, stored_height, orientation = read_header(data)
-    except DecodeError:
-        return "not_an_image", 0, 0
-    size = shown_size(stored_width, stored_height, orientation)
-    if stored_width * stored_height > limits.max_megapixels * 1_000_000:
-        return "too_large", *size
-    try:
-        grey = decode_grey(data, min_side_px=64)
-    except DecodeError:
-        return "truncated", *size
-    if min(size) < limits.min_side_px:
-        return "too_small", *size
-    if float(np.std(grey)) < limits.blank_std:
-        return "blank", *size
-    return SOUND, *size
+def verdict_on(measured: Measurement, limits: Inventory) -> str:
+    """Give the verdict on one file."""
+    row = {name: value for name, value in asdict(measured).items() if name in MEASURES}
+    return pl.DataFrame([row], schema=MEASURES).select(verdict(limits)).item()

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from stages.images.crop import Square
-from stages.outputs import replacing
+from stages.report.png import save_png
 
 Box = tuple[int, int, int, int]
 _SMART_COLOUR, _CENTER_COLOUR, _TRUTH_COLOUR = "#e8590c", "#1c7ed6", "#ffffff"
@@ -56,17 +54,7 @@ def draw_comparison(comparisons: list[Comparison], path: Path) -> None:
             _draw_original(axes[0], comparison)
             _draw_crop(axes[1], comparison, comparison.smart, _SMART_COLOUR, "smart")
             _draw_crop(axes[2], comparison, comparison.center, _CENTER_COLOUR, "centre")
-        _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Save as a PNG under 1 MB, as git keeps every version: six bits a colour look the same and take a third less."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    rgb = np.asarray(canvas.buffer_rgba())[..., :3]
-    rounded = np.where(rgb > 251, 255, rgb & 0b11111100).astype(np.uint8)
-    with replacing(path) as temporary:
-        Image.fromarray(rounded).save(temporary, format="png", optimize=True)
+        save_png(figure, path)
 
 
 def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import cv2
 import numpy as np
 import polars as pl
 import simplejpeg
@@ -44,6 +45,8 @@ OBSERVERS = tuple(f"observer-{number:02d}" for number in range(1, 18))
 # Far above the ids that iNaturalist has given, so that no record points at somebody's real photo.
 FIRST_PHOTO_ID = 9_000_000_001
 FIRST_OBSERVATION_ID = 8_000_000_001
+# Names under which sources still know some of the species; data/sources/sample/synonyms.csv says so too.
+SYNONYMS = {"Lycianthes rantonnetii": "Solanum rantonnetii", "Pleroma urvilleanum": "Tibouchina urvilleana"}
 OPEN_DATA = "https://inaturalist-open-data.s3.amazonaws.com/photos"
 STATIC = "https://static.inaturalist.org/photos"
 
@@ -120,6 +123,9 @@ def make_sample(cutouts: dict[str, list[np.ndarray]], backgrounds: list[np.ndarr
         not_in_cache += photos
     add_odd_but_sound(sample, cutouts, backgrounds, by_rank)
     add_what_goes_wrong(sample, cutouts, backgrounds, by_rank)
+    add_what_shows_little(sample, backgrounds, by_rank)
+    add_copies(sample, by_rank)
+    spell_as_sources_do(sample.documents)
 
     rng.shuffle(sample.documents)
     for number, document in enumerate(sample.documents):
@@ -313,6 +319,106 @@ def add_what_goes_wrong(sample: Sample, cutouts: dict, backgrounds: list, by_ran
         {"plant": {"species": species}, "gardener": "garden-club", "images": []},
         {"comment": "imported by mistake", "rows": 7},
     ]
+
+
+def add_what_shows_little(sample: Sample, backgrounds: list, by_rank: list[str]) -> None:
+    """Add images that are whole, and show too little to learn from; and a host's "not available"."""
+    species = by_rank[0]
+    whole = _photo_of(sample, species).pixels
+    height, width = whole.shape[:2]
+    half = max(width // 10, 33)
+    card = np.full((360, 480, 3), 236, np.uint8)
+    cv2.putText(card, "Photo not available", (110, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (90, 90, 90), 2, cv2.LINE_AA)
+    drawing = np.full((360, 480, 3), 250, np.uint8)
+    for bar in range(6):
+        colour = ((60, 110, 180), (190, 80, 60))[bar % 2]
+        cv2.rectangle(drawing, (40 + 70 * bar, 330), (90 + 70 * bar, 280 - 45 * bar), colour, thickness=-1)
+    little = {
+        "card": card,
+        "drawing": drawing,
+        "strip": whole[height // 2 - half : height // 2 + half],
+        "out-of-focus": cv2.GaussianBlur(whole, (0, 0), min(height, width) / 30),
+    }
+    for what, pixels in little.items():
+        url = f"https://herbarium.example/little/{what}.jpg"
+        sample.store(url, encode(pixels))
+        sample.documents.append({"url": url, "scientific_name": species, "rights": "cc-by"})
+
+    # A host's placeholder looks like any photo, but is the same for every photo that is gone.
+    gone = encode(cv2.resize(backgrounds[-1], (500, 375), interpolation=cv2.INTER_AREA))
+    for _ in range(4):
+        photo_id = next(sample.photo_ids)
+        url = f"{STATIC}/{photo_id}/medium.jpg"
+        sample.store(url, gone)
+        sample.documents.append(
+            inaturalist_document(url, photo_id, species, None, next(sample.observation_ids), OBSERVERS[7])
+        )
+
+
+def add_copies(sample: Sample, by_rank: list[str]) -> None:
+    """Add pictures that went round: re-encoded, smaller or mirrored, under other URLs, and once under another name."""
+    smaller, mirrored, disputed = (_photo_of(sample, by_rank[rank], skip=3) for rank in (0, 1, 5))
+    x, y, width, height = mirrored.box
+    copies = [
+        (
+            by_rank[0],
+            Photo(
+                cv2.resize(smaller.pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+                tuple(max(1, value // 2) for value in smaller.box),
+            ),
+        ),
+        (
+            by_rank[1],
+            Photo(mirrored.pixels[:, ::-1], (mirrored.pixels.shape[1] - x - width, y, width, height)),
+        ),
+        (by_rank[6], disputed),
+    ]
+    for number, (species, copy) in enumerate(copies):
+        url = f"https://copies.example/{number}.jpg"
+        content = simplejpeg.encode_jpeg(np.ascontiguousarray(copy.pixels), quality=60, colorsubsampling="420")
+        sample.store(url, content, copy.box)
+        sample.documents.append({"url": url, "scientific_name": species, "rights": "cc-by-nc"})
+
+
+def spell_as_sources_do(documents: list[dict[str, Any]]) -> None:
+    """Write some names as sources do, in every way that the rules know, and add a few that name no species."""
+    spellings = (
+        lambda name: f"{name} L.",
+        lambda name: name.upper(),
+        lambda name: name.replace(" ", "  ").replace("×", "x"),
+        lambda name: name.replace(" ", "_"),
+        lambda name: f"{name} subsp. {name.split()[-1]}",
+        lambda name: f"{name} (Mill.) Desf. ex DC., 1805",
+        lambda name: SYNONYMS.get(name, name),
+    )
+    for number, document in enumerate(documents):
+        spell = spellings[number // 3 % len(spellings)]
+        if number % 3:
+            continue
+        for path, key in (("taxon", "name"), ("plant", "species")):
+            if name := document.get(path, {}).get(key):
+                # Another document may share it.
+                document[path] = document[path] | {key: spell(name)}
+        if isinstance(name := document.get("scientific_name"), str) and name.strip():
+            document["scientific_name"] = spell(name)
+    for number, name in enumerate(("Rosa sp.", "Rosa cf. canina", "Rosa", "Rosa canima")):
+        documents.append(
+            {"url": f"https://herbarium.example/names/{number}.jpg", "scientific_name": name, "rights": "CC BY 4.0"}
+        )
+
+
+def _photo_of(sample: Sample, species: str, *, skip: int = 0) -> Photo:
+    """Give one of a species' photos as it was stored; ``skip`` passes over others, if there are any."""
+    urls = (
+        document.get("image_url") or document["url"]
+        for document in sample.documents
+        if species in (document.get("taxon", {}).get("name"), document.get("scientific_name"))
+        and (document.get("image_url") or document.get("url"))
+    )
+    names = (hashlib.md5(url.encode()).hexdigest() + ".jpg" for url in urls)
+    stored = [name for name in names if name in sample.boxes]
+    name = stored[skip % len(stored)]
+    return Photo(simplejpeg.decode_jpeg(sample.files[name]), sample.boxes[name])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""Measuring one file of the image cache: is it a whole image, and how much does it show?
+
+Nothing is judged here: measures are facts of a file and are taken once, as that means reading and decoding it. What
+they mean depends on the limits of params.yaml, see ``stages/images/verdict.py``.
+
+Headers and Pillow's ``verify()`` miss truncation, and a full load in Pillow misses a tail of zeros: so each file is
+decoded whole and strictly, at 1/8 of its size where it is large enough, which costs two thirds of a full decode.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import cv2
+import imagehash
+import numpy as np
+from PIL import Image
+
+from stages.images.decode import DecodeError, decode_grey, read_header, shown_size
+
+# States other than "decoded" say why there are no measures.
+DECODED, EMPTY, NOT_AN_IMAGE, TRUNCATED, NOT_DECODED = "decoded", "empty", "not_an_image", "truncated", "not_decoded"
+
+SIDE_PX = 128  # measured at this short side, so that a sharp image of any size is as sharp as any other
+EVEN_LEVELS = 8  # grey levels to either side that still count as the same brightness
+HASH_SIDE = 16  # the perceptual hash has the square of this in bits
+_DIGITS = 3  # of the measures: processors round the last ones in their own way
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is known of one file; the measures are null unless it was decoded.
+
+    Attributes:
+        state: ``decoded``, ``empty``, ``not_an_image``, ``truncated`` (ends early or is damaged inside), or
+            ``not_decoded`` (its header says that it is too large).
+        bytes: the file's size.
+        sha256: hexadecimal digest of its content.
+        width: in pixels as shown (after the EXIF rotation); 0 for what is no image.
+        height: likewise.
+        grey_std: standard deviation of the grey levels (0 to 255).
+        even_share: of the pixels, how many are within ``EVEN_LEVELS`` of one grey level, the best there is.
+        entropy_bits: Shannon entropy of the grey levels, 0 to 8.
+        sharpness: standard deviation of the Laplacian by that of the grey levels, at a short side of ``SIDE_PX``: the
+            measure of Pech-Pacheco et al. (2000), made independent of contrast.
+        phash: the perceptual hash, 32 bytes: signs of 16 x 16 low frequencies of the discrete cosine transform
+            against their median, row by row (Zauner 2010; by imagehash).
+    """
+
+    state: str
+    bytes: int
+    sha256: str
+    width: int = 0
+    height: int = 0
+    grey_std: float | None = None
+    even_share: float | None = None
+    entropy_bits: float | None = None
+    sharpness: float | None = None
+    phash: bytes | None = None
+
+
+def measure(data: bytes, *, max_megapixels: float) -> Measurement:
+    """Measure the content of one file; an image of more pixels by its header is not decoded."""
+    digest = hashlib.sha256(data).hexdigest()
+    if not data:
+        return Measurement(EMPTY, 0, digest)
+    try:
+        header = read_header(data)
+    except DecodeError:
+        return Measurement(NOT_AN_IMAGE, len(data), digest)
+    size = shown_size(*header)
+    if size[0] * size[1] > max_megapixels * 1_000_000:
+        return Measurement(NOT_DECODED, len(data), digest, *size)
+    try:
+        grey = decode_grey(data, header, min_side_px=SIDE_PX)
+    except DecodeError:
+        return Measurement(TRUNCATED, len(data), digest, *size)
+    return Measurement(DECODED, len(data), digest, *size, *levels(grey), sharpness(grey), perceptual_hash(grey))
+
+
+def levels(grey: np.ndarray) -> tuple[float, float, float]:
+    """Give (standard deviation, even share, entropy in bits) of the grey levels of uint8 [height, width]."""
+    shares = np.bincount(grey.ravel(), minlength=256) / grey.size
+    grades = np.arange(256)
+    mean = float(shares @ grades)
+    std = float(shares @ (grades - mean) ** 2) ** 0.5
+    window = np.convolve(shares, np.ones(2 * EVEN_LEVELS + 1))
+    present = shares[shares > 0]
+    entropy = float(-(present @ np.log2(present)))
+    return round(std, _DIGITS), round(float(window.max()), _DIGITS), round(abs(entropy), _DIGITS)
+
+
+def sharpness(grey: np.ndarray) -> float:
+    """Give the sharpness of uint8 [height, width], 0 for an even area; see ``Measurement``."""
+    # As floats: rounded to whole grey levels, a smooth area would look as if it had detail.
+    pixels = grey.astype(np.float32)
+    factor = SIDE_PX / min(grey.shape)
+    if factor < 1:
+        pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    contrast = float(pixels.std())
+    return round(float(cv2.Laplacian(pixels, cv2.CV_32F).std()) / contrast, _DIGITS) if contrast else 0.0
+
+
+def perceptual_hash(grey: np.ndarray) -> bytes:
+    """Give the perceptual hash of uint8 [height, width]: 32 bytes, see ``Measurement``."""
+    return np.packbits(imagehash.phash(Image.fromarray(grey), hash_size=HASH_SIDE).hash).tobytes()

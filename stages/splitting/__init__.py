@@ -1,0 +1,1 @@
+"""How images are divided into train, val and test."""

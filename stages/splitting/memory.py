@@ -1,0 +1,84 @@
+"""Earlier assignments: what was in val or test once must never be trained on, or old models look better than they are.
+
+The table data/sources/<profile>/assignments/assignments.parquet remembers, for every image that ever stood in a split,
+in which, under all the names by which the image may be met again: its URL, bytes, photo and observation. ``make
+remember`` brings it up to date; nothing else changes it, so a commit pins it like the inventory.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.tables import ASSIGNMENTS, read_table
+
+FOLDER = "assignments"
+NAME = "assignments.parquet"
+# Under what an image is met again, the surest first.
+IDENTITIES = ("image_name", "sha256", "photo_id", "observation_id")
+# Where one group was in several splits: what was trained on stays in train, and test is not used for choosing.
+_PRECEDENCE = ("train", "test", "val")
+
+
+def assignments_path(sources: Path, profile: str) -> Path:
+    """Say where a profile's earlier assignments are."""
+    return sources / profile / FOLDER / NAME
+
+
+def read_assignments(path: Path) -> pl.DataFrame:
+    """Read earlier assignments; none are there before the first ``make remember``."""
+    return read_table(path, ASSIGNMENTS) if path.exists() else pl.DataFrame(schema=ASSIGNMENTS)
+
+
+def recall(rows: pl.DataFrame, assignments: pl.DataFrame) -> pl.Series:
+    """Give the split in which each row was before, by the surest of ``IDENTITIES`` that is known; null for new ones."""
+    found = rows.select(IDENTITIES)
+    for identity in IDENTITIES:
+        known = (
+            assignments.select(identity, rank=_rank(pl.col("split")))
+            .drop_nulls(identity)
+            .group_by(identity)
+            .agg(pl.col("rank").min().alias(f"{identity}_rank"))
+        )
+        found = found.join(known, on=identity, how="left", maintain_order="left")
+    rank = pl.coalesce(f"{identity}_rank" for identity in IDENTITIES)
+    return found.select(earlier=_split(rank)).to_series()
+
+
+def pin_groups(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Pin each group to the split in which it was before.
+
+    Groups that were apart may turn out to belong together. Then what was in train stays there, and the members that
+    were in val or test are left out; likewise those that were in val, where others were in test.
+
+    Args:
+        rows: with the columns group and earlier.
+
+    Returns:
+        The rows with the column pinned, and those left out with the column reason.
+    """
+    pinned = rows.with_columns(pinned=_split(_rank(pl.col("earlier")).min().over("group")))
+    stray = pl.col("earlier").is_not_null() & (pl.col("earlier") != pl.col("pinned"))
+    reason = pl.format("was_in_{}_and_now_belongs_to_{}", "earlier", "pinned")
+    return pinned.filter(~stray.fill_null(False)), pinned.filter(stray).with_columns(reason=reason).drop("pinned")
+
+
+def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add rows that are not remembered yet; what is remembered never changes.
+
+    Args:
+        assignments: the earlier ones.
+        rows: with the columns of ``ASSIGNMENTS``.
+
+    Returns:
+        Columns of ``ASSIGNMENTS``, sorted by image_name.
+    """
+    new = rows.select(ASSIGNMENTS.keys()).join(assignments, on="image_name", how="anti")
+    return pl.concat([assignments, new]).unique("image_name", keep="first", maintain_order=True).sort("image_name")
+
+
+def _rank(split: pl.Expr) -> pl.Expr:
+    return split.replace_strict({name: rank for rank, name in enumerate(_PRECEDENCE)}, return_dtype=pl.Int8)
+
+
+def _split(rank: pl.Expr) -> pl.Expr:
+    return rank.replace_strict(dict(enumerate(_PRECEDENCE)), return_dtype=pl.String)

@@ -1,0 +1,265 @@
+"""One species, one spelling: names as sources write them become labels by rules that can be switched."""
+
+import json
+import string
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.errors import UserError
+from stages.export import count_refused, count_rules, label_records
+from stages.params import Labels
+from stages.records.labels import LabelCleaner, read_synonyms, suspicious_pairs
+from stages.tables import LABELS, PAIRS_OF_LABELS, RECORDS, read_table
+from tests.conftest import ROOT, available_rows, complaint, run_stage
+
+RULES = Labels(
+    unicode=True,
+    hybrids=True,
+    case=True,
+    authorship=True,
+    uncertain="refuse",
+    genus_only="refuse",
+    below_species="species",
+    synonyms=True,
+)
+
+
+def clean(name: str, known: dict[str, str] | None = None, **rules: object) -> str | None:
+    return LabelCleaner(RULES.model_copy(update=rules), known or {}).clean(name).label
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        # Text.
+        ("Rosa canina", "Rosa canina"),
+        ("  Rosa \t canina ", "Rosa canina"),
+        ("Rosa\u00a0canina", "Rosa canina"),
+        ("Rosa&nbsp;canina", "Rosa canina"),
+        ("Rosa\u200b canina\ufeff", "Rosa canina"),
+        ("Rosa_canina", "Rosa canina"),
+        ("Ｒｏｓａ canina", "Rosa canina"),
+        ("Silene flos\u2010cuculi", "Silene flos-cuculi"),
+        # Case.
+        ("ROSA CANINA", "Rosa canina"),
+        ("rosa Canina", "Rosa canina"),
+        ("ROSA CANINA L.", "Rosa canina"),
+        ("QUERCUS ILEX SUBSP. BALLOTA", "Quercus ilex"),
+        # Authors.
+        ("Rosa canina L.", "Rosa canina"),
+        ("Rosa canina Linnaeus, 1753", "Rosa canina"),
+        ("Silene flos-cuculi (L.) Greuter & Burdet", "Silene flos-cuculi"),
+        ("Aloe vera (L.) Burm.f.", "Aloe vera"),
+        ("Carex flava Hook. f. ex Benth.", "Carex flava"),
+        ("Rosa canina L. f.", "Rosa canina"),
+        ("Impatiens hawkeri W.Bull", "Impatiens hawkeri"),
+        ("Rosa canina hort", "Rosa canina"),
+        ("Rosa canina auct. non L.", "Rosa canina"),
+        ("Taraxacum officinale agg.", "Taraxacum officinale"),
+        ("Festuca ovina s.l.", "Festuca ovina"),
+        # Hybrids.
+        ("Mentha x piperita L.", "Mentha × piperita"),
+        ("Mentha X piperita", "Mentha × piperita"),
+        ("Mentha ×piperita", "Mentha × piperita"),
+        ("Mentha &times; piperita", "Mentha × piperita"),
+        ("xanthium strumarium", "Xanthium strumarium"),
+        ("X Mahoberberis aquisargentii", "× Mahoberberis aquisargentii"),
+        ("Quercus robur x petraea", "Quercus robur × petraea"),
+        ("Quercus robur L. × Q. petraea (Matt.) Liebl.", "Quercus robur × Q. petraea"),
+        # Below the species.
+        ("Quercus ilex subsp. ballota (Desf.) Samp.", "Quercus ilex"),
+        ("Quercus ilex ssp ballota", "Quercus ilex"),
+        ("Quercus ilex L. ssp. ballota", "Quercus ilex"),
+        ("Quercus ilex ballota", "Quercus ilex"),
+        ("Rosa canina var. dumetorum", "Rosa canina"),
+        ("Salix alba L. f. vitellina", "Salix alba"),
+        ("Malus domestica 'Golden Delicious' Borkh.", "Malus domestica"),
+        ("Malus domestica ‘Gala’", "Malus domestica"),
+        # Not a species.
+        ("Rosa sp.", None),
+        ("Rosa spp", None),
+        ("Rosa", None),
+        ("Rosa L.", None),
+        ("Rosa sect. Caninae", None),
+        ("Rosa 'Iceberg'", None),
+        ("Rosa cf. canina", None),
+        ("cf. Rosa canina", None),
+        ("Rosa aff. canina", None),
+        ("Rosa canina ?", None),
+        # Not a scientific name: tidied up and left alone.
+        ("Species 12", "Species 12"),
+        ("12345", "12345"),
+        ("犬薔薇", "犬薔薇"),
+    ],
+)
+def test_names_become_labels(name, label):
+    assert clean(name) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "label"),
+    [
+        ("Rosa cf. canina L.", {"uncertain": "strip"}, "Rosa canina"),
+        ("Rosa cf. canina L.", {"uncertain": "keep"}, "Rosa cf. canina"),
+        ("Rosa sp.", {"genus_only": "keep"}, "Rosa"),
+        ("Rosa spp. L.", {"genus_only": "keep"}, "Rosa"),
+        ("Quercus ilex L. ssp. ballota Samp.", {"below_species": "keep"}, "Quercus ilex subsp. ballota"),
+        ("Quercus ilex ballota", {"below_species": "keep"}, "Quercus ilex ballota"),
+        ("Rosa 'Iceberg'", {"below_species": "keep"}, "Rosa 'Iceberg'"),
+        ("Rosa canina L.", {"authorship": False}, "Rosa canina L."),
+        ("Quercus ilex L. ssp. ballota", {"authorship": False}, "Quercus ilex L."),
+        ("ROSA CANINA", {"case": False}, "ROSA CANINA"),
+        ("Mentha x piperita", {"hybrids": False}, "Mentha x piperita"),
+        ("Rosa_canina", {"unicode": False}, "Rosa_canina"),
+    ],
+)
+def test_each_rule_can_be_switched(name, rules, label):
+    assert clean(name, **rules) == label
+
+
+letters = st.text(string.ascii_lowercase, min_size=3, max_size=9).filter(lambda word: clean(f"Rosa {word}") is not None)
+words = st.sampled_from(
+    [
+        "x",
+        "×",
+        "L.",
+        "(Mill.)",
+        "ex",
+        "subsp.",
+        "ssp.",
+        "var.",
+        "f.",
+        "'Gala'",
+        "cf.",
+        "sp.",
+        "?",
+        "1805",
+        "de",
+        "&",
+        "MILL.",
+    ]
+)
+
+
+@given(st.lists(letters | words | st.text(max_size=6), min_size=1, max_size=7).map(" ".join))
+def test_cleaning_what_is_clean_changes_nothing(name):
+    label = clean(name)
+    if label is not None:
+        assert LabelCleaner(RULES, {}).clean(label) == (label, ())
+
+
+@given(letters.map(str.capitalize), letters, st.sampled_from(["{} {} L.", "{} {} (Mill.) DC.", "{}  {}", "{}_{}"]))
+def test_every_spelling_of_a_species_is_one_label(genus, epithet, spelling):
+    assert clean(spelling.format(genus, epithet)) == f"{genus} {epithet}"
+    assert clean(f"{genus} {epithet}".upper()) == f"{genus} {epithet}"
+
+
+def test_the_rules_that_changed_a_name_are_named_in_order():
+    found = LabelCleaner(RULES, {}).clean("MENTHA_X_PIPERITA L. subsp. alba")
+    assert found.label == "Mentha × piperita"
+    assert found.rules == ("unicode", "hybrids", "case", "authorship", "below_species")
+
+
+def test_synonyms_are_spelled_in_any_way_and_followed_to_their_end():
+    synonyms = {"Rosa corymbifera Borkh.": "ROSA DUMETORUM", "Rosa dumetorum Thuill.": "Rosa canina L."}
+    assert clean("Rosa corymbifera", synonyms) == "Rosa canina"
+    assert clean("rosa_dumetorum", synonyms) == "Rosa canina"
+    assert clean("Rosa corymbifera", synonyms, synonyms=False) == "Rosa corymbifera"
+
+
+@pytest.mark.parametrize(
+    ("synonyms", "said"),
+    [
+        ({"Rosa a-b": "Rosa c-d", "Rosa c-d": "Rosa a-b"}, "goes round in a circle"),
+        ({"Rosa ab": "Rosa"}, "cannot be an accepted name"),
+        ({"Rosa ab": "Rosa cd", "ROSA AB L.": "Rosa ef"}, "has two accepted names"),
+    ],
+)
+def test_synonyms_that_make_no_sense_are_refused(synonyms, said):
+    with pytest.raises(UserError, match=said):
+        clean("Rosa canina", synonyms)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("name,accepted\n", "must begin with the columns synonym,accepted"),
+        ("synonym,accepted\nRosa ab,\n", "line 2 has an empty cell"),
+        ("synonym,accepted\nRosa ab,Rosa cd\nRosa ab,Rosa ef\n", "has two accepted names"),
+        ("", "is no CSV"),
+    ],
+)
+def test_a_bad_file_of_synonyms_is_one_line(workspace, content, said):
+    folder = workspace / "data/sources/sample"
+    folder.mkdir(parents=True)
+    (folder / "dump").symlink_to(ROOT / "data/sources/sample/dump")
+    (folder / "synonyms.csv").write_text(content)
+    assert said in complaint(run_stage("export", workspace))
+
+
+def test_no_file_of_synonyms_is_no_synonyms(tmp_path):
+    assert read_synonyms(tmp_path / "synonyms.csv") == {}
+
+
+def edits(one: str, other: str) -> int:
+    """Optimal string alignment, by its definition."""
+    table = [[i + j if i * j == 0 else 0 for j in range(len(other) + 1)] for i in range(len(one) + 1)]
+    for i in range(1, len(one) + 1):
+        for j in range(1, len(other) + 1):
+            costs = [table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (one[i - 1] != other[j - 1])]
+            if i > 1 and j > 1 and one[i - 1] == other[j - 2] and one[i - 2] == other[j - 1]:
+                costs.append(table[i - 2][j - 2] + 1)
+            table[i][j] = min(costs)
+    return table[-1][-1]
+
+
+@given(st.lists(st.text("ab ", min_size=1, max_size=5), unique=True, max_size=12))
+def test_suspicious_pairs_are_those_one_or_two_edits_apart(names):
+    counts = pl.DataFrame(
+        {"species": names, "images": range(len(names))}, schema={"species": pl.String, "images": pl.Int64}
+    )
+    found = suspicious_pairs(counts)
+    expected = {
+        (frozenset((one, other)), edits(one, other))
+        for one in names
+        for other in names
+        if one != other and edits(one, other) <= 2
+    }
+    assert {(frozenset((row[0], row[2])), row[4]) for row in found.iter_rows()} == expected
+    assert (found["images"] <= found["other_images"]).all()
+    assert found["edits"].is_sorted()
+
+
+def test_labels_are_counted_and_listed():
+    species = ["Rosa canina", "ROSA CANINA L.", "ROSA CANINA L.", "Rosa sp.", "Rosa cf. canina", "Rosa canina L."]
+    records = available_rows([{"species": name} for name in species]).select(RECORDS.keys())
+    labelled, listed = label_records(records, LabelCleaner(RULES, {}))
+    assert labelled["species"].to_list() == ["Rosa canina"] * 4
+    assert labelled["document_id"].to_list() == ["0", "1", "2", "5"]
+    assert listed.rows() == [
+        ("ROSA CANINA L.", "Rosa canina", "case; authorship", 2),
+        ("Rosa canina L.", "Rosa canina", "authorship", 1),
+        ("Rosa cf. canina", None, "uncertain_name", 1),
+        ("Rosa sp.", None, "genus_only", 1),
+    ]
+    assert count_refused(listed) == {"uncertain_name": 1, "genus_only": 1}
+    assert count_rules(listed)["authorship"] == {"names": 2, "images": 3}
+
+
+def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
+    (workspace / "data/sources").mkdir(parents=True)
+    (workspace / "data/sources/sample").symlink_to(ROOT / "data/sources/sample")
+    assert run_stage("export", workspace).returncode == 0
+    figures = json.loads((workspace / "metrics/export.json").read_text())
+    changed = figures["labels"]["changed"]
+    assert set(changed) == {
+        "unicode", "hybrids", "case", "authorship", "below_species", "synonyms", "uncertain_name", "genus_only",
+    }  # fmt: skip
+    labels = read_table(workspace / "data/labels.csv", LABELS)
+    assert labels["images"].sum() >= max(rule["images"] for rule in changed.values())
+    pairs = read_table(workspace / "data/suspicious_labels.csv", PAIRS_OF_LABELS)
+    assert pairs.select("species", "other", "edits").rows() == [("Rosa canima", "Rosa canina", 1)]
+    assert pl.read_parquet(workspace / "data/records.parquet")["species"].n_unique() == 25
