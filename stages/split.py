@@ -104,7 +104,7 @@ def split_images(
     rows = rows.filter(pl.col("split").is_not_null())
     left_out = [contradictory, too_few, stray, untrained]
     if params.one_photo_an_observation:
-        rows, extra = drop_extra_photos(rows)
+        rows, extra = drop_extra_photos(rows, assignments["image_name"])
         left_out.append(extra)
     if params.max_train_images_per_class is not None:
         rows, over = cap_train(rows, params.max_train_images_per_class, params.seed)

@@ -786,7 +786,7 @@ def test_what_is_known_to_be_broken_is_asked_for_again(bench):
     from stages.download.inventory import take_inventory
 
     with ImageIndex(bench.directory) as index:
-        take_inventory(bench.directory, list(list_files(bench.directory)), bench.params().inventory, index, workers=1)
+        take_inventory(bench.directory, list(list_files(bench.directory)), index, max_megapixels=200, workers=1)
     bench.fetch(url, gone)
     assert bench.stored() == {image_name(url): PHOTO, image_name(gone): black()}
 

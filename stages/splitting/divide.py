@@ -80,17 +80,20 @@ def divide(
     return splits
 
 
-def drop_extra_photos(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def drop_extra_photos(rows: pl.DataFrame, known: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Keep one photo of each group in val and test, one that was there before if there is one.
 
     Args:
-        rows: with image_name, group, split and earlier.
+        rows: with image_name, group and split.
+        known: names of the images that are remembered themselves, and not by their observation alone.
 
     Returns:
         The rows kept, and those left out with the column reason.
     """
     # A name is the MD5 of a URL, so the first is as good as drawn.
-    first = pl.col("image_name").sort_by(pl.col("earlier").is_null(), "image_name").first().over("group")
+    first = (
+        pl.col("image_name").sort_by(~pl.col("image_name").is_in(known.implode()), "image_name").first().over("group")
+    )
     kept = (pl.col("split") == "train") | (pl.col("image_name") == first)
     return rows.filter(kept), rows.filter(~kept).with_columns(reason=pl.lit("another_photo_of_its_observation"))
 

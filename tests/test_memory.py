@@ -1,0 +1,293 @@
+"""Splits stay comparable while the cache grows: what was in val or test is never trained on."""
+
+import polars as pl
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from stages.params import Split
+from stages.split import split_images
+from stages.splitting.divide import divide
+from stages.splitting.figures import number_classes, summarise
+from stages.splitting.memory import extend_assignments, pin_groups, read_assignments, recall
+from stages.tables import ASSIGNMENTS, SPLIT, SPLITS, read_table
+from tests.benchmarks.population import (
+    SPLIT_CLASSES,
+    SPLIT_CLASSES_OF_TWO,
+    SPLIT_IMAGES,
+    class_sizes,
+    make_records,
+)
+from tests.conftest import available_rows, complaint, run_stage
+from tests.test_split import NO_DISPUTES, NO_PAIRS, NOTHING, SHARES, SHOTS, alike, names, populations, write_inputs
+
+
+def split(
+    rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING, pairs: pl.DataFrame = NO_PAIRS, params: Split = SHARES
+):
+    return split_images(rows, pairs, NO_DISPUTES, assignments, params)
+
+
+def remembered(rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING) -> pl.DataFrame:
+    return extend_assignments(assignments, split(rows, assignments)[0])
+
+
+def where(rows: pl.DataFrame) -> dict[str, str]:
+    return dict(rows.select("image_name", "split").iter_rows())
+
+
+def check(rows: pl.DataFrame) -> None:
+    """What every split promises."""
+    figures = summarise(rows, number_classes(rows), NO_PAIRS, SHOTS)
+    assert set(figures["in_two_splits"].values()) == {0}
+    assert figures["share_of_evaluated_classes_in_train"] == 1.0
+
+
+@given(populations(), st.randoms(use_true_random=False), st.floats(0, 1))
+def test_whatever_comes_and_goes_nothing_of_val_and_test_is_ever_trained_on(rows, random, share):
+    """Three times some images are there, others are not: new links turn up, old images vanish and come back."""
+    assignments, ever = NOTHING, {}
+    for _ in range(3):
+        there = rows.filter(pl.Series([random.random() < share for _ in range(rows.height)], dtype=pl.Boolean))
+        if there.is_empty():
+            continue
+        used, left_out = split(there, assignments)
+        check(used)
+        assert used.height + left_out.height == there.height
+        for name, now in where(used).items():
+            assert ever.setdefault(name, now) == now
+        assignments = extend_assignments(assignments, used)
+        assert where(assignments).items() >= ever.items()
+
+
+@given(populations())
+def test_the_same_images_are_split_as_before(rows):
+    first, _ = split(rows)
+    assume(first.height)
+    again, _ = split(rows, extend_assignments(NOTHING, first))
+    assert where(again) == where(first)
+    # Another seed draws nothing anew: all is remembered.
+    other, _ = split(rows, extend_assignments(NOTHING, first), params=SHARES.model_copy(update={"seed": 9}))
+    assert where(other) == where(first)
+
+
+def grown(before: int, after: int, **columns: object) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = available_rows([{"species": "A"} | columns] * after)
+    return rows.head(before), rows
+
+
+def test_new_images_fill_up_what_is_wanted():
+    few, many = grown(100, 1000)
+    now, _ = split(many, remembered(few))
+    counts = dict(now.group_by("split").len().iter_rows())
+    assert counts == {"train": 800, "val": 100, "test": 100}
+
+
+@pytest.mark.parametrize(
+    ("known", "sizes", "expected"),
+    [
+        (["train", None], [1, 1], ["train", "val"]),
+        (["val", None], [1, 1], ["val", "train"]),
+        (["test", None], [1, 1], ["test", "train"]),
+        (["train", "val", None], [1, 1, 1], ["train", "val", "test"]),
+        (["val", None, None], [1, 1, 5], ["val", "test", "train"]),
+        (["train", "train", "train", None], [1, 1, 1, 1], ["train", "train", "train", "val"]),
+        (["val", "test"], [1, 1], ["val", "test"]),
+        ([None], [3], ["train"]),
+        (["test"], [3], ["test"]),
+    ],
+)
+def test_new_groups_go_where_they_are_wanted_around_the_old_ones(known, sizes, expected):
+    assert divide(sizes, 0.1, 0.1, known) == expected
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from([None, "train", "val", "test"])), min_size=1, max_size=60))
+def test_divide_keeps_what_it_is_given(groups):
+    sizes, known = zip(*groups, strict=True)
+    splits = divide(sizes, 0.1, 0.1, known)
+    assert all(before in (None, after) for before, after in zip(known, splits, strict=True))
+    assert "train" in splits or None not in known
+
+
+def test_a_new_link_between_train_and_val_leaves_the_val_members_out():
+    few, many = grown(30, 31)
+    assignments = remembered(few)
+    at = {split_: name for name, split_ in where(assignments).items()}
+    numbers = {split_: int(name.split(".")[0], 16) for split_, name in at.items()}
+    pairs = alike(*(tuple(sorted((numbers["train"], numbers[name]))) for name in ("val", "test")), (numbers["val"], 30))
+    now, left_out = split(many, assignments, pairs)
+    assert dict(left_out.select("image_name", "reason").iter_rows()) == {
+        at["val"]: "was_in_val_and_now_belongs_to_train",
+        at["test"]: "was_in_test_and_now_belongs_to_train",
+    }
+    assert where(now)[at["train"]] == "train"
+    assert where(now)[names(30)[0]] == "train"  # new: never evaluated on
+    # When the link is gone again, they are what they were.
+    again, _ = split(few, extend_assignments(assignments, now))
+    assert where(again) == where(assignments)
+
+
+def test_a_new_link_between_val_and_test_leaves_the_val_members_out():
+    few, _ = grown(30, 30)
+    assignments = remembered(few)
+    numbers = {split_: int(name.split(".")[0], 16) for name, split_ in where(assignments).items()}
+    _, left_out = split(few, assignments, alike(tuple(sorted((numbers["val"], numbers["test"])))))
+    assert left_out["reason"].to_list() == ["was_in_val_and_now_belongs_to_test"]
+
+
+@pytest.mark.parametrize("identity", ["sha256", "photo_id", "observation_id"])
+def test_an_image_is_met_again_under_another_url(identity):
+    few = available_rows([{"species": "A", identity: f"id{n}"} for n in range(40)])
+    assignments = remembered(few)
+    renamed = few.with_columns(image_name=pl.format("{}.jpg", pl.col("image_name").str.reverse()))
+    again, _ = split(renamed, assignments)
+    assert again["split"].to_list() == split(few)[0]["split"].to_list()
+
+
+def test_an_image_whose_species_was_corrected_stays_where_it_was():
+    few = available_rows([{"species": "A"}] * 20 + [{"species": "B"}] * 20)
+    assignments = remembered(few)
+    corrected = few.with_columns(
+        species=pl.when(pl.col("image_name") < names(30)[0]).then(pl.lit("A")).otherwise("species")
+    )
+    assert where(split(corrected, assignments)[0]) == where(assignments)
+
+
+def test_a_species_whose_training_images_are_gone_is_left_out():
+    rows = available_rows([{"species": "A"}] * 3 + [{"species": "B"}] * 3)
+    assignments = remembered(rows)
+    trained = [name for name, now in where(assignments).items() if now == "train"]
+    of_a = pl.col("image_name").is_in(trained) & (pl.col("species") == "A")
+    now, left_out = split(rows.filter(~of_a), assignments)
+    assert set(now["species"]) == {"B"}
+    assert set(left_out["reason"]) == {"species_without_train"}
+    check(now)
+
+
+def test_a_photo_left_out_of_val_is_remembered_as_val():
+    """One photo an observation: the others of a val observation are not trained on later, whatever happens to it."""
+    rows = available_rows([{"species": "A", "sha256": f"s{n // 2}", "photo_id": f"p{n}"} for n in range(60)])
+    params = SHARES.model_copy(update={"one_photo_an_observation": True})
+    used, extra = split(rows, params=params)
+    assignments = extend_assignments(NOTHING, pl.concat([used, extra.drop_nulls("split")], how="diagonal"))
+    assert assignments.height == rows.height
+    is_extra = pl.col("image_name").is_in(extra["image_name"].implode())
+    some = rows.filter(is_extra | (pl.col("image_name") < names(9)[0]))
+    by_name = assignments.with_columns(sha256=pl.lit(None, pl.String))
+    again, _ = split(some, by_name)
+    evaluated = set(extra["image_name"])
+    assert not evaluated & {name for name, now in where(again).items() if now == "train"}
+
+
+def test_the_kept_photo_of_an_observation_stays_the_same():
+    rows = available_rows([{"species": "A", "observation_id": f"o{n // 3}"} for n in range(90)])
+    params = SHARES.model_copy(update={"one_photo_an_observation": True})
+    last_two = rows.filter(pl.int_range(pl.len()) % 3 > 0)
+    first, _ = split(last_two, params=params)
+    again, _ = split(rows, extend_assignments(NOTHING, first), params=params)
+    kept = {name for name, now in where(first).items() if now != "train"}
+    assert kept == {name for name, now in where(again).items() if now != "train"}
+
+
+def test_what_is_remembered_never_changes():
+    rows = available_rows([{"species": "A"}] * 10)
+    before = remembered(rows)
+    swapped = before.with_columns(split=pl.lit("train"))
+    assert extend_assignments(before, swapped).equals(before)
+
+
+def test_an_identity_that_was_in_two_splits_counts_as_trained_on():
+    rows = available_rows([{"species": "A", "observation_id": "o"}])
+    known = pl.DataFrame(
+        [("x.jpg", "d1", None, "o", "val"), ("y.jpg", "d2", None, "o", "train"), ("z.jpg", "d3", None, "o", "test")],
+        schema=ASSIGNMENTS,
+        orient="row",
+    )
+    assert recall(rows, known).to_list() == ["train"]
+    pinned, stray = pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val")))
+    assert pinned["pinned"].to_list() == ["val"]
+    assert stray.is_empty()
+
+
+def test_the_commands_way_from_split_to_split(workspace):
+    rows = available_rows([{"species": name} for name in "ABCDE" * 40])
+    write_inputs(workspace, rows.head(120))
+    path = workspace / "data/sources/sample/assignments/assignments.parquet"
+    assert run_stage("split", workspace).returncode == 0
+    result = run_stage("splitting.remember", workspace)
+    assert result.returncode == 0, result.stderr
+    assert "remember: 120 new images, 120 in all" in result.stdout
+    assert "dvc add data/sources/sample/assignments/assignments.parquet" in result.stdout
+    first = read_assignments(path)
+    write_inputs(workspace, rows)
+    assert run_stage("split", workspace).returncode == 0
+    now = pl.concat(
+        read_table(workspace / f"data/splits/{name}.parquet", SPLIT).with_columns(split=pl.lit(name)) for name in SPLITS
+    )
+    assert where(now).items() >= where(first).items()
+    assert "80 new images, 200 in all" in run_stage("splitting.remember", workspace).stdout
+    again = path.read_bytes()
+    assert "remember: 0 new images" in run_stage("splitting.remember", workspace).stdout
+    assert path.read_bytes() == again
+
+
+def test_a_damaged_table_of_assignments_stops_the_split(workspace):
+    write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
+    path = workspace / "data/sources/sample/assignments/assignments.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no table")
+    assert "assignments.parquet is damaged" in complaint(run_stage("split", workspace))
+
+
+def test_remember_asks_for_a_split(workspace):
+    assert "train.parquet is missing" in complaint(run_stage("splitting.remember", workspace))
+
+
+# The user's population.
+
+
+@pytest.fixture(scope="module")
+def population() -> pl.DataFrame:
+    """118,126 images of 5,914 species, 4,410 of them with two or more images, in a long tail."""
+    records = make_records(SPLIT_IMAGES, SPLIT_CLASSES, with_two_or_more=SPLIT_CLASSES_OF_TWO)
+    return records.with_columns(
+        bytes=pl.lit(1_000, pl.Int64), sha256="image_name", width=pl.lit(500, pl.Int32), height=pl.lit(400, pl.Int32)
+    )
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_the_users_population_gives_the_users_proportions(population, grouped):
+    rows = population if grouped else population.with_columns(observation_id=pl.lit(None, pl.String))
+    used, left_out = split(rows)
+    assert left_out.is_empty()
+    figures = summarise(used, number_classes(used), NO_PAIRS, SHOTS)
+    for name, images in (("train", 93_761), ("val", 12_639), ("test", 11_726)):
+        assert figures[name]["images"] == pytest.approx(images, rel=0.05)
+    assert figures["classes_with_one_image"] == SPLIT_CLASSES - SPLIT_CLASSES_OF_TWO
+    assert figures["share_of_evaluated_classes_in_train"] == 1.0
+    assert set(figures["in_two_splits"].values()) == {0}
+    if not grouped:
+        assert figures["val"]["classes"] == SPLIT_CLASSES_OF_TWO
+
+
+def test_the_users_population_grows_without_moving(population):
+    """By half, then to all: nothing moves, and the shares come about as if all had been there from the beginning."""
+    order = population.sample(fraction=1.0, shuffle=True, seed=4)
+    assignments = NOTHING
+    for share in (0.2, 0.3, 1.0):
+        rows = order.head(int(order.height * share))
+        used, left_out = split(rows, assignments)
+        before, now = where(assignments), where(used)
+        assert all(now.get(name, was) == was for name, was in before.items())
+        assert left_out.height < 0.01 * rows.height
+        check(used)
+        assignments = extend_assignments(assignments, used)
+    shares = {name: used.filter(pl.col("split") == name).height / used.height for name in SPLITS}
+    assert shares["val"] == pytest.approx(0.11, abs=0.02)
+    assert shares["test"] == pytest.approx(0.10, abs=0.02)
+
+
+def test_the_generated_population_is_as_long_tailed_as_it_says():
+    sizes = class_sizes(SPLIT_IMAGES, SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO)
+    assert (sizes.sum(), len(sizes), int((sizes >= 2).sum())) == (SPLIT_IMAGES, SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO)
+    assert (sizes[:-1] >= sizes[1:]).all()
