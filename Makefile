@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compare lint format fetch inventory evict sample benchmark clean
+.PHONY: help demo test compare lint format fetch inventory remember credits evict sample benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -40,6 +40,12 @@ fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--prob
 
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
 	@python -m stages.download.inventory
+
+remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there
+	@python -m stages.splitting.remember
+
+credits: .venv/run.stamp ## write photographer, licence and URL of every image of the splits
+	@python -m stages.report.credits
 
 evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")
 	@python -m stages.download.evict $(ARGS)

@@ -73,6 +73,14 @@ ASSIGNMENTS: Schema = {  # in which split an image was, under all that it may be
 }
 LONG_TAIL: Schema = {"rank": pl.Int32, "images": pl.Int32, "split": pl.String}
 CLASS_SIZES: Schema = {"images": pl.String, "classes": pl.Int32}
+CREDITS: Schema = {
+    "image_name": pl.String,
+    "species": pl.String,
+    "photographer": pl.String,  # null where the source names nobody
+    "licence": pl.String,  # as the source writes it
+    "licence_code": pl.String,
+    "url": pl.String,
+}
 BOXES: Schema = {  # the true box of the subject, in pixels of the image as shown
     "image_name": pl.String,
     "x": pl.Int32,

@@ -1164,3 +1164,11 @@ def test_digests_in_the_index_are_those_of_the_files(bench):
         assert row["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert (row["bytes"], row["mtime_ns"]) == (path.stat().st_size, path.stat().st_mtime_ns)
         assert (row["state"], len(row["phash"])) == ("decoded", 32)
+
+
+def test_only_images_under_an_allowed_licence_are_asked_for(bench):
+    free, reserved = numbered(bench.server, 2)
+    bench.content["licences"] = {"allowed": ["cc0", "cc-by"]}
+    bench.fetch(records=records_of(free, reserved, licence=["CC BY 4.0", None]))
+    assert list(bench.stored()) == [image_name(free)]
+    assert bench.server.asked.total() == 1

@@ -31,6 +31,7 @@ from stages.errors import UserError, run
 from stages.images.verdict import BROKEN, verdict
 from stages.params import Download, Inventory, Params, all_params
 from stages.progress import in_words, say
+from stages.records.licences import allowed_records
 from stages.records.photos import PHOTO
 from stages.records.pin import locked_profile
 from stages.tables import RECORDS, read_table
@@ -129,7 +130,8 @@ def fetch(
             say(f"fetch: {forget(ledger, again):,} refused images are asked for again")
         files = list(list_files(directory))
         sound = sound_images(files, index, params.inventory)
-        wanted, refused = missing_images(records, sound, ledger.history(), params.download)
+        usable = allowed_records(records, params.licences.allowed)
+        wanted, refused = missing_images(usable, sound, ledger.history(), params.download)
         allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
         asked = allowed if images is None else allowed.head(images)
         if asked.is_empty() and (probe or not wanted.is_empty()):
@@ -294,7 +296,8 @@ def _plan(records: pl.DataFrame, directory: Path, params: Params) -> None:
     files = list(list_files(directory))
     with ImageIndex(directory) as index:
         sound = sound_images(files, index, params.inventory)
-    wanted, refused = missing_images(records, sound, history, params.download)
+    usable = allowed_records(records, params.licences.allowed)
+    wanted, refused = missing_images(usable, sound, history, params.download)
     say(plan_table(plan_hosts(wanted, params.download, known)))
     budget_gb = params.download.cache_budget_gb - sum(file.bytes for file in files) / 1e9
     free_gb = shutil.disk_usage(directory).free / 1e9
