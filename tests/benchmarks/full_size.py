@@ -24,7 +24,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from stages.tables import INVENTORY, RECORDS, write_table  # noqa: E402
+from stages.tables import INVENTORY, RECORDS, read_table, write_table  # noqa: E402
 from tests.benchmarks.population import CACHED, CLASSES, IMAGES, make_documents, make_inventory, make_records  # noqa: E402
 
 ROUNDS = 3
@@ -52,25 +52,14 @@ def main() -> None:
 
 def measure_size(folder: Path, size: int, figures: dict, *, repro: bool) -> None:
     """Measure every command on a population of ``size`` images; the best of some rounds, as machines are noisy."""
-    records = make_records(size, CLASSES if size <= IMAGES else CLASSES * size // IMAGES)
-    dump = folder / "data/sources/teacher/dump/plants.bson"
-    dump.parent.mkdir(parents=True)
-    with dump.open("wb") as file:
-        for document in make_documents(records):
-            file.write(bson.encode(document))
-    prepare(folder, dump.name)
+    # In a process of its own: on Linux, the peak memory of a child counts what its parent held when it started it.
+    run_command(folder, [sys.executable, __file__, "--make-sources", str(size)])
     figures["export", size, "-"] = best(lambda: run(folder, "stages.export"), rounds=1 if size > IMAGES else ROUNDS)
 
     # Each stage on what the one before it made; the plain script on the same records as JSON lines.
-    lines = folder / "dataset_raw.jsonl"
-    with lines.open("w", encoding="utf-8") as file:
-        for row in records.iter_rows(named=True):
-            file.write(json.dumps(row) + "\n")
     inventories = {"62,821": CACHED, "all": None} if size <= IMAGES else {"all": None}
     for label, files in inventories.items():
-        inventory = make_inventory(records, files)
-        write_table(inventory, INVENTORY, folder / "data/sources/teacher/inventory.parquet")
-        (folder / "cached.txt").write_text("\n".join(inventory["image_name"]))
+        run_command(folder, [sys.executable, __file__, "--make-inventory", str(files or 0)])
         rounds = []
         for _ in range(ROUNDS):
             rounds.append(
@@ -84,6 +73,28 @@ def measure_size(folder: Path, size: int, figures: dict, *, repro: bool) -> None
         figures["cache_filter + split", size, label] = (both, 0)
     if repro:
         figures["dvc repro with nothing to do", size, "all"] = no_op(folder)
+
+
+def make_sources(size: int) -> None:
+    """Write a population as a dump and as JSON lines, and a repo's parameters, into the current directory."""
+    records = make_records(size, CLASSES if size <= IMAGES else CLASSES * size // IMAGES)
+    dump = Path("data/sources/teacher/dump/plants.bson")
+    dump.parent.mkdir(parents=True)
+    with dump.open("wb") as file:
+        for document in make_documents(records):
+            file.write(bson.encode(document))
+    with Path("dataset_raw.jsonl").open("w", encoding="utf-8") as file:
+        for row in records.iter_rows(named=True):
+            file.write(json.dumps(row) + "\n")
+    write_table(records, RECORDS, Path("made.parquet"))
+    prepare(Path.cwd(), dump.name)
+
+
+def write_inventory(files: int | None) -> None:
+    """Write an inventory of so many of the population's images, and their names as a list."""
+    inventory = make_inventory(read_table(Path("made.parquet"), RECORDS), files)
+    write_table(inventory, INVENTORY, Path("data/sources/teacher/inventory.parquet"))
+    Path("cached.txt").write_text("\n".join(inventory["image_name"]))
 
 
 def prepare(folder: Path, dump: str) -> None:
@@ -155,5 +166,12 @@ def no_op(folder: Path) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    assert set(RECORDS) and INVENTORY
-    plain() if "--plain" in sys.argv else main()
+    match sys.argv[1:]:
+        case ["--plain"]:
+            plain()
+        case ["--make-sources", size]:
+            make_sources(int(size))
+        case ["--make-inventory", files]:
+            write_inventory(int(files) or None)
+        case _:
+            main()

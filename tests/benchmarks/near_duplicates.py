@@ -1,0 +1,55 @@
+"""What finding look-alikes costs among a million images, and how many of the planted ones are found.
+
+    python tests/benchmarks/near_duplicates.py [IMAGES ...]
+
+Hashes are drawn, and one in fifty is planted again with up to 24 bits changed, half of them mirrored. Says seconds, and
+seconds by the number of images against the first size: below the square of that is what the index brings.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from stages.images.similar import HASH_BITS, MIRROR, find_pairs  # noqa: E402
+
+SIZES = (125_000, 250_000, 500_000, 1_000_000)
+DISTANCE = 24
+
+
+def main() -> None:
+    """Measure each size, print the table."""
+    rows = []
+    for size in [int(word) for word in sys.argv[1:]] or SIZES:
+        hashes, planted = population(size, np.random.default_rng(1))
+        start = time.perf_counter()
+        pairs = find_pairs(hashes, max_distance=DISTANCE, mirrored=True)
+        seconds = time.perf_counter() - start
+        found = set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+        recall = sum(pair in found for pair in planted) / len(planted)
+        rows.append((size, seconds, recall, len(found) - sum(pair in planted for pair in found)))
+    print("| images | seconds | time by that of the first | square of the size | planted pairs found | others |")
+    print("|---|---|---|---|---|---|")
+    for size, seconds, recall, others in rows:
+        ratio, square = seconds / rows[0][1], (size / rows[0][0]) ** 2
+        print(f"| {size:,} | {seconds:.1f} | {ratio:.1f} | {square:.0f} | {recall:.2%} | {others} |")
+
+
+def population(size: int, rng: np.random.Generator) -> tuple[np.ndarray, set[tuple[int, int]]]:
+    """Give hashes, uint8 [size, 32], and the pairs of them that were planted."""
+    copies = size // 50
+    hashes = rng.integers(0, 256, (size, HASH_BITS // 8), dtype=np.uint8)
+    originals = rng.choice(size - copies, copies, replace=False)
+    for place, original in enumerate(originals, start=size - copies):
+        bits = np.unpackbits(hashes[original] ^ (MIRROR if place % 2 else 0))
+        bits[rng.choice(HASH_BITS, rng.integers(1, DISTANCE + 1), replace=False)] ^= 1
+        hashes[place] = np.packbits(bits)
+    return hashes, {(int(original), place) for place, original in enumerate(originals, start=size - copies)}
+
+
+if __name__ == "__main__":
+    main()
