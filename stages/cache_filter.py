@@ -38,20 +38,22 @@ def main() -> None:
     inventory = read_table(inventory_path, INVENTORY, only=INVENTORY.keys() - {"phash"})
 
     judged = judge(records, inventory, params.inventory, params.licences.allowed)
-    available = judged.filter(pl.col("verdict") == SOUND)
-    if available.is_empty():
-        counts = dict(judged.group_by("verdict").len().iter_rows())
+    del records, inventory  # a full export takes half a gigabyte; what follows needs its joined form alone
+    figures = summarise(judged)
+    if not figures["images"]:
         raise UserError(
-            f"no record's image can be used by {inventory_path}{in_words(counts)}: fill the cache, then run "
-            "`make inventory`"
+            f"no record's image can be used by {inventory_path}{in_words(figures['by_verdict'])}: fill the cache, then "
+            "run `make inventory`"
         )
 
-    write_table(available, AVAILABLE, OUT)
     rejected = judged.filter(~pl.col("verdict").is_in([SOUND, NOT_IN_CACHE]))
+    available = judged.select(*AVAILABLE, "verdict").filter(pl.col("verdict") == SOUND)
+    del judged
+    write_table(available, AVAILABLE, OUT)
     write_table(rejected.sort("verdict", "image_name", "species"), REJECTED, REJECTED_OUT)
-    figures = summarise(judged, available)
     write_json(METRICS, figures)
-    say(f"cache_filter: {available.height:,} of {judged.height:,} images can be used{in_words(figures['by_verdict'])}")
+    by_verdict = in_words(figures["by_verdict"])
+    say(f"cache_filter: {figures['images']:,} of {figures['records']:,} images can be used{by_verdict}")
 
 
 def judge(
@@ -85,8 +87,9 @@ def find_placeholders(images: pl.DataFrame, photos: int) -> pl.Series:
     return counted.filter(pl.col("photos") >= photos)["sha256"]
 
 
-def summarise(judged: pl.DataFrame, available: pl.DataFrame) -> dict[str, Any]:
+def summarise(judged: pl.DataFrame) -> dict[str, Any]:
     """Count the records by verdict, and what is left of images and species, by licence too."""
+    available = judged.select("species", "licence_code", "verdict").filter(pl.col("verdict") == SOUND)
     verdicts = judged.group_by("verdict").len().sort("verdict")
     licences = available.group_by("licence_code").len().sort("licence_code")
     return {

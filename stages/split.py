@@ -25,7 +25,7 @@ from stages.params import Split, stage_params
 from stages.progress import in_words, say
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
-from stages.splitting.groups import group_consistent_rows
+from stages.splitting.groups import LINKS, group_consistent_rows
 from stages.splitting.memory import assignments_path, pin_groups, read_assignments, recall
 from stages.tables import (
     AVAILABLE,
@@ -66,7 +66,9 @@ def main() -> None:
 
     with replacing_directory(OUT) as folder:
         for name in SPLITS:
-            write_table(rows.filter(pl.col("split") == name), SPLIT, folder / f"{name}.parquet")
+            in_split = rows.select("row", "group").filter(rows["split"] == name)
+            table = available[in_split["row"]].with_columns(in_split["group"])
+            write_table(table, SPLIT, folder / f"{name}.parquet")
         write_table(classes, CLASSES, folder / "classes.csv")
     write_table(left_out.sort("image_name", "species"), LEFT_OUT, LEFT_OUT_OUT)
     write_table(long_tail(classes), LONG_TAIL, LONG_TAIL_OUT)
@@ -92,10 +94,13 @@ def split_images(
         params: section ``split`` of params.yaml.
 
     Returns:
-        The images that are used, with group, earlier (where they were before) and split; and those that are not, with
-        reason, and with split where their group has one.
+        The images that are used, in their order: image_name, species, the columns of ``LINKS``, row (in ``available``),
+        group, earlier (where it was before), split. And those that are not: image_name, species, reason, and split
+        where their group has one.
     """
-    rows, contradictory = group_consistent_rows(available, pairs, disputed)
+    # Nothing here needs the other columns, and a full export is half a gigabyte of them.
+    narrow = available.select("image_name", "species", *LINKS).with_row_index("row")
+    rows, contradictory = group_consistent_rows(narrow, pairs, disputed)
     rows, too_few = drop_small_classes(rows, params.min_images_per_class)
     rows = rows.with_columns(earlier=recall(rows, assignments))
     rows, stray = pin_groups(rows)
@@ -109,7 +114,9 @@ def split_images(
     if params.max_train_images_per_class is not None:
         rows, over = cap_train(rows, params.max_train_images_per_class, params.seed)
         left_out.append(over)
-    return rows, pl.concat(left_out, how="diagonal")
+    columns = ["image_name", "species", "reason", "split"]
+    listed = [part.select(name for name in columns if name in part.columns) for part in left_out]
+    return rows, pl.concat(listed, how="diagonal")
 
 
 def drop_small_classes(rows: pl.DataFrame, min_images: int) -> tuple[pl.DataFrame, pl.DataFrame]:

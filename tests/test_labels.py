@@ -216,7 +216,9 @@ def edits(one: str, other: str) -> int:
     return table[-1][-1]
 
 
-@given(st.lists(st.text("ab ", min_size=1, max_size=5), unique=True, max_size=12))
+@given(
+    st.lists(st.text("ab ", min_size=1, max_size=5) | st.text("ab", min_size=9, max_size=13), unique=True, max_size=12)
+)
 def test_suspicious_pairs_are_those_one_or_two_edits_apart(names):
     counts = pl.DataFrame(
         {"species": names, "images": range(len(names))}, schema={"species": pl.String, "images": pl.Int64}

@@ -11,19 +11,20 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 from rapidfuzz.distance import OSA
-from rapidfuzz.process import cdist
+from rapidfuzz.process import cpdist
 
 from stages.errors import UserError
 from stages.params import Labels
 
 GENUS_ONLY, UNCERTAIN = "genus_only", "uncertain_name"
 MAX_EDITS = 2  # of a suspicious pair
+_BEGINNING = 10  # letters of a name by which candidates for a pair are found
 
 _HYBRID_SIGNS = frozenset("×xX✕✖⨯⨉*")
 _QUALIFIERS = frozenset({"cf", "aff", "nr", "near", "prob", "?", "(?)"})
@@ -173,18 +174,12 @@ def suspicious_pairs(counts: pl.DataFrame) -> pl.DataFrame:
         pairs with the fewest edits first, then those in which the other name is the commonest.
     """
     counts = counts.sort("species")
-    names = counts["species"].to_list()
-    found = []
-    rows = 1024
-    for start in range(0, len(names), rows):
-        # Only what comes later in the alphabet: each pair once.
-        distances = cdist(
-            names[start : start + rows], names[start:], scorer=OSA.distance, score_cutoff=MAX_EDITS, dtype=np.uint8
-        )
-        for row, column in zip(*np.nonzero(distances <= MAX_EDITS), strict=True):
-            if column > row:
-                found.append((start + int(row), start + int(column), int(distances[row, column])))
-    pairs = pl.DataFrame(found, schema={"a": pl.UInt32, "b": pl.UInt32, "edits": pl.Int32}, orient="row")
+    names = counts["species"]
+    pairs = _candidate_pairs(names)
+    edits = cpdist(
+        names[pairs["a"]].to_list(), names[pairs["b"]].to_list(), scorer=OSA.distance, score_cutoff=MAX_EDITS
+    )
+    pairs = pairs.with_columns(edits=pl.Series(edits, dtype=pl.Int32)).filter(pl.col("edits") <= MAX_EDITS)
     images = counts["images"]
     swapped = images[pairs["a"]] > images[pairs["b"]]
     first, second = (
@@ -199,6 +194,30 @@ def suspicious_pairs(counts: pl.DataFrame) -> pl.DataFrame:
             "edits": pairs["edits"],
         }
     ).sort("edits", "other_images", "species", "other", descending=[False, True, False, False])
+
+
+def _candidate_pairs(names: pl.Series) -> pl.DataFrame:
+    """Give the pairs of names that may be so few edits apart: a and b, positions, a before b.
+
+    Comparing each with each is quadratic. Names that few edits apart have beginnings that become equal when as many
+    letters are deleted from either (symmetric deletion, Garbe 2012), so only names that share such a rest are compared.
+    """
+    beginnings = names.str.slice(0, _BEGINNING)
+    rests: list[str] = []
+    owners: list[str] = []
+    for start in beginnings.unique():
+        kept = {
+            "".join(letter for place, letter in enumerate(start) if place not in deleted)
+            for number in range(min(MAX_EDITS, len(start)) + 1)
+            for deleted in combinations(range(len(start)), number)
+        }
+        rests += kept
+        owners += [start] * len(kept)
+    rest = pl.DataFrame({"rest": rests, "one": owners}, schema={"rest": pl.String, "one": pl.String})
+    alike = rest.join(rest.rename({"one": "other"}), on="rest").select("one", "other").unique()
+    numbered = pl.DataFrame({"one": beginnings}).with_row_index("a")
+    pairs = numbered.join(alike, on="one").join(numbered.select(other="one", b="a"), on="other")
+    return pairs.filter(pl.col("a") < pl.col("b")).select("a", "b").sort("a", "b")
 
 
 def parse(name: str) -> Parts:
