@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.errors import run
+from stages.errors import UserError, run
 from stages.images.similar import HASH_BITS, MAX_DISTANCE, find_pairs
 from stages.outputs import replacing_directory, write_json
 from stages.params import stage_params
@@ -38,6 +38,8 @@ def main() -> None:
     available = read_table(AVAILABLE_IN, AVAILABLE)
     inventory = read_table(SOURCES / params.profile / "inventory.parquet", INVENTORY, only=["image_name", "phash"])
     images = available.join(inventory, on="image_name", how="left", maintain_order="left").with_row_index("row")
+    if unknown := images.filter(pl.col("phash").is_null())["image_name"].to_list():
+        raise UserError(f"the inventory has no hash of {unknown[0]}: run `dvc repro cache_filter` first")
 
     alike = find_alike(images, mirrored=params.near_duplicates.mirrored)
     near = alike.filter(pl.col("distance") <= params.near_duplicates.max_distance)

@@ -15,8 +15,8 @@ from stages.images.decode import decode_rgb
 from stages.images.measure import measure
 from stages.images.similar import MAX_DISTANCE, MIRROR, find_pairs
 from stages.near_duplicates import count_distances, find_alike, find_disputed, name_pairs, summarise
-from stages.tables import AVAILABLE, DISPUTED, INVENTORY, PAIRS, read_table
-from tests.conftest import ROOT, available_rows, run_stage
+from stages.tables import AVAILABLE, DISPUTED, INVENTORY, PAIRS, read_table, write_table
+from tests.conftest import ROOT, available_rows, complaint, run_stage
 
 SAMPLE = ROOT / "data/sources/sample"
 
@@ -244,3 +244,9 @@ def test_pairs_are_named_and_counted(images):
     assert summarise(table, pairs, find_disputed(table, pairs)) == {
         "images": 3, "pairs": 2, "mirrored_pairs": 0, "images_in_pairs": 3, "disputed_images": 3,
     }  # fmt: skip
+
+
+def test_an_inventory_that_lacks_an_available_image_is_one_line(workspace):
+    write_table(available_rows([{}]), AVAILABLE, workspace / "data/available.parquet")
+    write_table(pl.DataFrame(schema=INVENTORY), INVENTORY, workspace / "data/sources/sample/inventory.parquet")
+    assert "the inventory has no hash of" in complaint(run_stage("near_duplicates", workspace))
