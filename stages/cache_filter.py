@@ -38,7 +38,7 @@ def main() -> None:
     inventory = read_table(inventory_path, INVENTORY, only=INVENTORY.keys() - {"phash"})
 
     judged = judge(records, inventory, params.inventory, params.licences.allowed)
-    del records, inventory  # a full export takes half a gigabyte; what follows needs its joined form alone
+    del records, inventory  # what follows needs their joined form alone
     figures = summarise(judged)
     if not figures["images"]:
         raise UserError(
@@ -64,11 +64,16 @@ def judge(
     The verdict is one of ``stages.images.verdict.VERDICTS``, ``not_in_cache`` where the inventory does not list the
     image, ``placeholder`` or ``licence_not_allowed``; one that comes earlier in this sentence goes before.
     """
-    judged = records.join(
+    measured = records.select("image_name").join(
         inventory.with_columns(verdict=verdict(limits)), on="image_name", how="left", maintain_order="left"
-    ).with_columns(licence_codes(records["licence"]), verdict=pl.col("verdict").fill_null(NOT_IN_CACHE))
+    )
+    # Beside the records, as a join would copy them: a full export takes a quarter of a gigabyte.
+    judged = records.hstack(measured.drop("image_name")).with_columns(
+        licence_codes(records["licence"]), verdict=pl.col("verdict").fill_null(NOT_IN_CACHE)
+    )
     sound = pl.col("verdict") == SOUND
-    placeholders = find_placeholders(judged.filter(sound), limits.placeholder_photos)
+    photos = judged.select("sha256", "photo_id", "image_url", "verdict").filter(sound)
+    placeholders = find_placeholders(photos, limits.placeholder_photos)
     refused = pl.lit(False) if allowed_licences is None else ~pl.col("licence_code").is_in(allowed_licences)
     return judged.with_columns(
         verdict=pl.when(sound & pl.col("sha256").is_in(placeholders.implode()))

@@ -54,7 +54,8 @@ CLASS_SIZES_OUT = Path("plots/class_sizes.csv")
 def main() -> None:
     """Leave out contradictions, group, remember, divide, number the classes, write."""
     params = stage_params("split")
-    available = read_table(AVAILABLE_IN, AVAILABLE)
+    # The division needs five columns; all of a full export are a third of a gigabyte.
+    available = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "species", *LINKS))
     pairs = read_table(ALIKE_IN / "pairs.parquet", PAIRS)
     disputed = read_table(ALIKE_IN / "disputed.csv", DISPUTED)
     assignments = read_assignments(assignments_path(SOURCES, params.profile))
@@ -63,20 +64,21 @@ def main() -> None:
     if rows["species"].n_unique() < 2:
         raise UserError(f"{rows['species'].n_unique()} species left in {AVAILABLE_IN}: a classifier needs two or more")
     classes = number_classes(rows)
+    reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
+    figures = summarise(rows, classes, pairs, params.shots) | {
+        "left_out": reasons,
+        "remembered_images": rows.filter(pl.col("earlier").is_not_null()).height,
+    }
 
+    rows = rows.select("row", "group", "split")
+    del available  # the names of all images, before the whole table comes in
     with replacing_directory(OUT) as folder:
-        for name in SPLITS:
-            in_split = rows.select("row", "group").filter(rows["split"] == name)
-            table = available[in_split["row"]].with_columns(in_split["group"])
-            write_table(table, SPLIT, folder / f"{name}.parquet")
+        write_splits(read_table(AVAILABLE_IN, AVAILABLE), rows, folder)
         write_table(classes, CLASSES, folder / "classes.csv")
     write_table(left_out.sort("image_name", "species"), LEFT_OUT, LEFT_OUT_OUT)
     write_table(long_tail(classes), LONG_TAIL, LONG_TAIL_OUT)
     write_table(class_sizes(classes), CLASS_SIZES, CLASS_SIZES_OUT)
-    reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
-    figures = summarise(rows, classes, pairs, params.shots)
-    remembered = rows.filter(pl.col("earlier").is_not_null()).height
-    write_json(METRICS, figures | {"left_out": reasons, "remembered_images": remembered})
+    write_json(METRICS, figures)
     sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
     say(f"split: images in {sizes}; {left_out.height:,} left out{in_words(reasons)}")
 
@@ -87,7 +89,7 @@ def split_images(
     """Divide images by the rules above.
 
     Args:
-        available: columns of ``AVAILABLE``.
+        available: with image_name, species and the columns of ``LINKS``.
         pairs: images that look alike, columns of ``PAIRS``.
         disputed: images that look like one of another species, columns of ``DISPUTED``.
         assignments: earlier ones, columns of ``ASSIGNMENTS``.
@@ -98,7 +100,6 @@ def split_images(
         group, earlier (where it was before), split. And those that are not: image_name, species, reason, and split
         where their group has one.
     """
-    # Nothing here needs the other columns, and a full export is half a gigabyte of them.
     narrow = available.select("image_name", "species", *LINKS).with_row_index("row")
     rows, contradictory = group_consistent_rows(narrow, pairs, disputed)
     rows, too_few = drop_small_classes(rows, params.min_images_per_class)
@@ -117,6 +118,22 @@ def split_images(
     columns = ["image_name", "species", "reason", "split"]
     listed = [part.select(name for name in columns if name in part.columns) for part in left_out]
     return rows, pl.concat(listed, how="diagonal")
+
+
+def write_splits(available: pl.DataFrame, rows: pl.DataFrame, folder: Path) -> None:
+    """Write each split's rows of ``available``, and empty that: a column at a time, so never two copies are in memory.
+
+    Args:
+        available: columns of ``AVAILABLE``.
+        rows: row (its number in ``available``), group and split.
+        folder: gets train.parquet, val.parquet and test.parquet.
+    """
+    rows = pl.concat(rows.filter(pl.col("split") == name) for name in SPLITS)
+    table = pl.DataFrame([available.drop_in_place(name)[rows["row"]] for name in available.columns] + [rows["group"]])
+    for name in SPLITS:
+        images = int((rows["split"] == name).sum())
+        write_table(table.head(images), SPLIT, folder / f"{name}.parquet")
+        table = table.slice(images)
 
 
 def drop_small_classes(rows: pl.DataFrame, min_images: int) -> tuple[pl.DataFrame, pl.DataFrame]:
