@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compare lint format fetch inventory remember credits evict sample benchmark clean
+.PHONY: help demo test compare lint format fetch inventory remember credits evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -51,11 +51,11 @@ evict: .venv/run.stamp ## bring the image cache back to its budget, least recent
 	@python -m stages.download.evict $(ARGS)
 
 sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
-	packages=$$(python -c 'from stages.sample.ingredients import PACKAGES; print(*PACKAGES)'); \
-	(cd "$$folder" && apt-get download -qq $$packages && for deb in *.deb; do dpkg-deb -x "$$deb" root; done); \
-	python -m stages.sample.make --packages "$$folder/root"; \
-	python -m stages.download.inventory
+	@python -m stages.sample.make
+	@python -m stages.download.inventory
+
+crop-figures: .venv/run.stamp ## say what crops are worth, on 2,100 composed photos (needs apt-get and dpkg-deb)
+	@python tests/benchmarks/crops.py
 
 benchmark: .venv/dev.stamp ## measure speed (minutes; each file in tests/benchmarks says what it compares)
 	@for file in tests/benchmarks/[a-z]*.py; do python "$$file"; done

@@ -69,8 +69,7 @@ def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Pa
     pixels, square = decode_and_crop(data, params.crop, params.image.pack_px)
     piece = cut(pixels, square, params.image.pack_px)
     jpeg = simplejpeg.encode_jpeg(piece, quality=params.pack.jpeg_quality, colorsubsampling="420")
-    width, _ = shown_size(*read_header(data))
-    original = square.scaled(width / pixels.shape[1])
+    original = square.scaled((pixels.shape[1], pixels.shape[0]), shown_size(*read_header(data)))
     return PackedImage(image_name, label, sha256, original.x, original.y, original.side, square.how, jpeg)
 
 

@@ -227,9 +227,15 @@ class Crop(Section):
     mode: Literal["smart", "center"]
     thumbnail_px: Annotated[int, Field(ge=64, le=1024)]
     scales: Annotated[list[Annotated[float, Field(gt=0.2, le=1)]], Field(min_length=1)]
+    color_power: Annotated[float, Field(ge=0, le=4)]
+    residual_floor: Annotated[float, Field(ge=0, le=100)]
+    map_floor: Annotated[float, Field(ge=0, lt=1)]
+    center_sigma: Annotated[float, Field(ge=0.1, le=100)]
     area_price: Share
-    min_gain: Share
+    margin: Annotated[float, Field(ge=1, le=2)]
     min_contrast: Annotated[float, Field(ge=0, le=255)]
+    max_bright_share: Share
+    min_gain: Share
 
 
 class ContactSheet(Section):
@@ -243,7 +249,9 @@ class CompareCrops(Section):
 
     seed: Seed
     figure_images: Count
-    picture_images: Annotated[int, Field(ge=1, le=40)]
+    picture_images: Annotated[int, Field(ge=1, le=20)]
+    worst_images: Annotated[int, Field(ge=0, le=20)]
+    fallback_images: Annotated[int, Field(ge=0, le=20)]
 
 
 class Image(Section):

@@ -71,6 +71,7 @@ ASSIGNMENTS: Schema = {  # in which split an image was, under all that it may be
     **{name: AVAILABLE[name] for name in ("image_name", "sha256", "photo_id", "observation_id")},
     "split": pl.String,
 }
+CROP_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}
 LONG_TAIL: Schema = {"rank": pl.Int32, "images": pl.Int32, "split": pl.String}
 CLASS_SIZES: Schema = {"images": pl.String, "classes": pl.Int32}
 CREDITS: Schema = {

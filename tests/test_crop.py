@@ -6,16 +6,20 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.compare_crops import Measured, draw_rows, overlap, summarise
-from stages.images.crop import FALLBACKS, Square, best_square, center_crop, cut, find_crop, saliency_map
+from stages.compare_crops import choose_shown, draw_rows
+from stages.images.crop import Square, best_square, center_crop, cut, find_crop, level_of, saliency_map
+from stages.images.decode import decode_rgb
 from stages.images.prepare import decode_and_crop
 from stages.params import Crop
+from stages.report.crop_figures import Measured, describe, kept_curves, overlap, summarise, tabulate
 from tests.conftest import ROOT, jpeg, picture
 
-SMART = Crop(mode="smart", thumbnail_px=256, scales=[1.0, 0.8, 0.6], area_price=0.5, min_gain=0.03, min_contrast=24.0)
+CROP = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["crop"]
+SMART = Crop(**CROP | {"mode": "smart"})
 
 
 def flower(width: int, height: int, x: int, y: int, radius: int) -> np.ndarray:
@@ -45,13 +49,51 @@ def test_it_keeps_a_flower_wherever_it_stands(width, height, corner):
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_nothing_to_see_means_a_centre_crop_with_the_reason(grey):
     square = find_crop(np.full((300, 400, 3), grey, np.uint8), SMART)
-    assert square.how in FALLBACKS
+    assert square.how == "black"
     assert (square.x, square.y, square.side) == (50, 0, 300)
 
 
-def test_a_map_that_is_bright_everywhere_is_diffuse():
-    saliency = np.random.default_rng(0).integers(100, 256, (120, 160)).astype(np.uint8)
-    assert best_square(saliency, 1600, 1200, SMART).how == "diffuse"
+def noise(low: int, high: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(low, high, (120, 160)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("saliency", "reason"),
+    [
+        (np.zeros((120, 160), np.uint8), "black"),
+        (noise(120, 140), "flat"),
+        (np.where(noise(0, 10) < 7, 250, 0).astype(np.uint8), "everywhere"),
+        (np.where(np.indices((120, 160)).sum(0) % 40 < 12, 250, 0).astype(np.uint8), "diffuse"),
+    ],
+)
+def test_a_map_that_is_no_use_is_named(saliency, reason):
+    # Without the bell around the middle, so that nothing but the map decides.
+    square = best_square(saliency, 1600, 1200, SMART.model_copy(update={"center_sigma": 100.0, "min_gain": 0.05}))
+    assert square.how == reason
+    assert (square.x, square.y, square.side) == (200, 0, 1200)
+
+
+def test_the_margin_makes_the_square_larger_as_far_as_the_image_goes():
+    pixels = flower(640, 480, 60, 60, 30)
+    tight, wide = (find_crop(pixels, SMART.model_copy(update={"margin": margin})) for margin in (1.0, 1.35))
+    assert wide.side == round(1.35 * tight.side)
+    assert (wide.x, wide.y) == (0, 0)
+
+
+def test_of_two_equal_things_the_crop_takes_the_one_near_the_middle():
+    pixels = flower(1200, 480, 560, 240, 40)
+    cv2.circle(pixels, (1140, 420), 40, (215, 30, 60), -1)
+    square = find_crop(pixels, SMART)
+    assert kept(square, 560, 240, 40) == 1
+    assert kept(square, 1140, 420, 40) == 0
+
+
+@given(st.integers(0, 99), st.floats(0, 0.99))
+def test_a_level_is_the_quantile_by_the_histogram(seed, share):
+    saliency = np.random.default_rng(seed).integers(0, 256, (20, 30)).astype(np.uint8)
+    level = level_of(saliency, share)
+    assert (saliency <= level).mean() >= share
+    assert (saliency < level).mean() <= share
 
 
 def test_center_mode_asks_for_no_map():
@@ -85,7 +127,7 @@ def test_odd_sizes_make_no_trouble(shape):
 
 
 def test_the_map_is_whole_numbers_of_the_thumbnails_size():
-    saliency = saliency_map(picture(1024, 512), 256)
+    saliency = saliency_map(picture(1024, 512), SMART)
     assert (saliency.dtype, saliency.shape) == (np.uint8, (128, 256))
 
 
@@ -95,29 +137,96 @@ def test_a_reduced_decode_finds_the_same_place():
     reduced, square = decode_and_crop(data, SMART, 224)
     assert reduced.shape[:2] == (384, 512)
     full = find_crop(pixels, SMART)
-    found = square.scaled(4)
+    found = square.scaled((512, 384), (2048, 1536))
     assert max(abs(found.x - full.x), abs(found.y - full.y), abs(found.side - full.side)) <= 40
 
 
-def test_the_smallest_crop_is_not_enlarged_where_pixels_are_there():
-    data = jpeg(picture(2048, 1536))
-    pixels, _ = decode_and_crop(data, SMART, 448)
-    assert min(pixels.shape[:2]) * min(SMART.scales) >= 448
+def test_a_small_crop_is_decoded_with_the_pixels_that_it_has():
+    pixels = flower(2048, 1536, 1700, 300, 100)
+    data = jpeg(pixels, 92)
+    in_reduced = find_crop(decode_rgb(data, min_side_px=448), SMART)
+    assert in_reduced.side < 448 + 100
+    taken, square = decode_and_crop(data, SMART, 700)
+    assert square.side >= 700
+    assert kept(square.scaled(taken.shape[1::-1], (2048, 1536)), 1700, 300, 100) == 1
+
+
+squares = st.tuples(st.integers(1, 3000), st.integers(1, 3000)).flatmap(
+    lambda size: st.integers(1, min(size)).flatmap(
+        lambda side: st.tuples(
+            st.just(size),
+            st.builds(
+                Square, st.integers(0, size[0] - side), st.integers(0, size[1] - side),
+                st.just(side), st.just("smart"), st.just(0.5),
+            ),
+        )
+    )
+)  # fmt: skip
+
+
+@given(squares, st.sampled_from([1, 2, 4, 8]))
+def test_a_square_of_a_reduced_image_stays_in_the_image(drawn, factor):
+    size, square = drawn
+    larger = tuple(side * factor - (factor - 1) for side in size)  # a decoder rounds up
+    for other in (larger, tuple(max(1, side // factor) for side in size)):
+        moved = square.scaled(size, other)
+        assert 0 <= moved.x <= moved.x + moved.side <= other[0]
+        assert 0 <= moved.y <= moved.y + moved.side <= other[1]
+
+
+def measured(how: str, *, held: float = 0.9) -> Measured:
+    return Measured(Square(0, 0, 10, how, held), Square(10, 10, 10, "center", 0.3), 100, 80)
 
 
 def test_figures_of_a_comparison():
-    smart = Square(0, 0, 10, "smart", 0.9)
-    fell_back = Square(0, 0, 10, "diffuse", 0.4)
-    center = Square(10, 10, 10, "center", 0.3)
-    measured = {"a": Measured(smart, center), "b": Measured(fell_back, center)}
-    figures = summarise(measured, {"a": (5, 5, 10, 10)})
+    table = tabulate({"a": measured("smart"), "b": measured("diffuse", held=0.4)}, {"a": (5, 5, 10, 10)})
+    figures = summarise(table)
     assert figures["fallback_share"] == 0.5
-    assert figures["fallbacks"] == {"flat": 0, "diffuse": 1}
+    assert figures["fallbacks"] == {"black": 0, "flat": 0, "everywhere": 0, "diffuse": 1}
+    assert figures["images_with_true_box"] == 1
     assert figures["smart"]["subject_kept"] == figures["center"]["subject_kept"] == 0.25
     assert figures["smart"]["subject_share_of_crop"] == 0.25
     assert figures["smart"]["subject_missed_share"] == 1.0
     assert figures["center"]["saliency_kept"] == pytest.approx(0.3)
-    assert "subject_kept" not in summarise(measured, {})["smart"]
+    assert figures["by"]["position"] == {"off centre": {"images": 1, "smart": 0.25, "center": 0.25}}
+    assert "subject_kept" not in summarise(tabulate({"b": measured("smart")}, {}))["smart"]
+
+
+def test_curves_fall_from_all_images_to_those_kept_whole():
+    table = tabulate({"a": measured("smart"), "b": measured("smart")}, {"a": (5, 5, 10, 10), "b": (0, 0, 5, 5)})
+    curve = kept_curves(table).filter(pl.col("crop") == "smart")
+    shares = dict(curve.select("kept", "share_of_images").iter_rows())
+    assert (shares[0.0], shares[0.24], shares[0.26], shares[1.0]) == (1.0, 1.0, 0.5, 0.5)
+    # Where no box is known, of the saliency.
+    unknown = kept_curves(tabulate({"a": measured("smart", held=0.7)}, {}))
+    assert dict(unknown.filter(pl.col("crop") == "smart").select("kept", "share_of_images").iter_rows())[0.7] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ((40, 30, 20, 20), ("4:3", "centred", "medium")),
+        ((0, 0, 10, 10), ("4:3", "off centre", "small")),
+        ((20, 10, 60, 60), ("4:3", "centred", "large")),
+    ],
+)
+def test_a_subject_is_described_in_words(box, words):
+    assert tuple(describe(box, 100, 80).values()) == words
+    assert describe(box, 200, 80)["frame"] == "wide"
+    assert describe(box, 80, 100)["frame"] == "tall"
+
+
+def test_what_is_shown_is_of_each_species_once_then_the_worst_and_what_fell_back(params):
+    names = [f"{number}.jpg" for number in range(6)]
+    rows = pl.DataFrame({"image_name": names, "sha256": names, "species": list("AABBCC")})
+    hows = ["smart", "smart", "smart", "flat", "smart", "smart"]
+    held = [0.9, 0.1, 0.9, 0.8, 0.9, 0.7]
+    crops = {name: measured(how, held=share) for name, how, share in zip(names, hows, held, strict=True)}
+    wanted = params.compare_crops.model_copy(update={"picture_images": 2, "worst_images": 1, "fallback_images": 3})
+    shown = choose_shown(rows, tabulate(crops, {}), wanted)
+    assert shown.select("image_name", "why").rows() == [
+        ("0.jpg", ""), ("2.jpg", ""), ("1.jpg", "least kept"), ("3.jpg", "fell back"),
+    ]  # fmt: skip
 
 
 @given(st.permutations(range(8)))

@@ -1,10 +1,11 @@
 """Where in a photo the plant is: the square that training sees.
 
 Saliency is looked for in a thumbnail, because the fine detail of a 12-megapixel photo is not where plants differ from
-what is behind them: the spectral residual (Hou and Zhang, CVPR 2007, by OpenCV), weighted by how far a colour is from
-those along the frame's border (the background prior of Wei et al., ECCV 2012, as a Mahalanobis distance in CIELAB).
-The best square is the one that holds most of it for the area it takes. Where the map tells nothing, the crop is the
-largest square in the middle, with the reason.
+what is behind them. Two cues make the map: how far a colour is from those along the frame's border (the background
+prior of Wei et al., ECCV 2012, as a Mahalanobis distance in CIELAB), and the spectral residual (Hou and Zhang, CVPR
+2007, by OpenCV). The crop is the square that holds most of the map for the area it takes, where what is near the middle
+counts for more, as people point cameras at plants; and a margin. Where the map tells nothing, it is the largest square
+in the middle, with the reason. tests/benchmarks/crops.py says what each choice is worth.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +20,11 @@ cv2.ipp.setUseIPP(False)
 
 SMART = "smart"
 CENTER = "center"
-FALLBACKS = ("flat", "diffuse")
+FALLBACKS = ("black", "flat", "everywhere", "diffuse")
+
+_LEVELS = 255  # maps and weights are whole numbers on purpose: the last digits of a float must not decide on a crop
+
+_LEAST_DISTANCE = 0.05  # in standard deviations of the border's colours; what is less is rounding, not a plant
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,10 @@ class Square:
         x: left edge.
         y: upper edge.
         side: width and height.
-        how: ``smart``; ``center`` where that was asked for; or why smart fell back to it: ``flat`` (nothing stands
-            out in the map), ``diffuse`` (no square holds more of it than its share of the area).
-        saliency: share of the map that the square holds, 0 to 1; NaN where no map was made.
+        how: ``smart``; ``center`` where that was asked for; or why smart fell back to it: ``black`` (the map is zero),
+            ``flat`` (nothing stands out in it), ``everywhere`` (most of it is bright), ``diffuse`` (no square holds
+            more of it than its share of the area).
+        saliency: share of the map that the square holds, 0 to 1; NaN where there is no map, or nothing in it.
     """
 
     x: int
@@ -41,9 +47,14 @@ class Square:
     how: str
     saliency: float
 
-    def scaled(self, factor: float) -> "Square":
-        """Give the same square in pixels of the image ``factor`` times as large."""
-        x, y, side = (round(value * factor) for value in (self.x, self.y, self.side))
+    def scaled(self, size: tuple[int, int], other_size: tuple[int, int]) -> "Square":
+        """Give the same square in pixels of the image at another scale; sizes are (width, height)."""
+        factors = [other / own for own, other in zip(size, other_size, strict=True)]
+        side = min(round(self.side * min(factors)), *other_size)
+        x, y = (
+            min(round(edge * factor), whole - side)
+            for edge, factor, whole in zip((self.x, self.y), factors, other_size, strict=True)
+        )
         return replace(self, x=x, y=y, side=side)
 
 
@@ -60,41 +71,54 @@ def find_crop(pixels: np.ndarray, params: Crop) -> Square:
     height, width = pixels.shape[:2]
     if params.mode == "center":
         return center_crop(width, height)
-    return best_square(saliency_map(pixels, params.thumbnail_px), width, height, params)
+    return best_square(saliency_map(pixels, params), width, height, params)
 
 
-def center_crop(width: int, height: int, *, how: str = CENTER, saliency: float = float("nan")) -> Square:
+def center_crop(width: int, height: int) -> Square:
     """Give the largest square in the middle of an image."""
     side = min(width, height)
-    return Square((width - side) // 2, (height - side) // 2, side, how, saliency)
+    return Square((width - side) // 2, (height - side) // 2, side, CENTER, float("nan"))
 
 
-def saliency_map(pixels: np.ndarray, thumbnail_px: int) -> np.ndarray:
+def saliency_map(pixels: np.ndarray, params: Crop) -> np.ndarray:
     """Say how much each place of an image stands out.
 
     Args:
         pixels: uint8 [height, width, 3], RGB.
-        thumbnail_px: long side of the map; a smaller image keeps its size.
+        params: section ``crop``; the map's long side is ``thumbnail_px``, or the image's where that is smaller.
 
     Returns:
-        uint8 [h, w], 0 to 255. Whole numbers on purpose: the last digits of floating point must not decide on a crop.
+        uint8 [h, w], 0 to 255.
     """
-    scale = min(1.0, thumbnail_px / max(pixels.shape[:2]))
+    scale = min(1.0, params.thumbnail_px / max(pixels.shape[:2]))
     size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
     thumbnail = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
     thumbnail = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
-    done, residual = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(
-        cv2.cvtColor(thumbnail, cv2.COLOR_RGB2BGR)
-    )
-    if not done:
-        return np.zeros(thumbnail.shape[:2], np.uint8)
-    spread = max(1.0, max(thumbnail.shape[:2]) / 40)
-    residual = cv2.GaussianBlur(residual, (0, 0), spread)
-    distance = cv2.GaussianBlur(_distance_from_border(thumbnail), (0, 0), spread / 2)
-    together = distance * (0.2 + residual / max(float(residual.max()), 1e-6))
+    blur = max(1.0, max(thumbnail.shape[:2]) / 40)
+    residual = cv2.GaussianBlur(_spectral_residual(thumbnail), (0, 0), blur)
+    distance = cv2.GaussianBlur(_distance_from_border(thumbnail), (0, 0), blur / 2)
+    residual /= max(float(residual.max()), 1e-6)
+    together = cv2.pow(distance, params.color_power) * (params.residual_floor + residual)
     # The brightest 0.5 % count alike: one glint must not outshine a flower.
-    ceiling = max(float(np.quantile(together, 0.995)), 1e-6)
-    return np.clip(together / ceiling * 255, 0, 255).astype(np.uint8)
+    ceiling = max(float(np.quantile(together, 0.995)), _LEAST_DISTANCE)
+    return np.clip(together / ceiling * _LEVELS, 0, _LEVELS).astype(np.uint8)
+
+
+def judge_map(saliency: np.ndarray, params: Crop) -> str | None:
+    """Say why a map, uint8 [h, w], is no use (one of ``FALLBACKS``), or ``None``; ``diffuse`` shows in the search."""
+    dark, bright = (level_of(saliency, share) for share in (0.05, 0.99))
+    if bright == 0:
+        return "black"
+    if bright - dark < params.min_contrast:
+        return "flat"
+    if (saliency > (dark + bright) / 2).mean() > params.max_bright_share:
+        return "everywhere"
+    return None
+
+
+def level_of(saliency: np.ndarray, share: float) -> int:
+    """Give the level, 0 to 255, that ``share`` of a uint8 map does not exceed: a quantile, by the histogram."""
+    return int(np.searchsorted(np.cumsum(np.bincount(saliency.ravel(), minlength=_LEVELS + 1)), share * saliency.size))
 
 
 def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> Square:
@@ -104,57 +128,29 @@ def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> 
         saliency: uint8 [h, w], the map, of the image's aspect at any scale.
         width: of the image, in pixels.
         height: of the image, in pixels.
-        params: scales to try, price of area, and when the map is no use.
+        params: section ``crop``.
     """
-    total = float(saliency.sum())
-    middle, bright = np.quantile(saliency, [0.5, 0.99])
-    whole = center_crop(width, height)
-    if total == 0 or bright - middle < params.min_contrast:
-        return center_crop(width, height, how="flat", saliency=saliency_held(saliency, whole, width, height))
-
-    sums = cv2.integral(saliency, sdepth=cv2.CV_64F)
     map_h, map_w = saliency.shape
-    best: tuple[float, float, float, tuple[int, int, int]] | None = None
-    for scale in params.scales:
-        side = max(8, round(min(map_h, map_w) * scale))
-        side = min(side, map_h, map_w)
-        held = (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / total
-        # Of equal squares the one nearest to the middle.
-        ys, xs = np.mgrid[0 : held.shape[0], 0 : held.shape[1]]
-        off = np.hypot(xs - (held.shape[1] - 1) / 2, ys - (held.shape[0] - 1) / 2) / max(map_h, map_w)
-        place = np.unravel_index(np.argmax(held - 0.02 * off), held.shape)
-        area = side * side / (map_h * map_w)
-        score = float(held[place]) - params.area_price * area
-        if best is None or score > best[0]:
-            best = (score, float(held[place]), area, (int(place[1]), int(place[0]), side))
-    _, held_share, area, (x, y, side) = best
-    if held_share - area < params.min_gain:
-        return center_crop(width, height, how="diffuse", saliency=saliency_held(saliency, whole, width, height))
-    to_image = min(width / map_w, height / map_h)
-    full_side = min(round(side * to_image), width, height)
-    left = min(round(x * width / map_w), width - full_side)
-    top = min(round(y * height / map_h), height - full_side)
-    return Square(left, top, full_side, SMART, held_share)
-
-
-def cut(pixels: np.ndarray, square: Square, size_px: int) -> np.ndarray:
-    """Cut a square out of uint8 [h, w, 3] and size it to [size_px, size_px, 3]."""
-    piece = pixels[square.y : square.y + square.side, square.x : square.x + square.side]
-    method = cv2.INTER_AREA if square.side >= size_px else cv2.INTER_CUBIC
-    return cv2.resize(piece, (size_px, size_px), interpolation=method)
-
-
-def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
-    """Mahalanobis distance of each pixel's CIELAB colour to those within 6 % of the frame's border; float32 [h, w]."""
-    lab = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2LAB).astype(np.float32)
-    h, w = lab.shape[:2]
-    edge = max(2, round(0.06 * min(h, w)))
-    inside = np.zeros((h, w), bool)
-    inside[edge:-edge, edge:-edge] = True
-    border = lab[~inside]
-    inverse = np.linalg.inv(np.cov(border, rowvar=False) + 20 * np.eye(3)).astype(np.float32)
-    off = lab - border.mean(axis=0)
-    return np.sqrt(np.einsum("hwi,ij,hwj->hw", off, inverse, off))
+    reason = judge_map(saliency, params)
+    if reason is None:
+        # What the background has of it would outweigh a small plant.
+        standing_out = cv2.subtract(saliency, level_of(saliency, params.map_floor))
+        x, y, side = _search(standing_out, params)
+        held = standing_out[y : y + side, x : x + side].sum() / (standing_out.sum() or 1)
+        if held - side * side / (map_h * map_w) < params.min_gain:
+            reason = "diffuse"
+    if reason is None:
+        # Each edge by its own scale: the map's aspect is the image's but for rounding.
+        middle_x, middle_y = (x + side / 2) * width / map_w, (y + side / 2) * height / map_h
+        side = min(round(side * params.margin * min(width / map_w, height / map_h)), width, height)
+        x, y = (
+            min(max(0, round(middle - side / 2)), edge - side)
+            for middle, edge in ((middle_x, width), (middle_y, height))
+        )
+        square = Square(x, y, side, SMART, float("nan"))
+    else:
+        square = replace(center_crop(width, height), how=reason)
+    return replace(square, saliency=saliency_held(saliency, square, width, height))
 
 
 def saliency_held(saliency: np.ndarray, square: Square, width: int, height: int) -> float:
@@ -166,3 +162,54 @@ def saliency_held(saliency: np.ndarray, square: Square, width: int, height: int)
     rows = slice(round(square.y * h / height), round((square.y + square.side) * h / height))
     columns = slice(round(square.x * w / width), round((square.x + square.side) * w / width))
     return float(saliency[rows, columns].sum()) / total
+
+
+def cut(pixels: np.ndarray, square: Square, size_px: int) -> np.ndarray:
+    """Cut a square out of uint8 [h, w, 3] and size it to [size_px, size_px, 3]."""
+    piece = pixels[square.y : square.y + square.side, square.x : square.x + square.side]
+    method = cv2.INTER_AREA if square.side >= size_px else cv2.INTER_CUBIC
+    return cv2.resize(piece, (size_px, size_px), interpolation=method)
+
+
+def _search(saliency: np.ndarray, params: Crop) -> tuple[int, int, int]:
+    """Give x, y and side, in pixels of the map, of the square that gains most; by a summed-area table."""
+    h, w = saliency.shape
+    weighted = saliency.astype(np.uint16) * _center_weights(h, w, params.center_sigma)
+    total = float(weighted.sum()) or 1.0
+    sums = cv2.integral(weighted.astype(np.float32), sdepth=cv2.CV_64F)  # exact: whole numbers below 2**24 each
+    best, found = -np.inf, (0, 0, min(h, w))
+    for scale in params.scales:
+        side = min(max(8, round(min(h, w) * scale)), h, w)
+        held = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+        y, x = np.unravel_index(np.argmax(held), held.shape)
+        gain = float(held[y, x]) / total - params.area_price * side * side / (h * w)
+        if gain > best:
+            best, found = gain, (int(x), int(y), side)
+    return found
+
+
+def _center_weights(height: int, width: int, sigma: float) -> np.ndarray:
+    """Weights of the places of a map by a bell around its middle, of ``sigma`` half sides; uint16 [h, w], 0 to 255."""
+    rows, columns = (np.exp(-np.square(np.linspace(-1, 1, side)) / (2 * sigma**2)) for side in (height, width))
+    return np.rint(np.outer(rows, columns) * _LEVELS).astype(np.uint16)
+
+
+def _spectral_residual(thumbnail: np.ndarray) -> np.ndarray:
+    """Saliency by the spectral residual, float32 [h, w]; zero where OpenCV finds none."""
+    done, residual = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(
+        cv2.cvtColor(thumbnail, cv2.COLOR_RGB2BGR)
+    )
+    return residual if done else np.zeros(thumbnail.shape[:2], np.float32)
+
+
+def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
+    """Mahalanobis distance of each pixel's CIELAB colour to those within 6 % of the frame's border; float32 [h, w]."""
+    lab = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2LAB).astype(np.float32)
+    edge = max(2, round(0.06 * min(lab.shape[:2])))
+    sides = lab[:edge], lab[-edge:], lab[edge:-edge, :edge], lab[edge:-edge, -edge:]
+    border = np.concatenate([side.reshape(-1, 3) for side in sides])
+    # The floor keeps a border of one colour from making every other colour infinitely far.
+    inverse = np.linalg.inv(np.cov(border, rowvar=False) + 20 * np.eye(3))
+    whiten = np.linalg.cholesky(inverse).T
+    first, second, third = cv2.split(cv2.transform(lab, np.column_stack([whiten, -whiten @ border.mean(axis=0)])))
+    return cv2.magnitude(cv2.magnitude(first, second), third)

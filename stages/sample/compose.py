@@ -51,10 +51,10 @@ def draw_scene(cutout: np.ndarray, background: np.ndarray, rng: np.random.Genera
     return Scene(cutout, piece, blur_px=float(rng.uniform(0.6, 2.2)))
 
 
-def take_photo(scene: Scene, rng: np.random.Generator) -> Photo:
+def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) -> Photo:
     """Take one photo of a scene: another frame, position, turn, size and light each time.
 
-    The long side is 480 to 800 px; the subject's longer side is 10 to 60 % of the frame's short side where the
+    The long side is 480 to 800 px; the subject's longer side is 10 % to ``largest`` of the frame's short side where the
     cut-out has the pixels for it, and it stands off centre in four photos of five.
     """
     names = list(FRAMES)
@@ -66,7 +66,7 @@ def take_photo(scene: Scene, rng: np.random.Generator) -> Photo:
 
     frame = _cut_frame(scene.backdrop, width, height, rng)
     frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px).astype(np.float32)
-    subject = _turn_and_size(scene.cutout, min(width, height), rng)
+    subject = _turn_and_size(scene.cutout, min(width, height), largest, rng)
     h, w = subject.shape[:2]
     if rng.random() < 0.2:
         left, top = (width - w) // 2, (height - h) // 2
@@ -93,10 +93,10 @@ def _cut_frame(backdrop: np.ndarray, width: int, height: int, rng: np.random.Gen
     return cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _turn_and_size(cutout: np.ndarray, short_side: int, rng: np.random.Generator) -> np.ndarray:
+def _turn_and_size(cutout: np.ndarray, short_side: int, largest: float, rng: np.random.Generator) -> np.ndarray:
     """Turn a cut-out by up to 35 degrees, size it against the frame and trim it to its visible part."""
     h, w = cutout.shape[:2]
-    wanted = rng.triangular(0.1, 0.5, 0.6) * short_side
+    wanted = rng.triangular(0.1, 0.5, largest) * short_side
     scale = min(wanted / max(h, w), MAX_ENLARGEMENT)
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(-35, 35)), scale)
     reach = int(np.ceil(np.hypot(w, h) * scale)) + 4
@@ -110,8 +110,8 @@ def _turn_and_size(cutout: np.ndarray, short_side: int, rng: np.random.Generator
     turned = np.clip(turned, 0, 255).astype(np.uint8)
     ys, xs = np.nonzero(turned[..., 3] > 127)
     trimmed = turned[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-    if max(trimmed.shape[:2]) > 0.6 * short_side:
-        fit = 0.6 * short_side / max(trimmed.shape[:2])
+    if max(trimmed.shape[:2]) > largest * short_side:
+        fit = largest * short_side / max(trimmed.shape[:2])
         trimmed = cv2.resize(trimmed, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
     return trimmed
 

@@ -1,6 +1,7 @@
-"""What the sample is composed of: photographic cut-outs and background photos from three Debian packages.
+"""What composed photos are made of: photographic cut-outs and background photos from Debian packages.
 
-Left out on purpose: cut-outs that are drawn, plastic, or under 100 px on the long side, and backgrounds that are
+The sample has its own, and so has the half of the evaluation set that no tuning of crops has seen. Left out on purpose:
+cut-outs that are drawn, plastic, or under 100 px on the long side, and backgrounds (or the parts of them) that are
 paintings or rendered, or that hold a salient object of their own (a flower, a ladybird, a pier, boats, a kite).
 """
 
@@ -13,38 +14,40 @@ from PIL import Image
 from stages.errors import UserError
 
 PACKAGES = ("tuxpaint-stamps-default", "mate-backgrounds", "plasma-workspace-wallpapers")
+UNSEEN_PACKAGES = (*PACKAGES, "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
 
-_STAMPS = "usr/share/tuxpaint/stamps/plants"
+_STAMPS = "usr/share/tuxpaint/stamps"
 _MATE = "usr/share/backgrounds/mate/nature"
 _PLASMA = "usr/share/wallpapers"
+_LOMIRI = "usr/share/backgrounds"
 
 # Species -> cut-outs. The stamps' own captions name a few ("Adenium", "Balsam", "Lavender"), most say "A flower.":
 # the names below label the sample's classes and are no botanical determination.
 CUTOUTS: dict[str, tuple[str, ...]] = {
-    "Adenium obesum": ("flowers/adeenia.png",),
-    "Anemone coronaria": ("flowers/anemone_red.png",),
-    "Anthurium andraeanum": ("flowers/anthoorium.png",),
-    "Carpobrotus edulis": ("flowers/pigface.png",),
-    "Gazania rigens": ("flowers/red-gazania.png",),
-    "Hibiscus rosa-sinensis": ("flowers/chemparathi.png", "flowers/flower10.png"),
-    "Impatiens hawkeri": ("flowers/flower9.png",),
-    "Impatiens walleriana": ("flowers/bolsom.png",),
-    "Iris germanica": ("flowers/iris.png",),
-    "Lactuca sativa": ("lettuce_bolted.png",),
-    "Lantana camara": ("flowers/flower7.png",),
-    "Lavandula angustifolia": ("lavender.png",),
-    "Lycianthes rantonnetii": ("flowers/flower4.png",),
-    "Narcissus pseudonarcissus": ("flowers/daffodil.png",),
-    "Nephelium lappaceum": ("trees/rambutan.png",),
-    "Oxalis pes-caprae": ("flowers/flower5.png",),
-    "Petunia × atkinsiana": ("flowers/whitestar-petunia.png",),
-    "Pleroma urvilleanum": ("flowers/flower1.png",),
-    "Quercus ilex": ("trees/holm_oak.png",),
-    "Rosa canina": ("flowers/flower8.png",),
-    "Rosa gallica": ("flowers/rose.png",),
-    "Solanum melongena": ("eggplant.png",),
-    "Tagetes erecta": ("flowers/marigold.png",),
-    "Thymus vulgaris": ("thyme.png",),
+    "Adenium obesum": ("plants/flowers/adeenia.png",),
+    "Anemone coronaria": ("plants/flowers/anemone_red.png",),
+    "Anthurium andraeanum": ("plants/flowers/anthoorium.png",),
+    "Carpobrotus edulis": ("plants/flowers/pigface.png",),
+    "Gazania rigens": ("plants/flowers/red-gazania.png",),
+    "Hibiscus rosa-sinensis": ("plants/flowers/chemparathi.png", "plants/flowers/flower10.png"),
+    "Impatiens hawkeri": ("plants/flowers/flower9.png",),
+    "Impatiens walleriana": ("plants/flowers/bolsom.png",),
+    "Iris germanica": ("plants/flowers/iris.png",),
+    "Lactuca sativa": ("plants/lettuce_bolted.png",),
+    "Lantana camara": ("plants/flowers/flower7.png",),
+    "Lavandula angustifolia": ("plants/lavender.png",),
+    "Lycianthes rantonnetii": ("plants/flowers/flower4.png",),
+    "Narcissus pseudonarcissus": ("plants/flowers/daffodil.png",),
+    "Nephelium lappaceum": ("plants/trees/rambutan.png",),
+    "Oxalis pes-caprae": ("plants/flowers/flower5.png",),
+    "Petunia × atkinsiana": ("plants/flowers/whitestar-petunia.png",),
+    "Pleroma urvilleanum": ("plants/flowers/flower1.png",),
+    "Quercus ilex": ("plants/trees/holm_oak.png",),
+    "Rosa canina": ("plants/flowers/flower8.png",),
+    "Rosa gallica": ("plants/flowers/rose.png",),
+    "Solanum melongena": ("plants/eggplant.png",),
+    "Tagetes erecta": ("plants/flowers/marigold.png",),
+    "Thymus vulgaris": ("plants/thyme.png",),
 }
 
 BACKGROUNDS = (
@@ -61,6 +64,49 @@ BACKGROUNDS = (
 )
 
 
+# What follows no tuning of crops has seen: other plants, fruits and mushrooms, before other backgrounds.
+UNSEEN_CUTOUTS = (
+    "food/fruit/Apricot_whole.png",
+    "food/fruit/Cherry_Stella.png",
+    "food/fruit/Strawberry2.png",
+    "food/fruit/avocado.png",
+    "food/fruit/cherimoya.png",
+    "food/fruit/kiwi.png",
+    "food/fruit/lemon.png",
+    "food/fruit/mandarine.png",
+    "food/fruit/orange_seville.png",
+    "food/fruit/pineapple.png",
+    "food/spices/ginger.png",
+    "food/vegetables/broccoli.png",
+    "food/vegetables/corn.png",
+    "plants/flowers/flower2.png",
+    "plants/flowers/flower3.png",
+    "plants/flowers/flower6.png",
+    "plants/flowers/yellow-flower.png",
+    "plants/mushrooms/cep-1.png",
+    "plants/mushrooms/cep-2.png",
+    "plants/mushrooms/cep.png",
+    "plants/trees/birch.png",
+    "plants/trees/holly_leaves.png",
+    "plants/trees/liberia-palm.png",
+    "plants/trees/pinecone.png",
+    "plants/trees/tree336.png",
+)
+
+# Photo -> the part of it that is used: left, top, right, bottom, as shares of its sides.
+UNSEEN_BACKGROUNDS: dict[str, tuple[float, float, float, float]] = {
+    f"{_LOMIRI}/Dragonfly_by_Bolly.jpg": (0, 0, 0.42, 1),
+    f"{_LOMIRI}/Kleiber_by_Lukas_Baubkus.jpg": (0, 0, 0.38, 1),
+    f"{_LOMIRI}/aitzgorri_by_Aitzol_Berasategi.jpg": (0, 0, 1, 1),
+    f"{_LOMIRI}/life_by_Aitzol_Berasategi.jpg": (0, 0, 1, 1),
+    f"{_LOMIRI}/picosdeeuropa_by_Aitzol_Berasategi.jpg": (0, 0, 1, 1),
+    f"{_LOMIRI}/sunset_by_Aitzol_Berasategi.jpg": (0, 0.5, 0.6, 1),
+    f"{_MATE}/Garden.jpg": (0, 0, 0.35, 1),
+    f"{_PLASMA}/Kite/contents/images/2560x1600.jpg": (0, 0, 0.6, 1),
+    f"{_PLASMA}/OneStandsOut/contents/images/2560x1600.jpg": (0, 0, 0.58, 1),
+}
+
+
 def load_cutouts(root: Path) -> dict[str, list[np.ndarray]]:
     """Load every species' cut-outs, uint8 [h, w, 4] RGBA, from packages unpacked under ``root``.
 
@@ -75,11 +121,19 @@ def load_backgrounds(root: Path) -> list[np.ndarray]:
     return [_load_background(root / name) for name in BACKGROUNDS]
 
 
+def load_unseen(root: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Load the unseen cut-outs and backgrounds, as above, from ``UNSEEN_PACKAGES`` unpacked under ``root``."""
+    return (
+        [_load_cutout(root / _STAMPS / name) for name in UNSEEN_CUTOUTS],
+        [_load_background(root / name, part) for name, part in UNSEEN_BACKGROUNDS.items()],
+    )
+
+
 def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: unpack the Debian packages {', '.join(PACKAGES)} there first") from None
+        raise UserError(f"{path} is missing: Debian's packages no longer hold this photo") from None
 
 
 def _load_cutout(path: Path) -> np.ndarray:
@@ -92,8 +146,12 @@ def _load_cutout(path: Path) -> np.ndarray:
     return trimmed
 
 
-def _load_background(path: Path) -> np.ndarray:
+def _load_background(path: Path, part: tuple[float, float, float, float] = (0, 0, 1, 1)) -> np.ndarray:
     with _open(path) as image:
         rgb = np.asarray(image.convert("RGB"))
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = part
+    rgb = rgb[int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
     scale = 1600 / max(rgb.shape[:2])
-    return cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=method)

@@ -1,8 +1,8 @@
 """Make the embedded sample: photos, a mongodump file of documents and the true boxes of the subjects.
 
-    python -m stages.sample.make --packages DIR
+    python -m stages.sample.make
 
-DIR holds the three Debian packages of ``ingredients.PACKAGES`` unpacked; `make sample` brings them. The sample has
+It fetches the three Debian packages of ``ingredients.PACKAGES``; `make sample` takes the inventory too. The sample has
 the shape of the user's data on purpose: a long tail, observations of several photos, three shapes of documents,
 and everything that goes wrong in life. Same seed and packages: same files.
 """
@@ -11,6 +11,7 @@ import argparse
 import gzip
 import hashlib
 import io
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -28,7 +29,8 @@ from stages.errors import run
 from stages.outputs import write_bytes
 from stages.progress import say
 from stages.sample.compose import Photo, draw_scene, take_photo
-from stages.sample.ingredients import load_backgrounds, load_cutouts
+from stages.sample.ingredients import PACKAGES, load_backgrounds, load_cutouts
+from stages.sample.packages import unpack_packages
 from stages.tables import BOXES, write_table
 
 SEED = 20261123
@@ -85,10 +87,11 @@ class Sample:
 def main() -> None:
     """Make the sample and write it under data/sources/sample."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packages", type=Path, required=True, help="where the Debian packages are unpacked")
-    packages = parser.parse_args().packages
+    parser.parse_args()
 
-    sample = make_sample(load_cutouts(packages), load_backgrounds(packages), seed=SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        root = unpack_packages(PACKAGES, Path(folder))
+        sample = make_sample(load_cutouts(root), load_backgrounds(root), seed=SEED)
 
     images = SAMPLE / "images"
     for old in images.glob("*.jpg"):
