@@ -12,7 +12,7 @@ import polars as pl
 
 from stages.classes import check_order
 from stages.errors import UserError, run
-from stages.images.shards import PackedSplit
+from stages.images.shards import PackedSplit, check_shards
 from stages.learning.data import Colour, PackedImages, make_loader
 from stages.learning.loop import make_accelerator, predict_ranks
 from stages.learning.model import load_model
@@ -36,11 +36,12 @@ def main() -> None:
     """Rank every test image's species among the model's guesses, and sum up."""
     params = stage_params("evaluate")
     model, description = load_model(MODEL_IN, CLASSES_IN)
+    check_shards(PACKED_IN, ("test",))
     packed = PackedSplit(PACKED_IN, "test")
-    check_order(packed.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
-    if packed.size_px != description.pack_px or description.image_px > packed.size_px:
+    check_order(packed.imprint.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
+    if packed.imprint.size_px != description.pack_px or description.image_px > packed.imprint.size_px:
         raise UserError(
-            f"{PACKED_IN} holds {packed.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
+            f"{PACKED_IN} holds {packed.imprint.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
         )
     if not len(packed):
         raise UserError("test is empty: a species needs images of three observations to stand in it")

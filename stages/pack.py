@@ -11,20 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import simplejpeg
 
 from stages.classes import digest_classes, read_classes
 from stages.download.cache import cache_directory, reading
 from stages.download.index import note_use
 from stages.errors import UserError, run
-from stages.images.crop import cut
-from stages.images.decode import read_header, shown_size
 from stages.images.originals import map_originals
-from stages.images.prepare import decode_and_crop
-from stages.images.shards import PackedImage, write_shards
+from stages.images.packing import pack_image, recipe
+from stages.images.previous import PreviousImages, previous_images
+from stages.images.shards import Imprint, PackedImage, write_manifest, write_shards
 from stages.outputs import replacing_directory, write_json
 from stages.params import Params, stage_params
-from stages.progress import progress, say
+from stages.progress import progress, say, size_in_words
 from stages.tables import SPLIT, SPLITS, read_table
 
 SPLITS_IN = Path("data/splits")
@@ -37,40 +35,62 @@ def main() -> None:
     params = stage_params("pack")
     cache = cache_directory(params.profile)
     classes = read_classes(SPLITS_IN / "classes.csv")
-    labels = pl.DataFrame({"species": classes, "label": range(len(classes))})
-    rows = {name: read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS}
+    rows = {name: label_rows(read_table(SPLITS_IN / f"{name}.parquet", SPLIT), classes, name) for name in SPLITS}
+    imprint = Imprint(params.image.pack_px, digest_classes(classes), recipe(params))
 
-    figures = {}
-    with reading(cache), replacing_directory(OUT) as folder:
+    figures, taken_over = {}, 0
+    with (
+        reading(cache),
+        previous_images(OUT, SPLITS, imprint.recipe) as previous,
+        replacing_directory(OUT) as folder,
+    ):
         for name in SPLITS:
-            labelled = rows[name].join(labels, on="species", how="left", maintain_order="left")
-            if unknown := labelled.filter(pl.col("label").is_null())["species"].unique().sort().to_list():
-                raise UserError(
-                    f"{SPLITS_IN / 'classes.csv'} does not list {unknown[0]} of {name}: run `dvc repro split`"
-                )
-            wanted = labelled.select("image_name", "sha256", "label").rows()
             packed = write_shards(
-                map_originals(partial(pack_image, params=params), wanted, cache),
+                pack_rows(rows[name], cache, params, previous),
                 folder,
                 name,
                 shard_bytes=params.pack.shard_mb * 1_000_000,
-                size_px=params.image.pack_px,
-                classes_sha256=digest_classes(classes),
+                imprint=imprint,
             )
-            figures[name] = count(progress(packed, what=f"pack {name}", total=labelled.height))
-    note_use(cache, pl.concat(table["image_name"] for table in rows.values()))
+            figures[name] = count(progress(packed, what=f"pack {name}", total=len(rows[name])))
+            taken_over += sum(sha256 in previous for _, sha256, _ in rows[name])
+        write_manifest(folder)
+    note_use(cache, pl.Series([image_name for split in rows.values() for image_name, _, _ in split]))
     write_json(METRICS, figures)
     images, size = (sum(figures[name][what] for name in SPLITS) for what in ("images", "bytes"))
-    say(f"pack: {images:,} images of {params.image.pack_px} px, {size / 1e6:,.1f} MB, in {OUT}")
+    again = f", {taken_over:,} of them taken over from the last run" if taken_over else ""
+    say(f"pack: {images:,} images of {params.image.pack_px} px{again}, {size_in_words(size)}, in {OUT}")
 
 
-def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Params) -> PackedImage:
-    """Crop an image and encode it as a JPEG of ``image.pack_px``; the crop is noted in pixels of the original."""
-    pixels, square = decode_and_crop(data, params.crop, params.image.pack_px)
-    piece = cut(pixels, square, params.image.pack_px)
-    jpeg = simplejpeg.encode_jpeg(piece, quality=params.pack.jpeg_quality, colorsubsampling="420")
-    original = square.scaled((pixels.shape[1], pixels.shape[0]), shown_size(*read_header(data)))
-    return PackedImage(image_name, label, sha256, original.x, original.y, original.side, square.how, jpeg)
+def label_rows(table: pl.DataFrame, classes: list[str], split: str) -> list[tuple[str, str, int]]:
+    """Give image_name, sha256 and label of a split's images.
+
+    Raises:
+        UserError: a species has no label.
+    """
+    labels = pl.DataFrame({"species": classes, "label": range(len(classes))}, schema_overrides={"species": pl.String})
+    labelled = table.join(labels, on="species", how="left", maintain_order="left")
+    if unknown := labelled.filter(pl.col("label").is_null())["species"].unique().sort().to_list():
+        raise UserError(f"{SPLITS_IN / 'classes.csv'} does not list {unknown[0]} of {split}: run `dvc repro split`")
+    return labelled.select("image_name", "sha256", "label").rows()
+
+
+def pack_rows(
+    rows: list[tuple[str, str, int]], cache: Path, params: Params, previous: PreviousImages, *, workers: int = -1
+) -> Iterator[PackedImage]:
+    """Yield the packed image of each row, in their order: taken over where it was packed before, else made.
+
+    Args:
+        rows: image_name, sha256 and label.
+        cache: the image cache's directory.
+        params: sections ``crop``, ``image`` and ``pack``.
+        previous: what was packed before by the same recipe.
+        workers: processes, -1 for one a core.
+    """
+    new = [row for row in rows if row[1] not in previous]
+    made = map_originals(partial(pack_image, params=params), new, cache, workers=workers)
+    for image_name, sha256, label in rows:
+        yield previous.take(image_name, sha256, label) if sha256 in previous else next(made)
 
 
 def count(images: Iterator[PackedImage]) -> dict[str, Any]:

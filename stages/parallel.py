@@ -1,33 +1,118 @@
-"""Work on many items with all cores, results in the items' order."""
+"""Work on many items with all cores of this machine, or of a Dask cluster; results in the items' order."""
 
+import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib import cpu_count
+from joblib.externals.loky import get_reusable_executor
 
 from stages.errors import UserError
+from stages.machine import machine_setting
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+ITEMS_A_WORKER = 2  # in flight: one is worked on, the next is at hand; what is done and not yet fetched counts too
+TRIES_ALONE = 2  # of an item that was in flight when a worker died
+# Processes are as many as cores, so libraries that start threads of their own would only get in each other's way.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS"), "1")
+
+
+class WorkerDiedError(UserError):
+    """Worker processes die of an item.
+
+    Attributes:
+        item: the one.
+    """
+
+    def __init__(self, item: Any) -> None:
+        super().__init__("a worker process was killed, probably for want of memory: free some, then run it again")
+        self.item = item
 
 
 def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = -1) -> Iterator[Result]:
     """Yield ``function(item)`` for each item, in the items' order, as the results come in.
 
+    Items are taken and results held only for so many items as workers can be busy with, so memory is bounded however
+    many there are. With the machine setting ``CLUSTER`` (tcp://...) the workers are those of a Dask cluster.
+
     Args:
-        function: something that pickles: a function of a module, or a ``functools.partial`` of one.
+        function: something that pickles: a function of a module, or a ``functools.partial`` of one. It may be called
+            again for an item whose worker died.
         items: large enough pieces of work each (tens of milliseconds), as every piece is sent to a process.
-        workers: processes; -1 for one a core. The results are the same for any number.
+        workers: processes on this machine; -1 for one a core. The results are the same for any number.
 
     Raises:
-        UserError: a worker process was killed. What ``function`` raises comes through as it is.
+        WorkerDiedError: a worker was killed, and others again when they had an item alone.
+        UserError: the cluster does not answer. What ``function`` raises comes through as it is.
     """
+    cluster = machine_setting("CLUSTER")
+    with _cluster(cluster) if cluster else _this_machine(workers) as pool:
+        in_flight: deque[tuple[Item, Future]] = deque()
+        left = iter(items)
+        try:
+            while True:
+                for item in itertools.islice(left, ITEMS_A_WORKER * pool.size - len(in_flight)):
+                    in_flight.append((item, pool.executor().submit(function, item)))
+                if not in_flight:
+                    return
+                item, future = in_flight.popleft()
+                try:
+                    result = future.result()
+                except pool.died:
+                    # On one machine it takes all with it that is in flight, and nobody knows who died of what: so these
+                    # are tried one after the other.
+                    suspects = [item, *(other for other, _ in in_flight)]
+                    in_flight.clear()
+                    for suspect in suspects:
+                        yield _alone(function, suspect, pool)
+                else:
+                    yield result
+        finally:
+            for _, future in in_flight:
+                future.cancel()
+
+
+class _Pool(NamedTuple):
+    """Worker processes: what brings them (new ones where they died), how many, and how their death shows."""
+
+    executor: Callable[[], Executor]
+    size: int
+    died: tuple[type[Exception], ...]
+
+
+def _alone(function: Callable[[Item], Result], item: Item, pool: _Pool) -> Result:
+    for _ in range(TRIES_ALONE):
+        try:
+            return pool.executor().submit(function, item).result()
+        except pool.died:
+            continue
+    raise WorkerDiedError(item)
+
+
+@contextmanager
+def _this_machine(workers: int) -> Iterator[_Pool]:
+    size = cpu_count() if workers < 0 else workers
+    yield _Pool(lambda: get_reusable_executor(max_workers=size, env=_ONE_THREAD, timeout=60), size, (BrokenExecutor,))
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[_Pool]:
+    """Give the workers of a Dask cluster; Dask itself moves an item to another worker when one dies, three times."""
+    from distributed import Client, KilledWorker
+
     try:
-        yield from Parallel(n_jobs=workers, return_as="generator", pre_dispatch="2 * n_jobs")(
-            delayed(function)(item) for item in items
-        )
-    except TerminatedWorkerError:
-        raise UserError(
-            "a worker process was killed, probably for want of memory: free some, then run it again"
-        ) from None
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"CLUSTER={address} does not answer ({error}): start a Dask scheduler, or unset it") from None
+    with client:
+        size = sum(client.nthreads().values())
+        if not size:
+            raise UserError(f"CLUSTER={address} has no workers: start some, or unset it to work on this machine")
+        # Not pure: Dask would take two items that look alike for one.
+        executor = client.get_executor(pure=False)
+        yield _Pool(lambda: executor, size, (KilledWorker,))

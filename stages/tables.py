@@ -82,6 +82,7 @@ CREDITS: Schema = {
     "licence_code": pl.String,
     "url": pl.String,
 }
+SHARDS: Schema = {"shard": pl.String, "bytes": pl.Int64, "sha256": pl.String}
 BOXES: Schema = {  # the true box of the subject, in pixels of the image as shown
     "image_name": pl.String,
     "x": pl.Int32,

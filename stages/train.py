@@ -12,7 +12,7 @@ from dvclive import Live
 
 from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError, run
-from stages.images.shards import PackedSplit
+from stages.images.shards import PackedSplit, check_shards
 from stages.learning.checkpoint import checkpoint_folder, load_checkpoint, save_checkpoint
 from stages.learning.data import Augmentation, Colour, PackedImages, make_loader
 from stages.learning.loop import Run, make_accelerator, start_run, train
@@ -35,12 +35,14 @@ def main() -> None:
     """Load the splits, make or resume the run, train, save the best weights with their order of labels."""
     params = stage_params("train")
     species = read_classes(SPLITS_IN / "classes.csv")
+    check_shards(PACKED_IN, ("train", "val"))
     packed = {name: PackedSplit(PACKED_IN, name) for name in ("train", "val")}
     for split in packed.values():
-        check_order(split.classes_sha256, digest_classes(species), where=str(PACKED_IN))
-        if split.size_px != params.image.pack_px:
+        check_order(split.imprint.classes_sha256, digest_classes(species), where=str(PACKED_IN))
+        if split.imprint.size_px != params.image.pack_px:
             raise UserError(
-                f"{PACKED_IN} holds {split.size_px} px, not image.pack_px {params.image.pack_px}: `dvc repro pack`"
+                f"{PACKED_IN} holds {split.imprint.size_px} px, not image.pack_px {params.image.pack_px}: "
+                "run `dvc repro pack`"
             )
     if not len(packed["train"]) or not len(packed["val"]):
         raise UserError("train or val is empty: a species needs images of two observations to stand in both")

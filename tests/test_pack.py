@@ -1,22 +1,20 @@
 """Shards: the same bytes whoever packs them, every pixel pinned to the inventory, damage found before training."""
 
-import os
 import pickle
 import shutil
-import signal
 from functools import partial
 
 import polars as pl
 import pyarrow as pa
 import pytest
 import simplejpeg
+import yaml
 
 from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError
 from stages.images.originals import map_originals
-from stages.images.shards import SCHEMA, PackedImage, PackedSplit, write_shards
-from stages.pack import pack_image
-from stages.parallel import parallel_map
+from stages.images.packing import pack_image
+from stages.images.shards import SCHEMA, Imprint, PackedImage, PackedSplit, write_manifest, write_shards
 from stages.tables import CLASSES, SPLIT, read_table, write_table
 from tests.conftest import ROOT, complaint, run_stage
 
@@ -38,18 +36,23 @@ def packed_rows(number: int, size: int = 100) -> list[PackedImage]:
 
 def write(rows, folder, split="train", shard_bytes=10_000, digest="d" * 64):
     folder.mkdir(exist_ok=True)
-    return list(write_shards(rows, folder, split, shard_bytes=shard_bytes, size_px=256, classes_sha256=digest))
+    written = list(write_shards(rows, folder, split, shard_bytes=shard_bytes, imprint=Imprint(256, digest, "r")))
+    write_manifest(folder)
+    return written
 
 
-def test_the_number_of_workers_changes_no_byte(params, tmp_path):
-    shards = {}
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        rows = map_originals(partial(pack_image, params=params), small_split().rows(), SAMPLE_IMAGES, workers=workers)
-        write(rows, folder, shard_bytes=100_000)
-        shards[workers] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    assert shards[1] == shards[2]
-    assert len(shards[1]) > 1
+def shards_made(params, folder, workers=-1):
+    rows = map_originals(partial(pack_image, params=params), small_split().rows(), SAMPLE_IMAGES, workers=workers)
+    write(rows, folder, shard_bytes=100_000)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_neither_the_number_of_workers_nor_a_cluster_changes_a_byte(params, tmp_path, cluster, monkeypatch):
+    alone = shards_made(params, tmp_path / "1", workers=1)
+    assert len(alone) > 2
+    assert shards_made(params, tmp_path / "2", workers=2) == alone
+    monkeypatch.setenv("CLUSTER", cluster)
+    assert shards_made(params, tmp_path / "cluster") == alone
 
 
 def test_a_packed_image_is_the_crop_that_its_row_names(params):
@@ -69,7 +72,7 @@ def test_a_split_is_read_back_in_order_with_random_access(tmp_path):
     rows = packed_rows(500)
     write(rows, tmp_path / "packed")
     split = PackedSplit(tmp_path / "packed", "train")
-    assert len(list((tmp_path / "packed").iterdir())) > 3
+    assert len(list((tmp_path / "packed").glob("*.arrow"))) > 3
     assert split.names == [row.image_name for row in rows]
     assert split.labels.tolist() == [row.label for row in rows]
     assert all(bytes(split.jpeg(index)) == rows[index].jpeg for index in (499, 0, 63, 64, 250))
@@ -79,14 +82,14 @@ def test_a_split_is_read_back_in_order_with_random_access(tmp_path):
 
 def test_a_shard_is_bounded(tmp_path):
     write(packed_rows(100, size=300), tmp_path / "packed", shard_bytes=1000)
-    for path in (tmp_path / "packed").iterdir():
+    for path in (tmp_path / "packed").glob("*.arrow"):
         with pa.ipc.open_file(path) as reader:
             assert sum(len(jpeg.as_py()) for jpeg in reader.read_all()["jpeg"]) <= 1000
 
 
 def test_an_image_larger_than_a_shard_gets_its_own(tmp_path):
     write(packed_rows(3, size=5000), tmp_path / "packed", shard_bytes=1000)
-    assert len(list((tmp_path / "packed").iterdir())) == 3
+    assert len(list((tmp_path / "packed").glob("*.arrow"))) == 3
 
 
 def test_an_empty_split_is_there_and_empty(tmp_path):
@@ -106,7 +109,7 @@ def test_a_missing_shard_is_named(tmp_path):
     (tmp_path / "packed/train-00002.arrow").unlink()
     with pytest.raises(UserError, match=r"train-00002\.arrow is missing"):
         PackedSplit(tmp_path / "packed", "train")
-    with pytest.raises(UserError, match="holds no shard of val"):
+    with pytest.raises(UserError, match="lists no shard of val"):
         PackedSplit(tmp_path / "packed", "val")
 
 
@@ -119,14 +122,39 @@ def test_a_cut_shard_is_named(tmp_path, length):
         PackedSplit(tmp_path / "packed", "train")
 
 
+@pytest.mark.parametrize("place", [0.02, 0.5, 0.97])
+def test_a_flipped_bit_is_found_and_its_shard_named(tmp_path, place):
+    write(packed_rows(500), tmp_path / "packed")
+    check_shards(tmp_path / "packed", ["train"])
+    path = tmp_path / "packed/train-00003.arrow"
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"train-00003\.arrow is damaged"):
+        check_shards(tmp_path / "packed", ["train"])
+
+
+def test_hugging_face_datasets_reads_shards(tmp_path):
+    from datasets import Dataset, concatenate_datasets
+
+    rows = packed_rows(300)
+    write(rows, tmp_path / "packed")
+    shards = sorted((tmp_path / "packed").glob("train-*.arrow"))
+    dataset = concatenate_datasets([Dataset(pa.ipc.open_file(pa.memory_map(str(path))).read_all()) for path in shards])
+    assert len(dataset) == 300
+    assert dataset[299]["jpeg"] == rows[299].jpeg
+    assert dataset[17]["image_name"] == rows[17].image_name
+
+
 def test_shards_of_two_label_orders_are_refused(tmp_path):
     write(packed_rows(500), tmp_path / "packed")
     write(packed_rows(10), tmp_path / "other", digest="e" * 64)
     shutil.copy(tmp_path / "other/train-00000.arrow", tmp_path / "packed/train-00001.arrow")
+    write_manifest(tmp_path / "packed")
     with pytest.raises(UserError, match="are of different runs"):
         PackedSplit(tmp_path / "packed", "train")
     with pytest.raises(UserError, match=r"labelled by another classes\.csv"):
-        check_order(PackedSplit(tmp_path / "other", "train").classes_sha256, "d" * 64, where="x")
+        check_order(PackedSplit(tmp_path / "other", "train").imprint.classes_sha256, "d" * 64, where="x")
 
 
 def test_a_fingerprint_tells_other_content(tmp_path):
@@ -189,9 +217,8 @@ def test_an_image_whose_bytes_changed_stops_the_stage_by_name(packable, stage):
 def test_pack_replaces_what_was_there_only_by_all_of_it(packable):
     result = run_stage("pack", packable)
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in (packable / "data/packed").iterdir()) == [
-        f"{name}-00000.arrow" for name in ("test", "train", "val")
-    ]
+    names = {path.name for path in (packable / "data/packed").iterdir()}
+    assert names == {"shards.csv", "test-00000.arrow", "train-00000.arrow", "val-00000.arrow"}
     assert (
         len(PackedSplit(packable / "data/packed", "train"))
         == read_table(packable / "data/splits/train.parquet", SPLIT).height
@@ -205,10 +232,84 @@ def test_a_species_without_a_label_stops_pack(packable):
     assert (packable / "data/packed/before").exists()
 
 
-def _die(_item: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def change_yaml(path, change):
+    content = yaml.safe_load(path.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content))
 
 
-def test_a_killed_worker_is_one_error():
-    with pytest.raises(UserError, match="a worker process was killed"):
-        list(parallel_map(_die, range(4), workers=2))
+@pytest.fixture
+def packing_repo(packable):
+    """The same as a repo of git and DVC, of which `pack` is the only stage; gives what runs it and what it said."""
+
+    def only_pack(pipeline):
+        pipeline["stages"] = {"pack": pipeline["stages"]["pack"]}
+        # The code is this repo's own, and none of it changes here.
+        pipeline["stages"]["pack"]["deps"] = ["data/splits"]
+
+    shutil.rmtree(packable / "data/packed")
+    change_yaml(packable / "dvc.yaml", only_pack)
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=packable, check=True)
+
+    def repro():
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+        command = [sys.executable, "-m", "dvc", "repro"]
+        result = subprocess.run(command, cwd=packable, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return next(line for line in result.stdout.splitlines() if line.startswith("pack:"))
+
+    return packable, repro
+
+
+def add_images(repo, number):
+    """Let the train split of a repo have so many images of the sample."""
+    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("grey_std") > 10)
+    train = read_table(repo / "data/splits/train.parquet", SPLIT)
+    old = train.row(0, named=True)
+    rows = [old | {name: row[name] for name in ("image_name", "sha256")} for row in inventory.head(number).to_dicts()]
+    write_table(pl.DataFrame(rows, schema=SPLIT), SPLIT, repo / "data/splits/train.parquet")
+    for row in rows:
+        shutil.copy(SAMPLE_IMAGES / row["image_name"], repo / "data/sources/sample/images" / row["image_name"])
+
+
+def packed_bytes(repo):
+    return {path.name: path.read_bytes() for path in (repo / "data/packed").iterdir()}
+
+
+def test_what_was_packed_before_is_taken_over_and_comes_out_the_same(packing_repo):
+    repo, repro = packing_repo
+    assert "taken over" not in repro()
+    add_images(repo, 10)
+    # That the first six are not looked at again shows in that they are not missed.
+    images = sorted(read_table(repo / "data/splits/val.parquet", SPLIT)["image_name"])
+    for name in images:
+        (repo / "data/sources/sample/images" / name).rename(repo / name)
+    assert "22 images of 256 px, 18 of them taken over from the last run" in repro()
+    grown = packed_bytes(repo)
+    for name in images:
+        (repo / name).rename(repo / "data/sources/sample/images" / name)
+
+    # Another recipe takes nothing over, and neither does a pack that finds no cache: the bytes are those of before.
+    change_yaml(repo / "params.yaml", lambda params: params["pack"].update(jpeg_quality=60))
+    assert "taken over" not in repro()
+    change_yaml(repo / "params.yaml", lambda params: params["pack"].update(jpeg_quality=90))
+    shutil.rmtree(repo / ".dvc/cache")
+    assert "taken over" not in repro()
+    assert packed_bytes(repo) == grown
+
+
+def test_a_damaged_cache_is_not_taken_over(packing_repo):
+    repo, repro = packing_repo
+    repro()
+    right = packed_bytes(repo)
+    add_images(repo, 6)
+    for path in (repo / ".dvc/cache/files/md5").rglob("*"):
+        if path.is_file() and path.stat().st_size > 20_000:
+            path.chmod(0o644)
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+    change_yaml(repo / "params.yaml", lambda params: params["pack"].update(shard_mb=511))
+    assert "taken over" not in repro()
+    assert packed_bytes(repo) == right

@@ -17,6 +17,8 @@ from stages.params import Crop
 
 # OpenCV's IPP code picks other routines on other processors; without it a crop is the same everywhere.
 cv2.ipp.setUseIPP(False)
+# Images are spread over processes, one a core: threads inside them would only get in each other's way.
+cv2.setNumThreads(1)
 
 SMART = "smart"
 CENTER = "center"
@@ -94,10 +96,9 @@ def saliency_map(pixels: np.ndarray, params: Crop) -> np.ndarray:
     size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
     thumbnail = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
     thumbnail = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
-    blur = max(1.0, max(thumbnail.shape[:2]) / 40)
-    residual = cv2.GaussianBlur(_spectral_residual(thumbnail), (0, 0), blur)
-    distance = cv2.GaussianBlur(_distance_from_border(thumbnail), (0, 0), blur / 2)
+    residual = _spectral_residual(thumbnail)
     residual /= max(float(residual.max()), 1e-6)
+    distance = cv2.GaussianBlur(_distance_from_border(thumbnail), (0, 0), max(0.5, max(thumbnail.shape[:2]) / 80))
     together = cv2.pow(distance, params.color_power) * (params.residual_floor + residual)
     # The brightest 0.5 % count alike: one glint must not outshine a flower.
     ceiling = max(float(np.quantile(together, 0.995)), _LEAST_DISTANCE)
@@ -136,7 +137,7 @@ def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> 
         # What the background has of it would outweigh a small plant.
         standing_out = cv2.subtract(saliency, level_of(saliency, params.map_floor))
         x, y, side = _search(standing_out, params)
-        held = standing_out[y : y + side, x : x + side].sum() / (standing_out.sum() or 1)
+        held = cv2.sumElems(standing_out[y : y + side, x : x + side])[0] / (cv2.sumElems(standing_out)[0] or 1)
         if held - side * side / (map_h * map_w) < params.min_gain:
             reason = "diffuse"
     if reason is None:
@@ -195,11 +196,15 @@ def _center_weights(height: int, width: int, sigma: float) -> np.ndarray:
 
 
 def _spectral_residual(thumbnail: np.ndarray) -> np.ndarray:
-    """Saliency by the spectral residual, float32 [h, w]; zero where OpenCV finds none."""
-    done, residual = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(
-        cv2.cvtColor(thumbnail, cv2.COLOR_RGB2BGR)
-    )
-    return residual if done else np.zeros(thumbnail.shape[:2], np.float32)
+    """Saliency by the spectral residual, smoothed, float32 [h, w]; zero where OpenCV finds none.
+
+    OpenCV looks at 64 x 64 px whatever it is given, so there is nothing to lose by smoothing at that size.
+    """
+    small = cv2.cvtColor(cv2.resize(thumbnail, (64, 64), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    done, residual = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(small)
+    if not done:
+        return np.zeros(thumbnail.shape[:2], np.float32)
+    return cv2.resize(cv2.GaussianBlur(residual, (0, 0), 64 / 40), thumbnail.shape[1::-1])
 
 
 def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
@@ -209,7 +214,7 @@ def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
     sides = lab[:edge], lab[-edge:], lab[edge:-edge, :edge], lab[edge:-edge, -edge:]
     border = np.concatenate([side.reshape(-1, 3) for side in sides])
     # The floor keeps a border of one colour from making every other colour infinitely far.
-    inverse = np.linalg.inv(np.cov(border, rowvar=False) + 20 * np.eye(3))
-    whiten = np.linalg.cholesky(inverse).T
-    first, second, third = cv2.split(cv2.transform(lab, np.column_stack([whiten, -whiten @ border.mean(axis=0)])))
+    covariance, mean = cv2.calcCovarMatrix(border, None, cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE)
+    whiten = np.linalg.cholesky(np.linalg.inv(covariance + 20 * np.eye(3))).T
+    first, second, third = cv2.split(cv2.transform(lab, np.column_stack([whiten, -whiten @ mean[0]])))
     return cv2.magnitude(cv2.magnitude(first, second), third)

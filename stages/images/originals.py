@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from stages.errors import UserError
 from stages.images.decode import DecodeError
-from stages.parallel import parallel_map
+from stages.parallel import WorkerDiedError, parallel_map
 
 Result = TypeVar("Result")
 
@@ -27,11 +27,24 @@ def map_originals(
         workers: processes, -1 for one a core; the results are the same for any number.
 
     Raises:
-        UserError: an image is missing, its bytes are not those of its digest, or it does not decode; it is named.
+        UserError: an image is missing, its bytes are not those of its digest, it does not decode, or the process that
+            works on it dies of it; it is named.
     """
-    tasks = [rows[start : start + IMAGES_A_TASK] for start in range(0, len(rows), IMAGES_A_TASK)]
-    for results in parallel_map(partial(_task, function, cache), tasks, workers=workers):
-        yield from results
+    tasks = (rows[start : start + IMAGES_A_TASK] for start in range(0, len(rows), IMAGES_A_TASK))
+    do = partial(_task, function, cache)
+    try:
+        for results in parallel_map(do, tasks, workers=workers):
+            yield from results
+    except WorkerDiedError as death:
+        for row in death.item:
+            try:
+                list(parallel_map(do, [[row]], workers=1))
+            except WorkerDiedError:
+                raise UserError(
+                    f"{cache / row[0]} kills the process that works on it (for want of memory?): see to the file, or "
+                    "leave it out by inventory.max_megapixels"
+                ) from None
+        raise
 
 
 def read_image(directory: Path, image_name: str, sha256: str) -> bytes:

@@ -6,15 +6,22 @@ shards in the time that it needs to look at fifty thousand files.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import itertools
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from stages.errors import UserError
 from stages.outputs import replacing
+from stages.progress import progress, size_in_words
+from stages.tables import SHARDS, read_table, write_table
 
 SCHEMA = pa.schema(
     [
@@ -29,7 +36,8 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS_A_BATCH = 64
-_CLASSES, _SIZE = b"classes_sha256", b"size_px"  # keys of the schema's metadata
+MANIFEST = "shards.csv"
+_CLASSES, _SIZE, _RECIPE = b"classes_sha256", b"size_px", b"recipe"  # keys of the schema's metadata
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,23 @@ class PackedImage:
     jpeg: bytes
 
 
+@dataclass(frozen=True)
+class Imprint:
+    """What stands in each shard beside its images.
+
+    Attributes:
+        size_px: side of the images.
+        classes_sha256: digest of classes.csv: labels mean nothing without it.
+        recipe: digest of how an original became a packed image, see ``stages.images.packing.recipe``.
+    """
+
+    size_px: int
+    classes_sha256: str
+    recipe: str
+
+
 def write_shards(
-    images: Iterable[PackedImage], folder: Path, split: str, *, shard_bytes: int, size_px: int, classes_sha256: str
+    images: Iterable[PackedImage], folder: Path, split: str, *, shard_bytes: int, imprint: Imprint
 ) -> Iterator[PackedImage]:
     """Write a split's images to ``{split}-00000.arrow``, ``{split}-00001.arrow``, ... and pass them on.
 
@@ -56,21 +79,52 @@ def write_shards(
         folder: must exist.
         split: train, val or test.
         shard_bytes: a shard is closed before its JPEGs grow over this (one image larger than this gets its own).
-        size_px: side of the images.
-        classes_sha256: digest of classes.csv, kept in the shard: labels mean nothing without it.
+        imprint: what stands in each shard beside them.
     """
-    schema = SCHEMA.with_metadata({_CLASSES: classes_sha256.encode(), _SIZE: str(size_px).encode()})
-    number, shard, filled = 0, [], 0
-    for image in images:
-        if shard and filled + len(image.jpeg) > shard_bytes:
-            _write_shard(folder / f"{split}-{number:05d}.arrow", shard, schema)
-            number, shard, filled = number + 1, [], 0
-        shard.append(image)
-        filled += len(image.jpeg)
-        yield image
+    schema = SCHEMA.with_metadata(
+        {_CLASSES: imprint.classes_sha256, _SIZE: str(imprint.size_px), _RECIPE: imprint.recipe}
+    )
+    images = iter(images)
+    image = next(images, None)
     # A split without images gets an empty shard, so that a missing file is always a mistake.
-    if shard or number == 0:
-        _write_shard(folder / f"{split}-{number:05d}.arrow", shard, schema)
+    for number in itertools.count():
+        with _shard_writer(folder / f"{split}-{number:05d}.arrow", schema) as write_rows:
+            rows, filled = [], 0
+            while image is not None and (not filled or filled + len(image.jpeg) <= shard_bytes):
+                filled += len(image.jpeg)
+                rows.append(image)
+                if len(rows) == ROWS_A_BATCH:
+                    write_rows(rows)
+                    rows = []
+                yield image
+                image = next(images, None)
+            if rows:
+                write_rows(rows)
+        if image is None:
+            return
+
+
+def write_manifest(folder: Path) -> None:
+    """Write shards.csv: the size and digest of each shard, by which damage is found."""
+    paths = sorted(folder.glob("*.arrow"))
+    rows = [(path.name, path.stat().st_size, digest) for path, digest in zip(paths, _digests(paths), strict=True)]
+    write_table(pl.DataFrame(rows, schema=SHARDS, orient="row"), SHARDS, folder / MANIFEST)
+
+
+def check_shards(folder: Path, splits: Collection[str]) -> None:
+    """Read the shards of some splits from end to end and hold them against the manifest: better now than in an epoch.
+
+    Raises:
+        UserError: a shard is missing, cut or changed; it is named.
+    """
+    paths = [path for split in splits for path in _listed(folder, split)]
+    total = sum(path.stat().st_size for path in paths)
+    expected = dict(read_table(folder / MANIFEST, SHARDS).select("shard", "sha256").iter_rows())
+    # On a terminal and in a log: 10 GB take some seconds, 70 GB a minute or more.
+    found = progress(_digests(paths), what=f"check {size_in_words(total)} of shards", total=len(paths), unit="shards")
+    for path, digest in zip(paths, found, strict=True):
+        if digest != expected[path.name]:
+            raise UserError(f"{path} is damaged (its bytes changed): bring it back with `dvc checkout --force`")
 
 
 class PackedSplit:
@@ -79,8 +133,8 @@ class PackedSplit:
     Attributes:
         labels: int64 [images].
         names: image names, in the same order.
-        classes_sha256: digest of the classes.csv by which the images were labelled.
-        size_px: side of the images.
+        digests: SHA-256 of the originals, in the same order.
+        imprint: what stands in each shard beside its images.
 
     It pickles as its paths, so that loader processes map the files themselves.
     """
@@ -89,14 +143,10 @@ class PackedSplit:
         """Open the shards of ``split`` in ``folder``.
 
         Raises:
-            UserError: a shard is missing or damaged, or was labelled by another classes.csv than the first.
+            UserError: a shard is missing or damaged, or of another run than the first.
         """
-        self._paths = sorted(folder.glob(f"{split}-[0-9]*.arrow"))
-        if not self._paths:
-            raise UserError(f"{folder} holds no shard of {split}: run `dvc repro pack` or `dvc pull`")
-        expected = [folder / f"{split}-{number:05d}.arrow" for number in range(len(self._paths))]
-        if lost := sorted(set(expected) - set(self._paths)):
-            raise UserError(f"{lost[0]} is missing: bring it back with `dvc checkout` or `dvc pull`")
+        self._folder = folder
+        self._paths = _listed(folder, split)
         self._open()
 
     def __len__(self) -> int:
@@ -104,64 +154,100 @@ class PackedSplit:
 
     def jpeg(self, index: int) -> memoryview:
         """Give the JPEG bytes of an image, without a copy."""
-        batch = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return memoryview(self._batches[batch][index - self._starts[batch]].as_buffer()).cast("B")
+        batch, row = self._place(index)
+        return memoryview(batch.column("jpeg")[row].as_buffer()).cast("B")
+
+    def row(self, index: int) -> PackedImage:
+        """Give a whole row."""
+        batch, row = self._place(index)
+        return PackedImage(*(batch.column(name)[row].as_py() for name in SCHEMA.names))
 
     def fingerprint(self) -> str:
-        """Give a digest of what the shards hold, without reading their pixels: names, digests, crops, labels, sizes."""
-        digest = hashlib.sha256(self.classes_sha256.encode())
-        for path in self._paths:
-            digest.update(f"{path.name} {path.stat().st_size}".encode())
-            for batch in self._read(path, set()):
-                for column in batch.drop_columns(["jpeg"]).columns:
-                    digest.update(repr(column.to_pylist()).encode())
-        return digest.hexdigest()
+        """Give a digest of the shards, pixels included, from the manifest."""
+        manifest = read_table(self._folder / MANIFEST, SHARDS)
+        names = [path.name for path in self._paths]
+        return hashlib.sha256(repr(manifest.filter(pl.col("shard").is_in(names)).rows()).encode()).hexdigest()
 
-    def __getstate__(self) -> list[Path]:
-        return self._paths
+    def __getstate__(self) -> tuple[Path, list[Path]]:
+        return self._folder, self._paths
 
-    def __setstate__(self, paths: list[Path]) -> None:
-        self._paths = paths
+    def __setstate__(self, state: tuple[Path, list[Path]]) -> None:
+        self._folder, self._paths = state
         self._open()
 
     def _open(self) -> None:
-        self._batches: list[pa.BinaryArray] = []
-        labels, self.names, digests = [], [], set()
+        self._batches: list[pa.RecordBatch] = []
+        labels, self.names, self.digests, imprints = [], [], [], set()
         for path in self._paths:
-            for batch in self._read(path, digests):
-                self._batches.append(batch.column("jpeg"))
+            for batch in _read_shard(path, imprints):
+                self._batches.append(batch)
                 labels.append(batch.column("label").to_numpy())
                 self.names += batch.column("image_name").to_pylist()
-        if len(digests) != 1:
-            raise UserError(f"{self._paths[0].parent}: its shards are of different runs: run `dvc repro pack`")
-        self.classes_sha256, size = digests.pop()
-        self.size_px = int(size)
+                self.digests += batch.column("sha256").to_pylist()
+        if len(imprints) != 1:
+            raise UserError(f"{self._folder}: its shards are of different runs: run `dvc repro pack`")
+        self.imprint: Imprint = imprints.pop()
         self.labels = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
         self._starts = np.cumsum([0, *(len(batch) for batch in self._batches)])[:-1]
 
-    @staticmethod
-    def _read(path: Path, digests: set[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
-        try:
-            with pa.ipc.open_file(pa.memory_map(str(path))) as reader:
-                if not reader.schema.equals(SCHEMA):
-                    raise UserError(f"{path} has other columns than this version reads: run `dvc repro pack`")
-                metadata = reader.schema.metadata or {}
-                digests.add((metadata.get(_CLASSES, b"").decode(), metadata.get(_SIZE, b"0").decode()))
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    batch.validate(full=True)
-                    if any(column.null_count for column in batch.columns):
-                        raise UserError(f"{path} is damaged (values are missing): bring it back with `dvc checkout`")
-                    yield batch
-        except PermissionError:
-            raise
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
+    def _place(self, index: int) -> tuple[pa.RecordBatch, int]:
+        batch = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._batches[batch], int(index - self._starts[batch])
 
 
-def _write_shard(path: Path, images: list[PackedImage], schema: pa.Schema) -> None:
+def _listed(folder: Path, split: str) -> list[Path]:
+    """Give the shards of a split that the manifest lists; all are there, of the right size."""
+    sizes = dict(read_table(folder / MANIFEST, SHARDS).select("shard", "bytes").iter_rows())
+    paths = [folder / name for name in sizes if name.startswith(f"{split}-")]
+    if not paths:
+        raise UserError(f"{folder / MANIFEST} lists no shard of {split}: run `dvc repro pack` or `dvc pull`")
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"{path} is missing: bring it back with `dvc checkout` or `dvc pull`")
+        if path.stat().st_size != sizes[path.name]:
+            raise UserError(f"{path} is damaged (cut or grown): bring it back with `dvc checkout --force`")
+    return paths
+
+
+def _digests(paths: list[Path]) -> Iterator[str]:
+    """Yield the SHA-256 of each file, read with a few threads: hashing and reading leave the interpreter free."""
+
+    def digest(path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        yield from pool.map(digest, paths)
+
+
+def _read_shard(path: Path, imprints: set[Imprint]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a shard and add its imprint to ``imprints``."""
+    try:
+        with pa.ipc.open_file(pa.memory_map(str(path))) as reader:
+            if not reader.schema.equals(SCHEMA):
+                raise UserError(f"{path} has other columns than this version reads: run `dvc repro pack`")
+            metadata = reader.schema.metadata or {}
+            classes, size, recipe = (metadata.get(key, b"").decode() for key in (_CLASSES, _SIZE, _RECIPE))
+            imprints.add(Imprint(int(size or 0), classes, recipe))
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                batch.validate(full=True)
+                if any(column.null_count for column in batch.columns):
+                    raise UserError(f"{path} is damaged (values are missing): bring it back with `dvc checkout`")
+                yield batch
+    except PermissionError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
+
+
+@contextmanager
+def _shard_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[list[PackedImage]], None]]:
+    """Give what writes rows to a shard, batch by batch: a shard is never in memory as a whole."""
     with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for start in range(0, len(images), ROWS_A_BATCH):
-            rows = images[start : start + ROWS_A_BATCH]
+
+        def write_rows(rows: list[PackedImage]) -> None:
             columns = [pa.array([getattr(row, name) for row in rows], SCHEMA.field(name).type) for name in SCHEMA.names]
             writer.write_batch(pa.record_batch(columns, schema=schema))
+
+        yield write_rows
