@@ -10,7 +10,7 @@ from stages.params import Shots, Split
 from stages.split import drop_small_classes, split_images
 from stages.splitting.divide import divide
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
-from stages.splitting.groups import LINKS, drop_contradictions, group_consistent_rows, group_rows
+from stages.splitting.groups import LINKS, drop_contradictions, group_rows
 from stages.tables import ASSIGNMENTS, CLASSES, DISPUTED, LEFT_OUT, PAIRS, SPLIT, SPLITS, read_table, write_table
 from tests.conftest import available_rows, complaint, run_stage
 
@@ -135,7 +135,7 @@ def test_groups_are_what_links_connect(rows):
 
 @given(populations())
 def test_a_group_bears_the_name_of_its_first_image(rows):
-    split, _ = group_consistent_rows(rows, NO_PAIRS, NO_DISPUTES)
+    split, _ = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, SHARES)
     first = split.group_by("group").agg(pl.col("image_name").min(), pl.col("species").n_unique())
     assert (first["group"] == first["image_name"]).all()
     assert (first["species"] == 1).all()
@@ -258,7 +258,9 @@ def test_classes_are_numbered_by_name_and_counted(rows):
     assert classes["label"].to_list() == list(range(classes.height))
     figures = summarise(split, classes, NO_PAIRS, SHOTS)
     assert sum(figures[name]["images"] for name in SPLITS) == split.height
-    assert sum(figures[name]["observations"] for name in SPLITS) == split["group"].n_unique()
+    assert sum(figures[name]["observations"] for name in SPLITS) == (
+        split.select(pl.coalesce("observation_id", "image_name").n_unique()).item()
+    )
     assert figures["share_of_evaluated_classes_in_train"] == 1.0
     assert set(figures["in_two_splits"].values()) == {0}
     assert sum(figures[f"{shot}_shot_classes"] for shot in ("few", "medium", "many")) == classes.height

@@ -68,7 +68,7 @@ def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
         axes.add_patch(
             Rectangle((x, y), width, height, fill=False, edgecolor=_TRUTH_COLOUR, linewidth=1.2, linestyle="--")
         )
-    axes.set_title(comparison.species, fontstyle="italic", fontsize=12, pad=5)
+    axes.set_title(comparison.species, fontstyle="italic", fontsize=12, pad=5, parse_math=False)
     height, width = comparison.pixels.shape[:2]
     axes.set_xlim(-0.005 * width, 1.005 * width)
     axes.set_ylim(1.005 * height, -0.005 * height)
