@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -375,6 +376,16 @@ def test_the_stage_writes_the_splits_and_the_order_of_labels(workspace):
 def test_one_species_is_no_classifier(workspace):
     write_inputs(workspace, available_rows([{"species": "A"}] * 4))
     assert "a classifier needs two or more" in complaint(run_stage("split", workspace))
+
+
+def test_when_every_class_is_too_small_the_limit_is_named(workspace):
+    write_inputs(workspace, available_rows([{"species": name} for name in "AABB"]))
+    content = yaml.safe_load((workspace / "params.yaml").read_text())
+    content["split"]["min_images_per_class"] = 3
+    (workspace / "params.yaml").write_text(yaml.safe_dump(content))
+    said = complaint(run_stage("split", workspace))
+    assert "0 of 2 species of data/available.parquet are left (species_with_too_few_images 4)" in said
+    assert "split.min_images_per_class" in said
 
 
 def test_a_damaged_table_is_one_line_and_the_old_splits_stay(workspace):
