@@ -28,6 +28,10 @@ METRICS = Path("metrics/cache_filter.json")
 NOT_IN_CACHE = "not_in_cache"
 PLACEHOLDER = "placeholder"  # a host's "not available": the same bytes for several photos
 LICENCE = "licence_not_allowed"
+_REMEDIES = {  # where nothing is left, by the commonest verdict
+    NOT_IN_CACHE: "fill the cache, then run `make inventory`",
+    LICENCE: "allow more licences in licences.allowed",
+}
 
 
 def main() -> None:
@@ -41,10 +45,9 @@ def main() -> None:
     del records, inventory  # what follows needs their joined form alone
     figures = summarise(judged)
     if not figures["images"]:
-        raise UserError(
-            f"no record's image can be used by {inventory_path}{in_words(figures['by_verdict'])}: fill the cache, then "
-            "run `make inventory`"
-        )
+        commonest = max(figures["by_verdict"], key=figures["by_verdict"].get, default=NOT_IN_CACHE)
+        remedy = _REMEDIES.get(commonest, "see the limits of `inventory` in params.yaml, and the files themselves")
+        raise UserError(f"no record's image can be used by {inventory_path}{in_words(figures['by_verdict'])}: {remedy}")
 
     rejected = judged.filter(~pl.col("verdict").is_in([SOUND, NOT_IN_CACHE]))
     available = judged.select(*AVAILABLE, "verdict").filter(pl.col("verdict") == SOUND)

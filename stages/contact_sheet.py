@@ -14,7 +14,7 @@ from PIL import Image
 
 from stages.download.cache import cache_directory, reading
 from stages.errors import UserError, run
-from stages.images.decode import DecodeError, decode_rgb
+from stages.images.decode import DecodeError, decode_rgb, read_header
 from stages.images.originals import read_image
 from stages.images.verdict import LIMITED, VERDICTS
 from stages.params import Inventory, stage_params
@@ -63,7 +63,10 @@ def make_row(
     if verdict not in LIMITED:
         # The same bytes are shown once, however often they came.
         different = rejected.unique("sha256", keep="first", maintain_order=True)
-        tiles = [read_tile(cache, *row, caption=f"{row[2]:,} bytes") for row in _files(different, a_side)]
+        tiles = [
+            read_tile(cache, *row, limits.max_megapixels, caption=f"{row[2]:,} bytes")
+            for row in _files(different, a_side)
+        ]
         return Row(title, tiles, [])
     measured, key = LIMITED[verdict]
     upper = key.startswith("max_")
@@ -73,7 +76,7 @@ def make_row(
         values = nearest["value"].to_list()
         sides.append(
             [
-                read_tile(cache, *row, caption=f"{value:.3g}")
+                read_tile(cache, *row, limits.max_megapixels, caption=f"{value:.3g}")
                 for row, value in zip(_files(nearest, a_side), values, strict=False)
             ]
         )
@@ -81,13 +84,16 @@ def make_row(
     return Row(f"{title} ({'over' if upper else 'under'} inventory.{key} {limit:g})", *sides)
 
 
-def read_tile(cache: Path, image_name: str, sha256: str, size: int, *, caption: str) -> Tile:
-    """Read an image as a tile; one that cannot be shown says why."""
+def read_tile(cache: Path, image_name: str, sha256: str, size: int, max_megapixels: float, *, caption: str) -> Tile:
+    """Read an image as a tile; one that cannot be shown, or is too large to be decoded for that, says so."""
     try:
         data = read_image(cache, image_name, sha256)
     except UserError:
         return Tile(None, "gone or changed\nsince the inventory", caption)
     try:
+        width, height = read_header(data)[:2]
+        if width * height > max_megapixels * 1_000_000:
+            return Tile(None, f"{width:,} x\n{height:,} px", caption)
         picture = Image.fromarray(decode_rgb(data, min_side_px=TILE_PX))
     except DecodeError:
         begins = data[:60].decode("ascii", "replace").replace("\ufffd", "·") if size else "no bytes"

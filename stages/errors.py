@@ -35,6 +35,7 @@ _ADVICE = {
     errno.EDQUOT: "free some of the quota, then run it again",
     errno.EACCES: "give this user the right to it, then run it again",
     errno.EPERM: "give this user the right to it, then run it again",
+    errno.EFBIG: "a file may not grow so large here (see `ulimit -f`)",
     errno.EROFS: "the file system is read-only; mount it writable, then run it again",
     errno.ENOENT: "the file is missing; bring it back, then run it again",
     errno.EIO: "the disk failed to read or write; check it, then run it again",

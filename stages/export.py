@@ -36,7 +36,8 @@ ROWS_A_PIECE = 8_192
 def main() -> None:
     """Read the source, shape its documents into records, write them."""
     params = stage_params("export")
-    cleaner = LabelCleaner(params.labels, read_synonyms(SOURCES / params.profile / "synonyms.csv"))
+    synonyms = SOURCES / params.profile / "synonyms.csv"
+    cleaner = LabelCleaner(params.labels, read_synonyms(synonyms), where=str(synonyms))
     source = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
@@ -54,7 +55,14 @@ def main() -> None:
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
-            check_pin("export", declared_values("export"), OUT, written, accepted=machine_setting("EXPORT_ACCEPT"))
+            check_pin(
+                "export",
+                declared_values("export"),
+                OUT,
+                written,
+                accepted=machine_setting("EXPORT_ACCEPT"),
+                inputs=[synonyms],
+            )
     write_table(labels, LABELS, LABELS_OUT)
     write_table(pairs, PAIRS_OF_LABELS, PAIRS_OUT)
     write_json(METRICS, figures)

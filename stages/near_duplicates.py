@@ -1,20 +1,21 @@
 """Stage ``near_duplicates``: images that look alike, re-encoded, resized or mirrored -> data/near_duplicates/.
 
-pairs.parquet holds the pairs of at most ``near_duplicates.max_distance`` bits; ``split`` keeps them together.
+pairs.parquet holds pairs of at most ``near_duplicates.max_distance`` bits, enough of them to say which images of a
+species belong together; ``split`` keeps these together.
 disputed.csv names the images whose look-alike bears another species' name: at least one of the two names is wrong.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from stages.errors import UserError, run
-from stages.images.similar import HASH_BITS, MAX_DISTANCE, find_pairs
+from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pairs
 from stages.outputs import replacing_directory, write_json
-from stages.params import stage_params
+from stages.params import NearDuplicates, stage_params
 from stages.progress import say
+from stages.splitting.groups import LINKS
 from stages.tables import (
     AVAILABLE,
     DISPUTED,
@@ -31,6 +32,9 @@ OUT = Path("data/near_duplicates")
 METRICS = Path("metrics/near_duplicates.json")
 DISTANCES_OUT = Path("plots/near_duplicate_distances.csv")
 
+ALIKE = {"first": pl.UInt32, "second": pl.UInt32, "distance": pl.Int32, "mirrored": pl.Boolean}
+_ALONE, _LINKED = "found by their looks alone", "one observation, photo or file"
+
 
 def main() -> None:
     """Find pairs, say which of them are disputed, count them by distance."""
@@ -41,51 +45,98 @@ def main() -> None:
     if unknown := images.filter(pl.col("phash").is_null())["image_name"].to_list():
         raise UserError(f"the inventory has no hash of {unknown[0]}: run `dvc repro cache_filter` first")
 
-    alike = find_alike(images, mirrored=params.near_duplicates.mirrored)
-    near = alike.filter(pl.col("distance") <= params.near_duplicates.max_distance)
-    disputed = find_disputed(images, near)
+    pairs, counts, totals = find_alike(images, params.near_duplicates)
+    disputed = find_disputed(images, pairs)
 
     with replacing_directory(OUT) as folder:
-        write_table(name_pairs(images, near), PAIRS, folder / "pairs.parquet")
+        write_table(name_pairs(images, pairs), PAIRS, folder / "pairs.parquet")
         write_table(disputed, DISPUTED, folder / "disputed.csv")
-    write_table(count_distances(images, alike), DISTANCES, DISTANCES_OUT)
-    figures = summarise(images, near, disputed)
-    write_json(METRICS, figures)
+    write_table(counts, DISTANCES, DISTANCES_OUT)
+    write_json(METRICS, {"images": images.height, **totals, "disputed_images": disputed.height})
     say(
-        f"near_duplicates: {figures['pairs']:,} pairs among {images.height:,} images, {figures['mirrored_pairs']:,} of "
+        f"near_duplicates: {totals['pairs']:,} pairs among {images.height:,} images, {totals['mirrored_pairs']:,} of "
         f"them mirrored; {disputed.height:,} images have a look-alike of another species"
     )
 
 
-def find_alike(images: pl.DataFrame, *, mirrored: bool) -> pl.DataFrame:
-    """Find the looks that are alike within ``MAX_DISTANCE`` bits.
+def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+    """Find the images that look alike.
+
+    All images of one hash are one look, and each stands in a pair of distance 0 with the look's first row, so that a
+    thousand copies are no million pairs. Of looks that are alike, ``Sieve`` keeps what says which belong together and
+    which are disputed, so that a thousand pictures that are nearly copies are none either.
 
     Args:
-        images: with the columns row (UInt32) and phash.
-        mirrored: find mirror images too.
+        images: with the columns row (UInt32), phash, species and ``LINKS``.
+        params: the limit of distance, and whether mirror images count.
 
     Returns:
-        first and second (rows, the first row of each look), distance (bits), mirrored. All images of one hash are one
-        look and stand in a pair of distance 0 with the look's first row, so that a thousand copies are no million
-        pairs.
+        The pairs kept: first and second (rows, the first row of each look), distance (bits), mirrored. All pairs by
+        their distance up to ``MAX_DISTANCE``, columns of ``DISTANCES``. And how many there are within the limit.
     """
-    looks = images.select("row", "phash", look=pl.col("row").min().over("phash"))
-    first = looks.filter(pl.col("row") == pl.col("look"))
+    looks = images.select("row", "species", "phash", look=pl.col("row").min().over("phash"))
+    first = looks.group_by("look", maintain_order=True).agg(
+        pl.col("phash").first(), pl.col("species").first(), several=pl.col("species").n_unique() > 1
+    )
+    rows = first["look"].to_numpy()
     hashes = np.frombuffer(b"".join(first["phash"]), np.uint8).reshape(-1, HASH_BITS // 8)
-    pairs = find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=mirrored)
-    rows = first["row"]
-    different = pl.DataFrame(
-        {
-            "first": rows[pairs.first],
-            "second": rows[pairs.second],
-            "distance": pairs.distance,
-            "mirrored": pairs.mirrored,
-        }
-    )
-    same = looks.filter(pl.col("row") != pl.col("look")).select(
-        first="look", second="row", distance=pl.lit(0, pl.Int32), mirrored=pl.lit(False)
-    )
-    return pl.concat([same, different]).sort("first", "second")
+
+    def in_rows(pairs: Pairs) -> Pairs:
+        return pairs._replace(first=rows[pairs.first], second=rows[pairs.second])
+
+    # A look of several species is of none of them.
+    species = first["species"].rank("dense").to_numpy().astype(np.int64)
+    kinds = np.where(first["several"], -np.arange(len(rows)) - 1, species)
+
+    copies = looks.filter(pl.col("row") != pl.col("look"))
+    nothing = np.zeros(copies.height)
+    same = Pairs(copies["look"].to_numpy(), copies["row"].to_numpy(), nothing.astype(np.int32), nothing.astype(bool))
+    tally, sieve = Tally(images, params.max_distance), Sieve(kinds)
+    tally.add(same)
+    for piece in find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=params.mirrored):
+        tally.add(in_rows(piece))
+        near = piece.distance <= params.max_distance
+        sieve.take(Pairs(*(column[near] for column in piece)))
+    kept = pl.concat(pl.DataFrame(pairs._asdict(), schema=ALIKE) for pairs in (same, in_rows(sieve.pairs())))
+    return kept.sort("first", "second"), tally.distances(), tally.figures()
+
+
+class Tally:
+    """Counts pairs by distance, those that are linked in another way apart: there a good threshold shows."""
+
+    def __init__(self, images: pl.DataFrame, max_distance: int) -> None:
+        """Begin with none; ``max_distance`` is that of pairs which count as alike."""
+        # Numbers of the links' values, negative where a row has none: quicker to compare than text.
+        self._links = [images[name].rank("dense").fill_null(0).cast(pl.Int32).to_numpy() - 1 for name in LINKS]
+        self._max_distance = max_distance
+        self._counts = {kind: np.zeros(MAX_DISTANCE + 1, np.int64) for kind in (_ALONE, _LINKED)}
+        self._mirrored = 0
+        self._seen = np.zeros(images.height, bool)
+
+    def add(self, pairs: Pairs) -> None:
+        """Count pairs of rows."""
+        linked = np.zeros(len(pairs.first), bool)
+        for numbers in self._links:
+            values = numbers[pairs.first]
+            linked |= (values == numbers[pairs.second]) & (values >= 0)
+        for kind, which in ((_ALONE, ~linked), (_LINKED, linked)):
+            self._counts[kind] += np.bincount(pairs.distance[which], minlength=MAX_DISTANCE + 1)
+        near = pairs.distance <= self._max_distance
+        self._mirrored += int((pairs.mirrored & near).sum())
+        self._seen[pairs.first[near]] = self._seen[pairs.second[near]] = True
+
+    def distances(self) -> pl.DataFrame:
+        """Give all pairs by distance, from 0 to ``MAX_DISTANCE``: columns of ``DISTANCES``."""
+        parts = (
+            pl.DataFrame({"distance": range(MAX_DISTANCE + 1), "kind": kind, "pairs": counts}, schema=DISTANCES)
+            for kind, counts in self._counts.items()
+        )
+        return pl.concat(parts).sort("distance", "kind")
+
+    def figures(self) -> dict[str, int]:
+        """Count the pairs that are alike, the mirrored ones among them, and the images in them."""
+        alike = sum(int(counts[: self._max_distance + 1].sum()) for counts in self._counts.values())
+        return {"pairs": alike, "mirrored_pairs": self._mirrored, "images_in_pairs": int(self._seen.sum())}
 
 
 def find_disputed(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -128,39 +179,6 @@ def name_pairs(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     names = images["image_name"]
     named = pairs.with_columns(image_name=names[pairs["first"]], other_name=names[pairs["second"]])
     return named.filter(pl.col("image_name") != pl.col("other_name")).sort("image_name", "other_name")
-
-
-def count_distances(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Count the pairs by distance, those that are linked in another way apart: there a good threshold shows.
-
-    Returns:
-        Columns of ``DISTANCES``: a row for each distance from 0 to ``MAX_DISTANCE`` and each kind.
-    """
-    links = images.select("observation_id", "photo_id", "sha256")
-    one, other = links[pairs["first"]], links[pairs["second"]]
-    linked = pl.DataFrame({name: (one[name] == other[name]).fill_null(False) for name in links.columns})
-    counted = (
-        pairs.with_columns(kind=pl.when(linked.select(pl.any_horizontal(pl.all())).to_series())
-        .then(pl.lit("one observation, photo or file"))
-        .otherwise(pl.lit("found by their looks alone")))
-        .group_by("distance", "kind")
-        .agg(pairs=pl.len())
-    )  # fmt: skip
-    every = pl.DataFrame({"distance": range(MAX_DISTANCE + 1)}, schema={"distance": pl.Int32}).join(
-        pl.DataFrame({"kind": ["found by their looks alone", "one observation, photo or file"]}), how="cross"
-    )
-    return every.join(counted, on=["distance", "kind"], how="left").with_columns(pl.col("pairs").fill_null(0))
-
-
-def summarise(images: pl.DataFrame, pairs: pl.DataFrame, disputed: pl.DataFrame) -> dict[str, Any]:
-    """Count pairs, the images in them and those that are disputed."""
-    return {
-        "images": images.height,
-        "pairs": pairs.height,
-        "mirrored_pairs": int(pairs["mirrored"].sum()),
-        "images_in_pairs": pl.concat([pairs["first"], pairs["second"]]).n_unique(),
-        "disputed_images": disputed.height,
-    }
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made if it is missing. After a crash ``path`` is whole: the old content or the new.
 
     Raises:
-        OSError: the disk is full, also where the library that wrote says so in words of its own.
+        OSError: the disk is full or may not be written to, also where a library says so in words of its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -29,12 +30,20 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except Exception as error:
-        full = "No space left" in str(error) or shutil.disk_usage(path.parent).free < _FULL_BYTES
-        if full and getattr(error, "errno", None) is None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if getattr(error, "errno", None) is None and (number := _system_error(error, path.parent)):
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _system_error(error: Exception, folder: Path) -> int | None:
+    """Give the number of the system's error that a library says in words of its own, if it is one."""
+    if match := re.search(r"\(os error (\d+)\)", str(error)):
+        return int(match[1])
+    if "No space left" in str(error) or shutil.disk_usage(folder).free < _FULL_BYTES:
+        return errno.ENOSPC
+    return None
 
 
 @contextmanager

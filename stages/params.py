@@ -220,6 +220,12 @@ class Shots(Section):
     few_below: Count
     many_above: Count
 
+    @model_validator(mode="after")
+    def _in_order(self) -> "Shots":
+        if self.few_below > self.many_above + 1:
+            raise ValueError(f"few_below ({self.few_below}) must not be larger than many_above ({self.many_above}) + 1")
+        return self
+
 
 class Crop(Section):
     """How the square that the model sees is found in a photo."""
@@ -241,7 +247,7 @@ class Crop(Section):
 class ContactSheet(Section):
     """How many images the contact sheet shows."""
 
-    images_a_side: Annotated[int, Field(ge=1, le=8)]
+    images_a_side: Annotated[int, Field(ge=3, le=8)]
 
 
 class CompareCrops(Section):

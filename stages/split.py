@@ -25,8 +25,8 @@ from stages.params import Split, stage_params
 from stages.progress import in_words, say
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
-from stages.splitting.groups import LINKS, group_consistent_rows
-from stages.splitting.memory import assignments_path, pin_groups, read_assignments, recall
+from stages.splitting.groups import LINKS, drop_contradictions, group_rows, name_groups
+from stages.splitting.memory import assignments_path, drop_strays, pin_groups, read_assignments, recall
 from stages.tables import (
     AVAILABLE,
     CLASS_SIZES,
@@ -62,7 +62,11 @@ def main() -> None:
 
     rows, left_out = split_images(available, pairs, disputed, assignments, params.split)
     if rows["species"].n_unique() < 2:
-        raise UserError(f"{rows['species'].n_unique()} species left in {AVAILABLE_IN}: a classifier needs two or more")
+        reasons = in_words(dict(left_out.group_by("reason").len().iter_rows()))
+        raise UserError(
+            f"{rows['species'].n_unique()} of {available['species'].n_unique()} species of {AVAILABLE_IN} are left"
+            f"{reasons}, and a classifier needs two or more: see split.min_images_per_class, or bring more images"
+        )
     classes = number_classes(rows)
     reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
     figures = summarise(rows, classes, pairs, params.shots) | {
@@ -101,16 +105,18 @@ def split_images(
         where their group has one.
     """
     narrow = available.select("image_name", "species", *LINKS).with_row_index("row")
-    rows, contradictory = group_consistent_rows(narrow, pairs, disputed)
-    rows, too_few = drop_small_classes(rows, params.min_images_per_class)
-    rows = rows.with_columns(earlier=recall(rows, assignments))
-    rows, stray = pin_groups(rows)
+    # Grouped and recalled before anything is left out: a row that is not used still shows that two others belong
+    # together, and that they were in val.
+    grouped = narrow.with_columns(group=group_rows(narrow, pairs), earlier=recall(narrow, assignments))
+    rows, contradictory = drop_contradictions(grouped.with_columns(pinned=pin_groups(grouped)), disputed)
+    rows, too_few = drop_small_classes(name_groups(rows), params.min_images_per_class)
+    rows, stray = drop_strays(rows)
     rows = rows.with_columns(split=assign_splits(rows, params))
     untrained = rows.filter(pl.col("split").is_null()).with_columns(reason=pl.lit("species_without_train"))
     rows = rows.filter(pl.col("split").is_not_null())
     left_out = [contradictory, too_few, stray, untrained]
     if params.one_photo_an_observation:
-        rows, extra = drop_extra_photos(rows, assignments["image_name"])
+        rows, extra = drop_extra_photos(rows, assignments.filter("used")["image_name"])
         left_out.append(extra)
     if params.max_train_images_per_class is not None:
         rows, over = cap_train(rows, params.max_train_images_per_class, params.seed)

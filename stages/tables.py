@@ -70,6 +70,7 @@ LEFT_OUT: Schema = {  # available images that no split uses
 ASSIGNMENTS: Schema = {  # in which split an image was, under all that it may be met again by
     **{name: AVAILABLE[name] for name in ("image_name", "sha256", "photo_id", "observation_id")},
     "split": pl.String,
+    "used": pl.Boolean,  # whether it stood there itself, or was left out as another photo of its observation
 }
 CROP_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}
 LONG_TAIL: Schema = {"rank": pl.Int32, "images": pl.Int32, "split": pl.String}
@@ -149,6 +150,9 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
             if path.suffix == ".csv"
             else pl.read_parquet(content, columns=None if only is None else list(wanted))
         )
+    except pl.exceptions.ColumnNotFoundError as error:
+        missing = str(error).splitlines()[0]
+        raise UserError(f"{path} has other columns than this version writes ({missing}): make it anew") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout` or git") from None
     if dict(frame.schema) != wanted:

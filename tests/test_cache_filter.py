@@ -1,17 +1,20 @@
 """What is in the cache is used if it is sound, no placeholder, and under an allowed licence; all else is counted."""
 
+import hashlib
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
 from stages.cache_filter import judge, summarise
-from stages.images.decode import DecodeError
+from stages.contact_sheet import read_tile
 from stages.images.measure import measure
 from stages.params import Licence
 from stages.records.licences import CODES, allowed_records, licence_code
+from stages.report.contact_sheet import Row, Tile, draw_contact_sheet
 from stages.tables import AVAILABLE, INVENTORY, RECORDS, REJECTED, read_table, write_table
-from tests.conftest import ROOT, available_rows, complaint, run_stage
+from tests.conftest import ROOT, available_rows, complaint, encoded, run_stage
 
 
 def inventory_of(*rows: dict) -> pl.DataFrame:
@@ -82,6 +85,23 @@ def test_only_allowed_licences_are_used(params):
         ("https://creativecommons.org/publicdomain/zero/1.0/", "cc0"),
         ("Public Domain Mark 1.0", "pd"),
         ("pd", "pd"),
+        ("Creative Commons Attribution-Share Alike 3.0 Unported", "cc-by-sa"),
+        ("Attribution Share Alike", "cc-by-sa"),
+        ("Attribution, NonCommercial", "cc-by-nc"),
+        ("Attribution 4.0 International", "cc-by"),
+        ("Creative Commons Attribution", "cc-by"),
+        ("Attribution-NonCommercial-No Derivative Works 3.0", "cc-by-nc-nd"),
+        ("CC BY non commercial", "cc-by-nc"),
+        ("CC BY, NC", "cc-by-nc"),
+        ("CC BY/NC", "cc-by-nc"),
+        ("CC BY-NC/SA", "cc-by-nc-sa"),
+        ("CC BY\u2011NC 4.0", "cc-by-nc"),
+        ("CC BY\u2013NC-ND", "cc-by-nc-nd"),
+        ("CC BY-ND-SA", "other"),
+        # What is not clear is no free licence.
+        ("CC BY (non-commercial use only)", "other"),
+        ("CC BY, no commercial use", "other"),
+        ("Attribution required, ask for permission", "other"),
         ("GFDL", "other"),
         ("© someone", "none"),
         ("all rights reserved", "none"),
@@ -116,6 +136,32 @@ def test_what_is_in_the_cache_and_not_used_is_listed(workspace):
     assert rejected.select("image_name", "verdict").rows() == [(f"{1:032x}.jpg", "too_blurred")]
     assert read_table(workspace / "data/available.parquet", AVAILABLE)["image_name"].to_list() == [f"{0:032x}.jpg"]
     assert json.loads((workspace / "metrics/cache_filter.json").read_text())["by_verdict"]["too_blurred"] == 1
+
+
+def test_an_inventory_of_another_version_is_to_be_made_anew(workspace):
+    write_table(available_rows([{}]).select(RECORDS.keys()), RECORDS, workspace / "data/records.parquet")
+    path = workspace / "data/sources/sample/inventory.parquet"
+    path.parent.mkdir(parents=True)
+    pl.DataFrame({"image_name": ["a.jpg"], "verdict": ["sound"]}).write_parquet(path)
+    said = complaint(run_stage("cache_filter", workspace))
+    assert "inventory.parquet has other columns than this version writes" in said
+    assert "make it anew" in said
+
+
+def test_bytes_that_are_no_image_are_no_formula_either(tmp_path):
+    """What a file begins with is shown, and ``$`` begins a formula where it may."""
+    tile = Tile(None, "#!/bin/sh\n$A{$B $^$_", "12 bytes")
+    draw_contact_sheet([Row("not an image", [tile], [])], tmp_path / "sheet.png", a_side=3)
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_an_image_too_large_to_decode_is_not_decoded_for_the_sheet(tmp_path):
+    content = encoded(np.zeros((300, 400, 3), np.uint8), "PNG")
+    (tmp_path / "a.jpg").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    tile = read_tile(tmp_path, "a.jpg", digest, len(content), 0.1, caption="")
+    assert (tile.pixels, tile.text) == (None, "400 x\n300 px")
+    assert read_tile(tmp_path, "a.jpg", digest, len(content), 0.2, caption="").pixels is not None
 
 
 def test_a_cache_without_a_sound_image_stops_the_filter(workspace):
@@ -172,4 +218,3 @@ def test_a_cache_full_of_sound_images_gives_an_empty_sheet(sample):
 def test_measures_of_what_is_no_image_are_null():
     measured = measure(b"<html>", max_megapixels=1)
     assert (measured.state, measured.grey_std, measured.phash) == ("not_an_image", None, None)
-    assert issubclass(DecodeError, Exception)

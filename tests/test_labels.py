@@ -89,7 +89,18 @@ def clean(name: str, known: dict[str, str] | None = None, **rules: object) -> st
         ("cf. Rosa canina", None),
         ("Rosa aff. canina", None),
         ("Rosa canina ?", None),
+        ("Rosa canina?", None),
+        ("Rosa canina/gallica", None),
+        # Punctuation and signs that touch a name.
+        ("Rosa canina.", "Rosa canina"),
+        ("Rosa canina, L.", "Rosa canina"),
+        ("Rosa canina, dog rose", "Rosa canina"),
+        ("Rosa canina; seen in May", "Rosa canina"),
+        ("Rosa×damascena", "Rosa × damascena"),
+        ("Quercus robur×petraea", "Quercus robur × petraea"),
         # Not a scientific name: tidied up and left alone.
+        ("black eyed susan", "black eyed susan"),
+        ("black eyed pea", "black eyed pea"),
         ("Species 12", "Species 12"),
         ("12345", "12345"),
         ("犬薔薇", "犬薔薇"),
@@ -104,6 +115,8 @@ def test_names_become_labels(name, label):
     [
         ("Rosa cf. canina L.", {"uncertain": "strip"}, "Rosa canina"),
         ("Rosa cf. canina L.", {"uncertain": "keep"}, "Rosa cf. canina"),
+        ("Rosa canina?", {"uncertain": "strip"}, "Rosa canina"),
+        ("Rosa canina/gallica L.", {"uncertain": "strip"}, "Rosa canina"),
         ("Rosa sp.", {"genus_only": "keep"}, "Rosa"),
         ("Rosa spp. L.", {"genus_only": "keep"}, "Rosa"),
         ("Quercus ilex L. ssp. ballota Samp.", {"below_species": "keep"}, "Quercus ilex subsp. ballota"),
@@ -171,6 +184,32 @@ def test_synonyms_are_spelled_in_any_way_and_followed_to_their_end():
 
 
 @pytest.mark.parametrize(
+    "synonym",
+    [
+        "Quercus ilex subsp. ballota",
+        "Quercus ilex L. ssp ballota Samp.",
+        "QUERCUS_ILEX 'Fordii'",
+        "Quercus ilex auct. non L.",
+    ],
+)
+def test_a_synonym_below_a_species_or_of_a_usage_leaves_the_species_alone(synonym):
+    known = {synonym: "Quercus rotundifolia Lam."}
+    assert clean(synonym, known) == "Quercus rotundifolia"
+    for name in ("Quercus ilex", "Quercus ilex L.", "Quercus ilex subsp. gracilis", "Quercus ilex 'Other'"):
+        assert clean(name, known) == "Quercus ilex"
+
+
+def test_two_subspecies_may_go_to_two_species():
+    known = {"Quercus ilex subsp. ballota": "Quercus rotundifolia", "Quercus ilex var. gracilis": "Quercus gracilis"}
+    assert clean("Quercus ilex ssp. ballota", known) == "Quercus rotundifolia"
+    assert clean("Quercus ilex L. var. gracilis", known) == "Quercus gracilis"
+
+
+def test_a_name_that_the_rules_refuse_may_have_a_synonym():
+    assert clean("Rosa 'Iceberg'", {"Rosa 'Iceberg'": "Rosa × hybrida"}) == "Rosa × hybrida"
+
+
+@pytest.mark.parametrize(
     ("synonyms", "said"),
     [
         ({"Rosa a-b": "Rosa c-d", "Rosa c-d": "Rosa a-b"}, "goes round in a circle"),
@@ -187,9 +226,13 @@ def test_synonyms_that_make_no_sense_are_refused(synonyms, said):
     ("content", "said"),
     [
         ("name,accepted\n", "must begin with the columns synonym,accepted"),
-        ("synonym,accepted\nRosa ab,\n", "line 2 has an empty cell"),
+        ("synonym,accepted\nRosa ab,\n", "row 2 lacks a synonym or an accepted name"),
+        ("synonym,accepted\nRosa ab\n", "row 2 lacks"),
+        ('synonym,accepted\n"Rosa ab,Rosa cd\n', "is no CSV"),
         ("synonym,accepted\nRosa ab,Rosa cd\nRosa ab,Rosa ef\n", "has two accepted names"),
-        ("", "is no CSV"),
+        ("", "must begin with the columns"),
+        ("synonym;accepted\n", "must begin with the columns"),
+        ("synonym,accepted\nRosa ab,Rosa\n", "synonyms.csv: 'Rosa' cannot be an accepted name"),
     ],
 )
 def test_a_bad_file_of_synonyms_is_one_line(workspace, content, said):
@@ -198,6 +241,15 @@ def test_a_bad_file_of_synonyms_is_one_line(workspace, content, said):
     (folder / "dump").symlink_to(ROOT / "data/sources/sample/dump")
     (folder / "synonyms.csv").write_text(content)
     assert said in complaint(run_stage("export", workspace))
+
+
+def test_synonyms_as_spreadsheets_save_them(tmp_path):
+    path = tmp_path / "synonyms.csv"
+    path.write_bytes('\ufeffsynonym,accepted,note\r\nRosa ab,Rosa cd,x\r\n\r\n"Rosa ef, L.",Rosa gh\r\n'.encode())
+    assert read_synonyms(path) == {"Rosa ab": "Rosa cd", "Rosa ef, L.": "Rosa gh"}
+    path.write_bytes("synonym,accepted\nRosa \xe9,Rosa cd\n".encode("latin-1"))
+    with pytest.raises(UserError, match="save it as one"):
+        read_synonyms(path)
 
 
 def test_no_file_of_synonyms_is_no_synonyms(tmp_path):

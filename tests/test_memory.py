@@ -1,7 +1,12 @@
 """Splits stay comparable while the cache grows: what was in val or test is never trained on."""
 
+import os
+import subprocess
+import sys
+
 import polars as pl
 import pytest
+import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -9,6 +14,7 @@ from stages.params import Split
 from stages.split import split_images
 from stages.splitting.divide import divide
 from stages.splitting.figures import number_classes, summarise
+from stages.splitting.groups import LINKS
 from stages.splitting.memory import extend_assignments, pin_groups, read_assignments, recall
 from stages.tables import ASSIGNMENTS, SPLIT, SPLITS, read_table
 from tests.benchmarks.population import (
@@ -18,7 +24,7 @@ from tests.benchmarks.population import (
     class_sizes,
     make_records,
 )
-from tests.conftest import available_rows, complaint, run_stage
+from tests.conftest import ROOT, available_rows, complaint, run_stage
 from tests.test_split import NO_DISPUTES, NO_PAIRS, NOTHING, SHARES, SHOTS, alike, names, populations, write_inputs
 
 
@@ -28,8 +34,19 @@ def split(
     return split_images(rows, pairs, NO_DISPUTES, assignments, params)
 
 
+def note(assignments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Remember rows of a split; without a reason they are its own, with one another photo of their group."""
+    own = pl.col("reason").is_null() if "reason" in rows.columns else pl.lit(True)
+    return extend_assignments(assignments, rows.with_columns(used=own))
+
+
 def remembered(rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING) -> pl.DataFrame:
-    return extend_assignments(assignments, split(rows, assignments)[0])
+    return note(assignments, split(rows, assignments)[0])
+
+
+def with_links(left_out: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Give rows that were left out with what they may be met again by."""
+    return left_out.join(rows.select("image_name", *LINKS), on="image_name")
 
 
 def where(rows: pl.DataFrame) -> dict[str, str]:
@@ -56,7 +73,7 @@ def test_whatever_comes_and_goes_nothing_of_val_and_test_is_ever_trained_on(rows
         assert used.height + left_out.height == there.height
         for name, now in where(used).items():
             assert ever.setdefault(name, now) == now
-        assignments = extend_assignments(assignments, used)
+        assignments = note(assignments, used)
         assert where(assignments).items() >= ever.items()
 
 
@@ -64,10 +81,10 @@ def test_whatever_comes_and_goes_nothing_of_val_and_test_is_ever_trained_on(rows
 def test_the_same_images_are_split_as_before(rows):
     first, _ = split(rows)
     assume(first.height)
-    again, _ = split(rows, extend_assignments(NOTHING, first))
+    again, _ = split(rows, note(NOTHING, first))
     assert where(again) == where(first)
     # Another seed draws nothing anew: all is remembered.
-    other, _ = split(rows, extend_assignments(NOTHING, first), params=SHARES.model_copy(update={"seed": 9}))
+    other, _ = split(rows, note(NOTHING, first), params=SHARES.model_copy(update={"seed": 9}))
     assert where(other) == where(first)
 
 
@@ -123,7 +140,7 @@ def test_a_new_link_between_train_and_val_leaves_the_val_members_out():
     assert where(now)[at["train"]] == "train"
     assert where(now)[names(30)[0]] == "train"  # new: never evaluated on
     # When the link is gone again, they are what they were.
-    again, _ = split(few, extend_assignments(assignments, now))
+    again, _ = split(few, note(assignments, now))
     assert where(again) == where(assignments)
 
 
@@ -169,7 +186,7 @@ def test_a_photo_left_out_of_val_is_remembered_as_val():
     rows = available_rows([{"species": "A", "sha256": f"s{n // 2}", "photo_id": f"p{n}"} for n in range(60)])
     params = SHARES.model_copy(update={"one_photo_an_observation": True})
     used, extra = split(rows, params=params)
-    assignments = extend_assignments(NOTHING, pl.concat([used, extra.drop_nulls("split")], how="diagonal"))
+    assignments = note(NOTHING, pl.concat([used, extra.drop_nulls("split")], how="diagonal"))
     assert assignments.height == rows.height
     is_extra = pl.col("image_name").is_in(extra["image_name"].implode())
     some = rows.filter(is_extra | (pl.col("image_name") < names(9)[0]))
@@ -183,10 +200,14 @@ def test_the_kept_photo_of_an_observation_stays_the_same():
     rows = available_rows([{"species": "A", "observation_id": f"o{n // 3}"} for n in range(90)])
     params = SHARES.model_copy(update={"one_photo_an_observation": True})
     last_two = rows.filter(pl.int_range(pl.len()) % 3 > 0)
-    first, _ = split(last_two, params=params)
-    again, _ = split(rows, extend_assignments(NOTHING, first), params=params)
+    first, left_out = split(last_two, params=params)
     kept = {name for name, now in where(first).items() if now != "train"}
-    assert kept == {name for name, now in where(again).items() if now != "train"}
+    assignments = note(note(NOTHING, first), left_out.drop_nulls("split").pipe(with_links, rows))
+    # A third photo comes, whose name is the first; and again, when the others are remembered too.
+    for _ in range(2):
+        again, left_out = split(rows, assignments, params=params)
+        assert kept == {name for name, now in where(again).items() if now != "train"}
+        assignments = note(note(assignments, again), left_out.drop_nulls("split").pipe(with_links, rows))
 
 
 def test_what_is_remembered_never_changes():
@@ -196,17 +217,53 @@ def test_what_is_remembered_never_changes():
     assert extend_assignments(before, swapped).equals(before)
 
 
+def test_an_image_is_remembered_under_what_it_is_found_to_be_later():
+    """It comes back in another size, and its observation turns up; a third address has nothing but those two."""
+    rows = available_rows([{"species": "A"}] * 30)
+    assignments = remembered(rows)
+    assert assignments.height == 30
+    evaluated = next(name for name, at in where(assignments).items() if at == "val")
+    is_it = pl.col("image_name") == evaluated
+    changed = rows.with_columns(
+        sha256=pl.when(is_it).then(pl.lit("new bytes")).otherwise("sha256"),
+        observation_id=pl.when(is_it).then(pl.lit("o")).otherwise(None),
+    )
+    assignments = remembered(changed, assignments)
+    assert (assignments.height, assignments["image_name"].n_unique()) == (31, 30)
+    elsewhere = available_rows([{"species": "A", "image_name": "x.jpg", "sha256": "new bytes"}])
+    assert recall(elsewhere, assignments).to_list() == ["val"]
+    elsewhere = available_rows([{"species": "A", "image_name": "x.jpg", "sha256": "s", "observation_id": "o"}])
+    assert recall(elsewhere, assignments).to_list() == ["val"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_copy_of_a_picture_of_val_is_not_trained_on_when_the_picture_itself_is_left_out(seed):
+    """The picture's bytes turn up under another species, so it is used for neither; its look-alike is new."""
+    params = SHARES.model_copy(update={"seed": seed})
+    few = available_rows([{"species": "A"}] * 30 + [{"species": "B"}] * 10)
+    assignments = note(NOTHING, split(few, params=params)[0])
+    at_val = next(name for name, at in where(assignments).items() if at == "val" and name < names(30)[0])
+    number = int(at_val.split(".")[0], 16)
+    copies = [{"species": "A"}, {"species": "B", "sha256": few["sha256"][number]}]
+    many = available_rows(few.to_dicts() + copies)
+    now, left_out = split(many, assignments, alike((number, 40)), params=params)
+    assert where(now)[names(40)[0]] == "val"
+    assert at_val in left_out["image_name"].to_list()
+
+
 def test_an_identity_that_was_in_two_splits_counts_as_trained_on():
     rows = available_rows([{"species": "A", "observation_id": "o"}])
     known = pl.DataFrame(
-        [("x.jpg", "d1", None, "o", "val"), ("y.jpg", "d2", None, "o", "train"), ("z.jpg", "d3", None, "o", "test")],
+        [
+            ("x.jpg", "d1", None, "o", "val", True),
+            ("y.jpg", "d2", None, "o", "train", True),
+            ("z.jpg", "d3", None, "o", "test", True),
+        ],
         schema=ASSIGNMENTS,
         orient="row",
     )
     assert recall(rows, known).to_list() == ["train"]
-    pinned, stray = pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val")))
-    assert pinned["pinned"].to_list() == ["val"]
-    assert stray.is_empty()
+    assert pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val"))).to_list() == ["val"]
 
 
 def test_the_commands_way_from_split_to_split(workspace):
@@ -237,6 +294,55 @@ def test_a_damaged_table_of_assignments_stops_the_split(workspace):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no table")
     assert "assignments.parquet is damaged" in complaint(run_stage("split", workspace))
+
+
+def test_dvc_pins_what_is_remembered(workspace):
+    """As README says it: DVC must see the table for what it is, or a checkout, push or experiment goes without it."""
+
+    def dvc(*words: str) -> str:
+        command = [sys.executable, "-m", "dvc", *words]
+        environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+        result = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    subprocess.run(["git", "init", "-q"], cwd=workspace, check=True)
+    dvc("init", "-q")
+    (workspace / "dvc.yaml").unlink()  # nothing of it has run
+    (workspace / ".gitignore").write_bytes((ROOT / ".gitignore").read_bytes())
+    for name in ("assignments/assignments.parquet", "dump/plants.bson.gz"):
+        path = workspace / "data/sources/teacher" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"content")
+        dvc("add", "-q", str(path.relative_to(workspace)))
+        assert f"{path.name}.dvc" in dvc("stage", "list", "--all")
+        path.unlink()
+        dvc("checkout", "-q")
+        assert path.read_bytes() == b"content"
+    status = subprocess.run(
+        ["git", "status", "--short", "-uall"], cwd=workspace, capture_output=True, text=True, check=True
+    )
+    assert "assignments.parquet.dvc" in status.stdout
+    assert "assignments.parquet\n" not in status.stdout
+
+
+@pytest.mark.parametrize("command", ["split", "splitting.remember"])
+def test_a_remembered_split_that_is_not_here_is_not_forgotten(workspace, command):
+    write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
+    assert run_stage("split", workspace).returncode == 0
+    pinned = workspace / "data/sources/sample/assignments/assignments.parquet.dvc"
+    pinned.parent.mkdir(parents=True, exist_ok=True)
+    pinned.write_text("outs: []\n")
+    said = complaint(run_stage(command, workspace))
+    assert "assignments.parquet is missing, and assignments.parquet.dvc says that there is one" in said
+    assert "dvc checkout" in said
+
+
+def test_the_split_of_another_profile_is_not_remembered(workspace):
+    write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
+    entry = {"params": {"params.yaml": {"profile": "teacher"}}, "outs": []}
+    (workspace / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"split": entry}}))
+    assert "is of profile teacher, not sample" in complaint(run_stage("splitting.remember", workspace))
 
 
 def test_remember_asks_for_a_split(workspace):
@@ -281,7 +387,7 @@ def test_the_users_population_grows_without_moving(population):
         assert all(now.get(name, was) == was for name, was in before.items())
         assert left_out.height < 0.01 * rows.height
         check(used)
-        assignments = extend_assignments(assignments, used)
+        assignments = note(assignments, used)
     shares = {name: used.filter(pl.col("split") == name).height / used.height for name in SPLITS}
     assert shares["val"] == pytest.approx(0.11, abs=0.02)
     assert shares["test"] == pytest.approx(0.10, abs=0.02)

@@ -10,15 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from stages.images.decode import decode_rgb
 from stages.images.measure import measure
-from stages.images.similar import MAX_DISTANCE, MIRROR, find_pairs
-from stages.near_duplicates import count_distances, find_alike, find_disputed, name_pairs, summarise
+from stages.images.similar import MAX_DISTANCE, MIRROR, Pairs, Sieve, find_pairs
+from stages.near_duplicates import find_alike, find_disputed, name_pairs
+from stages.params import NearDuplicates
+from stages.splitting.groups import group_rows
 from stages.tables import AVAILABLE, DISPUTED, INVENTORY, PAIRS, read_table, write_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 
 SAMPLE = ROOT / "data/sources/sample"
+LIMITS = NearDuplicates(max_distance=24, mirrored=True)
 
 
 def random_hashes(number: int, seed: int = 0) -> np.ndarray:
@@ -31,15 +36,36 @@ def flipped(hash_: np.ndarray, bits: list[int]) -> np.ndarray:
     return np.packbits(unpacked)
 
 
+def all_pairs(hashes: np.ndarray, **limits) -> Pairs:
+    nothing = Pairs(*(np.empty(0, dtype) for dtype in (np.int64, np.int64, np.int32, bool)))
+    pieces = [nothing, *find_pairs(hashes, **limits)]
+    return Pairs(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+
+
+def pairs_by_name(images: pl.DataFrame, limits: NearDuplicates) -> set[tuple[str, str]]:
+    """All pairs of images that look alike: image_name and phash are what counts."""
+    looks = images.group_by("phash", maintain_order=True).agg("image_name")
+    names = looks["image_name"].to_list()
+    hashes = np.frombuffer(b"".join(looks["phash"]), np.uint8).reshape(-1, 32)
+    pairs = all_pairs(hashes, max_distance=limits.max_distance, mirrored=limits.mirrored)
+    different = {
+        (one, other)
+        for first, second in zip(pairs.first, pairs.second, strict=True)
+        for one in names[first]
+        for other in names[second]
+    }
+    return different | {pair for same in names for pair in combinations(same, 2)}
+
+
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 255), unique=True, max_size=15), st.booleans())
 def test_all_pairs_of_up_to_15_bits_are_found(seed, bits, mirrored):
     hashes = random_hashes(40, seed)
     hashes[7] = flipped(hashes[30] ^ (MIRROR if mirrored else 0), bits)
     if not bits and not mirrored:
         return  # alike is one hash
-    pairs = find_pairs(hashes, max_distance=15, mirrored=True)
+    pairs = all_pairs(hashes, max_distance=15, mirrored=True)
     assert list(zip(*pairs, strict=True)) == [(7, 30, len(bits), mirrored)]
-    found = find_pairs(hashes, max_distance=max(0, len(bits) - 1), mirrored=True)
+    found = all_pairs(hashes, max_distance=max(0, len(bits) - 1), mirrored=True)
     assert len(found.first) == (0 if bits else 1)
 
 
@@ -49,7 +75,7 @@ def test_nearly_all_pairs_within_the_limits_are_found():
     for distance, least in ((16, 0.995), (24, 0.98), (31, 0.89)):
         hashes = random_hashes(3000, seed=distance)
         copies = np.array([flipped(hash_, rng.choice(256, distance, replace=False)) for hash_ in hashes])
-        pairs = find_pairs(np.concatenate([hashes, copies]), max_distance=MAX_DISTANCE, mirrored=False)
+        pairs = all_pairs(np.concatenate([hashes, copies]), max_distance=MAX_DISTANCE, mirrored=False)
         assert (pairs.second - pairs.first == 3000).mean() == 1.0
         assert least <= len(pairs.first) / 3000 <= 1
         assert set(pairs.distance) == {distance}
@@ -60,17 +86,17 @@ def test_a_symmetrical_picture_is_no_duplicate_of_itself():
     symmetrical = np.unpackbits(hashes[0]).reshape(16, 16)
     symmetrical[:, 1::2] = 0  # no odd frequency is above the median: nothing changes in a mirror
     hashes[0] = np.packbits(symmetrical)
-    assert len(find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=True).first) == 0
+    assert len(all_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=True).first) == 0
 
 
 @pytest.mark.parametrize("hashes", [random_hashes(0), random_hashes(1)])
 def test_nothing_and_one_have_no_pairs(hashes):
-    assert len(find_pairs(hashes, max_distance=10, mirrored=True).first) == 0
+    assert len(all_pairs(hashes, max_distance=10, mirrored=True).first) == 0
 
 
 def test_a_distance_beyond_the_search_is_refused():
     with pytest.raises(ValueError, match="0 to 31 bits"):
-        find_pairs(random_hashes(2), max_distance=32, mirrored=False)
+        all_pairs(random_hashes(2), max_distance=32, mirrored=False)
 
 
 def images_of(hashes: list[bytes], species: str) -> pl.DataFrame:
@@ -81,9 +107,58 @@ def images_of(hashes: list[bytes], species: str) -> pl.DataFrame:
 def test_a_thousand_copies_are_no_million_pairs():
     same = random_hashes(1)[0].tobytes()
     images = images_of([same] * 1000, "A" * 1000)
-    pairs = find_alike(images, mirrored=True)
-    assert pairs.height == 999
+    pairs, counts, totals = find_alike(images, LIMITS)
+    assert pairs.height == counts["pairs"].sum() == totals["pairs"] == 999
     assert set(pairs["first"]) == {0}
+
+
+def test_a_thousand_near_copies_are_no_million_pairs():
+    base = random_hashes(1)[0]
+    rng = np.random.default_rng(2)
+    hashes = [flipped(base, rng.choice(256, 4, replace=False)).tobytes() for _ in range(1000)]
+    images = images_of(hashes, "AAB" * 333 + "A")
+    pairs, counts, totals = find_alike(images, LIMITS)
+    assert totals["pairs"] == counts["pairs"].sum() > 450_000
+    assert totals["images_in_pairs"] == 1000
+    assert pairs.height < 2000
+    assert find_disputed(images, pairs).height == 1000
+    # All of a species are still one group, and those of A do not hang together by way of B.
+    groups = images.with_columns(group=group_rows(images, name_pairs(images, pairs)))
+    assert groups.group_by("species").agg(pl.col("group").n_unique())["group"].to_list() == [1, 1]
+
+
+edges = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(0, 9)), max_size=40)
+
+
+@given(st.lists(st.integers(0, 2), min_size=12, max_size=12), st.lists(edges, max_size=4))
+def test_a_sieve_keeps_what_the_pairs_say(kinds, pieces):
+    kinds = np.array(kinds)
+    sieve, seen = Sieve(kinds), []
+    for piece in pieces:
+        once = {(min(a, b), max(a, b)): distance for a, b, distance in piece if a != b}
+        seen += [(a, b, distance) for (a, b), distance in once.items()]
+        columns = ([a for a, _ in once], [b for _, b in once], list(once.values()), [False] * len(once))
+        types = (np.int64, np.int64, np.int32, bool)
+        sieve.take(Pairs(*(np.array(column, dtype) for column, dtype in zip(columns, types, strict=True))))
+    kept = list(zip(*sieve.pairs(), strict=True))
+
+    def components(pairs):
+        same = [(a, b) for a, b, *_ in pairs if kinds[a] == kinds[b]]
+        graph = coo_matrix((np.ones(len(same)), ([a for a, _ in same], [b for _, b in same])), shape=(12, 12))
+        return connected_components(graph, directed=False)[1].tolist()
+
+    def nearest(pairs):
+        found = {}
+        for a, b, distance, *_ in pairs:
+            for one, other in ((a, b), (b, a)):
+                if kinds[one] != kinds[other]:
+                    found[one] = min(found.get(one, 99), distance)
+        return found
+
+    assert components(kept) == components(seen)
+    assert nearest(kept) == nearest(seen)
+    assert sum(kinds[a] == kinds[b] for a, b, *_ in kept) <= 11
+    assert {(a, b, distance) for a, b, distance, _ in kept} <= set(seen)
 
 
 def naive_disputed(images: pl.DataFrame, max_distance: int) -> set[str]:
@@ -103,7 +178,7 @@ def test_disputed_is_what_looks_like_another_species(rows):
     base = random_hashes(4, seed=5)
     hashes = [flipped(base[which], list(range(0, 2 * bits, 2))).tobytes() for which, bits, _ in rows]
     images = images_of(hashes, "".join(species for *_, species in rows))
-    near = find_alike(images, mirrored=True).filter(pl.col("distance") <= 8)
+    near, _, _ = find_alike(images, LIMITS.model_copy(update={"max_distance": 8}))
     found = find_disputed(images, near)
     assert set(found["image_name"]) == naive_disputed(images, 8)
     assert found.height == found["image_name"].n_unique()
@@ -113,7 +188,7 @@ def test_disputed_is_what_looks_like_another_species(rows):
 def test_a_look_that_is_linked_anyway_is_counted_apart():
     hashes = random_hashes(1)[0].tobytes()
     images = images_of([hashes] * 3, "AAA").with_columns(observation_id=pl.Series(["o", "o", "p"]))
-    counted = count_distances(images, find_alike(images, mirrored=False)).filter(pl.col("pairs") > 0)
+    counted = find_alike(images, LIMITS)[1].filter(pl.col("pairs") > 0)
     assert set(counted.rows()) == {(0, "found by their looks alone", 1), (0, "one observation, photo or file", 1)}
 
 
@@ -169,8 +244,8 @@ def test_the_samples_copies_are_found_and_no_other_pair_of_observations(sample, 
 
 def test_a_looser_threshold_finds_no_more_in_the_sample(images):
     """The committed threshold is far from where different observations begin to look alike."""
-    everything = find_alike(images.with_row_index("row"), mirrored=True)
-    assert everything["distance"].max() <= 16
+    counts = find_alike(images.with_row_index("row"), LIMITS)[1].filter(pl.col("pairs") > 0)
+    assert counts["distance"].max() <= 16
 
 
 def changed(pixels: np.ndarray, how: str) -> bytes:
@@ -219,31 +294,24 @@ def test_copies_of_photos_are_found_and_nothing_else(params, images, pixels, how
             "phash": [measure(changed(image, how), max_megapixels=200).phash for image in pixels.values()],
         }
     )
-    both = pl.concat([known, copies], how="diagonal").with_row_index("row")
     limits = params.near_duplicates
-    pairs = find_alike(both, mirrored=limits.mirrored).filter(pl.col("distance") <= limits.max_distance)
-    names = both["image_name"]
-    found = set(zip(names[pairs["first"]], names[pairs["second"]], strict=True))
+    found = pairs_by_name(pl.concat([known, copies], how="diagonal"), limits)
     recall = sum((name, f"copy of {name}") in found for name in pixels) / len(pixels)
     assert recall >= least
     # What else is found is what the sample itself holds twice.
-    twice = find_alike(known.with_row_index("row"), mirrored=True)
-    in_sample = set(zip(known["image_name"][twice["first"]], known["image_name"][twice["second"]], strict=True))
+    in_sample = pairs_by_name(known, limits)
     plain = {tuple(name.removeprefix("copy of ") for name in pair) for pair in found}
     assert {pair for pair in plain if pair[0] != pair[1]} <= in_sample | {pair[::-1] for pair in in_sample}
 
 
-def test_pairs_are_named_and_counted(images):
+def test_pairs_are_named_and_counted():
     table = images_of([bytes(32), bytes(32), bytes(31) + b"\x01"], "AAB")
-    pairs = find_alike(table, mirrored=False)
-    named = name_pairs(table, pairs)
-    assert named.select("image_name", "other_name", "distance").rows() == [
+    pairs, _, totals = find_alike(table, LIMITS.model_copy(update={"mirrored": False}))
+    assert name_pairs(table, pairs).select("image_name", "other_name", "distance").rows() == [
         (f"{0:032x}.jpg", f"{1:032x}.jpg", 0),
         (f"{0:032x}.jpg", f"{2:032x}.jpg", 1),
     ]
-    assert summarise(table, pairs, find_disputed(table, pairs)) == {
-        "images": 3, "pairs": 2, "mirrored_pairs": 0, "images_in_pairs": 3, "disputed_images": 3,
-    }  # fmt: skip
+    assert totals == {"pairs": 2, "mirrored_pairs": 0, "images_in_pairs": 3}
 
 
 def test_an_inventory_that_lacks_an_available_image_is_one_line(workspace):

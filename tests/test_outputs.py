@@ -23,6 +23,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(("number", "said"), [(13, "Permission denied"), (27, "File too large")])
+def test_an_error_of_the_system_in_a_librarys_words_is_one_of_the_system(tmp_path, number, said):
+    """As polars says it: its PermissionError has no errno."""
+    with pytest.raises(OSError, match=said) as error, replacing(tmp_path / "table"):
+        raise ValueError(f"{said} (os error {number}): {tmp_path}/.table.tmp")
+    assert error.value.errno == number
+    assert error.value.filename == str(tmp_path / "table")
+
+
 def test_a_failed_directory_leaves_the_old_one_and_no_other(tmp_path):
     path = tmp_path / "packed"
     for content in (b"1", b"2"):

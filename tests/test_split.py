@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from stages.params import Shots, Split
 from stages.split import drop_small_classes, split_images
 from stages.splitting.divide import divide
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
-from stages.splitting.groups import LINKS, drop_contradictions, group_consistent_rows, group_rows
+from stages.splitting.groups import LINKS, drop_contradictions, group_rows
 from stages.tables import ASSIGNMENTS, CLASSES, DISPUTED, LEFT_OUT, PAIRS, SPLIT, SPLITS, read_table, write_table
 from tests.conftest import available_rows, complaint, run_stage
 
@@ -135,7 +136,7 @@ def test_groups_are_what_links_connect(rows):
 
 @given(populations())
 def test_a_group_bears_the_name_of_its_first_image(rows):
-    split, _ = group_consistent_rows(rows, NO_PAIRS, NO_DISPUTES)
+    split, _ = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, SHARES)
     first = split.group_by("group").agg(pl.col("image_name").min(), pl.col("species").n_unique())
     assert (first["group"] == first["image_name"]).all()
     assert (first["species"] == 1).all()
@@ -258,7 +259,9 @@ def test_classes_are_numbered_by_name_and_counted(rows):
     assert classes["label"].to_list() == list(range(classes.height))
     figures = summarise(split, classes, NO_PAIRS, SHOTS)
     assert sum(figures[name]["images"] for name in SPLITS) == split.height
-    assert sum(figures[name]["observations"] for name in SPLITS) == split["group"].n_unique()
+    assert sum(figures[name]["observations"] for name in SPLITS) == (
+        split.select(pl.coalesce("observation_id", "image_name").n_unique()).item()
+    )
     assert figures["share_of_evaluated_classes_in_train"] == 1.0
     assert set(figures["in_two_splits"].values()) == {0}
     assert sum(figures[f"{shot}_shot_classes"] for shot in ("few", "medium", "many")) == classes.height
@@ -373,6 +376,16 @@ def test_the_stage_writes_the_splits_and_the_order_of_labels(workspace):
 def test_one_species_is_no_classifier(workspace):
     write_inputs(workspace, available_rows([{"species": "A"}] * 4))
     assert "a classifier needs two or more" in complaint(run_stage("split", workspace))
+
+
+def test_when_every_class_is_too_small_the_limit_is_named(workspace):
+    write_inputs(workspace, available_rows([{"species": name} for name in "AABB"]))
+    content = yaml.safe_load((workspace / "params.yaml").read_text())
+    content["split"]["min_images_per_class"] = 3
+    (workspace / "params.yaml").write_text(yaml.safe_dump(content))
+    said = complaint(run_stage("split", workspace))
+    assert "0 of 2 species of data/available.parquet are left (species_with_too_few_images 4)" in said
+    assert "split.min_images_per_class" in said
 
 
 def test_a_damaged_table_is_one_line_and_the_old_splits_stay(workspace):

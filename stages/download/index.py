@@ -61,10 +61,10 @@ class ImageIndex(Database):
     def remember(self, images: Iterable[tuple[Any, ...]], *, used_s: float | None = None) -> None:
         """Note what was measured of files (columns of ``REMEMBERED``), and perhaps when they were last used."""
         columns = [*REMEMBERED, "used_s"]
-        updates = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in columns[1:])
+        updates = ", ".join(f"{name} = excluded.{name}" for name in REMEMBERED if name != "image_name")
         self.execute_many(
             f"INSERT INTO images ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-            f"ON CONFLICT DO UPDATE SET {updates}",
+            f"ON CONFLICT DO UPDATE SET {updates}, used_s = coalesce(excluded.used_s, used_s)",
             ((*image, used_s) for image in images),
         )
 

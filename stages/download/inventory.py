@@ -79,7 +79,8 @@ def take_inventory(
         workers: processes, -1 for one a core.
 
     Returns:
-        Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and whatever the index knew.
+        Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and whatever the index knew,
+        but that an image decoded under a higher limit keeps its measures (its verdict is too_large all the same).
     """
     listed = file_table(files)
     index.forget(index.image_names().to_frame().join(listed, on="image_name", how="anti")["image_name"])

@@ -5,6 +5,7 @@ its words; the codes of nomenclature fix both (ICN, Shenzhen Code 2018, articles
 params.yaml (``labels``) then changes its part. What does not look like a scientific name is only tidied up.
 """
 
+import csv
 import html
 import re
 import unicodedata
@@ -41,7 +42,12 @@ _PARTICLES = frozenset({
     "auct", "auctt", "hort", "non", "nec", "sensu", "emend", "agg", "aggr", "sl", "ss", "coll", "complex", "group",
     "lato", "stricto", "nom", "nud", "illeg", "ined",
 })  # fmt: skip
+# Those of them that make a name mean something else than it says: Rosa gallica auct. non L. is no Rosa gallica.
+_USAGE = frozenset({"auct", "auctt", "hort", "non", "nec", "sensu"})
 _WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+(?:-[A-Za-z\u00c0-\u024f]+)*")  # Latin letters, as names are in Latin
+
+
+_PUNCTUATION = ".,;"
 
 
 class Part(Enum):
@@ -78,12 +84,13 @@ class Cleaned(NamedTuple):
 class LabelCleaner:
     """Applies the rules of params.yaml to names, one after the other."""
 
-    def __init__(self, rules: Labels, synonyms: dict[str, str]) -> None:
+    def __init__(self, rules: Labels, synonyms: dict[str, str], *, where: str = "synonyms") -> None:
         """Prepare the rules.
 
         Args:
             rules: section ``labels`` of params.yaml.
             synonyms: accepted name by synonym; their spelling is cleaned by the same rules as any name's.
+            where: they come from, for messages.
 
         Raises:
             UserError: the synonyms go round in a circle, or a name is accepted that the rules refuse.
@@ -92,24 +99,23 @@ class LabelCleaner:
             ("unicode", rules.unicode, tidy),
             ("hybrids", rules.hybrids, sign_hybrids),
             ("case", rules.case, set_case),
+            ("synonyms", rules.synonyms, self._rename),  # as written, with authors: Rosa gallica auct. non L.
             (UNCERTAIN, rules.uncertain != "keep", _refuse_uncertain if rules.uncertain == "refuse" else certain),
             ("authorship", rules.authorship, drop_authors),
+            ("synonyms", rules.synonyms, self._rename),  # before a subspecies is rolled up into its species
             ("below_species", rules.below_species == "species", roll_up),
             ("ranks", rules.below_species == "keep", spell_ranks),
             (GENUS_ONLY, True, _refuse_genus_only if rules.genus_only == "refuse" else bare_genus),
+            ("synonyms", rules.synonyms, self._rename),
         ]
         self._steps = [(name, step) for name, wanted, step in steps if wanted]
-        self._synonyms = self._resolve(synonyms) if rules.synonyms else {}
+        self._synonyms: dict[str, str] = {}
+        if rules.synonyms:
+            self._synonyms = self._resolve(synonyms, where)
 
     def clean(self, name: str) -> Cleaned:
         """Give the label for a name."""
-        label, applied = self._spell(name)
-        if label is not None and (accepted := self._synonyms.get(label)):
-            return Cleaned(accepted, (*applied, "synonyms"))
-        return Cleaned(label, applied)
-
-    def _spell(self, name: str) -> tuple[str | None, tuple[str, ...]]:
-        applied = []
+        applied: list[str] = []
         label: str | None = name
         for rule, step in self._steps:
             changed = step(label)
@@ -117,17 +123,34 @@ class LabelCleaner:
                 applied.append(rule)
             label = changed
             if not label:
-                return None, tuple(applied)
-        return label, tuple(applied)
+                return Cleaned(None, tuple(applied))
+        return Cleaned(label, tuple(applied))
 
-    def _resolve(self, synonyms: dict[str, str]) -> dict[str, str]:
-        spelled = {}
+    def _rename(self, name: str) -> str:
+        return self._synonyms.get(spell_ranks(name), name)
+
+    def _spell_synonym(self, name: str) -> str:
+        """Spell a synonym so that it stands for no more than it says.
+
+        What is below its species stays, and so do remarks on usage, without which a misapplied name would be the name
+        itself.
+        """
+        own = {"unicode", "hybrids", "case"}
+        if not any(part is Part.AUTHOR and _key(word) in _USAGE for part, word in parse(set_case(tidy(name)))):
+            own.add("authorship")
+        for rule, step in self._steps:
+            if rule in own:
+                name = step(name) or ""
+        return spell_ranks(name)
+
+    def _resolve(self, synonyms: dict[str, str], where: str) -> dict[str, str]:
+        spelled: dict[str, str] = {}
         for synonym, accepted in synonyms.items():
-            before, after = self._spell(synonym)[0], self._spell(accepted)[0]
+            before, after = self._spell_synonym(synonym), self.clean(accepted).label
             if after is None:
-                raise UserError(f"synonyms: {accepted!r} cannot be an accepted name: the rules of `labels` refuse it")
-            if before is not None and before != after and spelled.setdefault(before, after) != after:
-                raise UserError(f"synonyms: {before!r} has two accepted names, {spelled[before]!r} and {after!r}")
+                raise UserError(f"{where}: {accepted!r} cannot be an accepted name: the rules of `labels` refuse it")
+            if before != after and spelled.setdefault(before, after) != after:
+                raise UserError(f"{where}: {before!r} has two accepted names, {spelled[before]!r} and {after!r}")
         resolved = {}
         for synonym, accepted in spelled.items():
             way, name = [synonym], accepted
@@ -135,28 +158,32 @@ class LabelCleaner:
                 way.append(name)
                 name = spelled[name]
                 if name in way:
-                    raise UserError(f"synonyms: {' -> '.join([*way, name])} goes round in a circle")
+                    raise UserError(f"{where}: {' -> '.join([*way, name])} goes round in a circle")
             resolved[synonym] = name
         return resolved
 
 
 def read_synonyms(path: Path) -> dict[str, str]:
-    """Read a CSV with the columns synonym and accepted; a file that is missing holds none.
+    """Read a CSV with the columns synonym and accepted (more may follow); a file that is missing holds none.
 
     Raises:
-        UserError: it has other columns, an empty cell, or is no CSV.
+        UserError: it has other columns, an empty cell, or is no CSV in UTF-8.
     """
     if not path.is_file():
         return {}
     try:
-        table = pl.read_csv(path.read_bytes(), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} is no CSV ({error})") from None
-    if table.columns[:2] != ["synonym", "accepted"]:
-        raise UserError(f"{path} must begin with the columns synonym,accepted (found {','.join(table.columns)})")
-    rows = list(table.select("synonym", "accepted").iter_rows())
-    if empty := [number for number, row in enumerate(rows, start=2) if not all(cell and cell.strip() for cell in row)]:
-        raise UserError(f"{path}: line {empty[0]} has an empty cell")
+        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True))
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8: save it as one") from None
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV ({error}): see to the quotes in it") from None
+    header, *rows = lines or [[]]
+    if header[:2] != ["synonym", "accepted"]:
+        raise UserError(f"{path} must begin with the columns synonym,accepted (found {','.join(header)[:80]!r})")
+    numbered = [(number, row[:2]) for number, row in enumerate(rows, start=2) if any(cell.strip() for cell in row)]
+    if empty := [number for number, row in numbered if len(row) < 2 or not all(cell.strip() for cell in row)]:
+        raise UserError(f"{path}: row {empty[0]} lacks a synonym or an accepted name")
+    rows = [tuple(row) for _, row in numbered]
     counts = Counter(synonym for synonym, _ in set(rows))
     if twice := [synonym for synonym, count in counts.items() if count > 1]:
         raise UserError(f"{path}: {twice[0]!r} has two accepted names: keep one")
@@ -223,8 +250,10 @@ def _candidate_pairs(names: pl.Series) -> pl.DataFrame:
 def parse(name: str) -> Parts:
     """Say what each word of a name is; nothing for what does not look like a scientific name."""
     words = name.split()
+    # Common names have three small words too: black eyed susan is no trinomial.
+    common = name == name.lower()
     parts: Parts = []
-    while words and (_is_hybrid_sign(words[0]) or _key(words[0]) in _QUALIFIERS):
+    while words and (_is_hybrid_sign(words[0]) or _is_qualifier(words[0])):
         parts.append((Part.HYBRID if _is_hybrid_sign(words[0]) else Part.QUALIFIER, words.pop(0)))
     if not words or not _WORD.fullmatch(words[0]):
         return []
@@ -235,12 +264,19 @@ def parse(name: str) -> Parts:
             found = [_in_formula(parts[-1][1], words[0])]
         elif Part.EPITHET in kinds:
             found = _after_epithet(parts[-1][0], words)
+            if common and found == [Part.INFRASPECIFIC]:
+                return []
         else:
             found = _before_epithet(kinds, words)
         if not found:
             return []
-        parts += zip(found, words, strict=False)
+        named = found[-1] in (Part.EPITHET, Part.INFRASPECIFIC)
+        last = words[len(found) - 1]
+        parts += zip(found, [*words[: len(found) - 1], last.rstrip(_PUNCTUATION) if named else last], strict=False)
         words = words[len(found) :]
+        if named and last[-1] in ",;":  # Rosa canina, dog rose
+            parts += ((Part.AUTHOR, word) for word in words)
+            break
     return parts
 
 
@@ -249,7 +285,7 @@ def _before_epithet(kinds: set[Part], words: list[str]) -> list[Part]:
     word = words[0]
     if _is_hybrid_sign(word):
         return [Part.HYBRID]
-    if _key(word) in _QUALIFIERS:
+    if _is_qualifier(word):
         return [Part.QUALIFIER]
     if cultivar := _quoted(words):
         return [Part.CULTIVAR] * cultivar
@@ -265,7 +301,7 @@ def _after_epithet(last: Part, words: list[str]) -> list[Part]:
     word = words[0]
     if _is_hybrid_sign(word):
         return [Part.PARENT]
-    if _key(word) in _QUALIFIERS:
+    if _is_qualifier(word):
         return [Part.QUALIFIER]
     if cultivar := _quoted(words):
         return [Part.CULTIVAR] * cultivar
@@ -294,11 +330,17 @@ def _quoted(words: list[str]) -> int:
     return next(ends, 0)
 
 
+def _is_qualifier(word: str) -> bool:
+    """Whether a word says that a name is not certain; ``/gallica`` is the other of two names that it may be."""
+    return _key(word) in _QUALIFIERS or (len(word) > 1 and word[0] == "/")
+
+
 def _is_hybrid_sign(word: str) -> bool:
     return word in _HYBRID_SIGNS
 
 
 def _is_epithet(word: str) -> bool:
+    word = word.rstrip(_PUNCTUATION)
     return len(word) > 1 and bool(_WORD.fullmatch(word)) and word.lower() not in _PARTICLES
 
 
@@ -324,21 +366,16 @@ def tidy(name: str) -> str:
             plain.append('"')
         elif category not in ("Cf", "Cc") or character.isspace():
             plain.append(character)
-    return " ".join("".join(plain).split()).strip(" ,;")
+    # Remarks stand apart: canina? is canina ?, canina/gallica is canina /gallica.
+    text = re.sub(r"(?<=[^\W\d_]{2})(\?|/(?=[^\W\d_]))", r" \1", "".join(plain))
+    return " ".join(text.split()).strip(" ,;")
 
 
 def sign_hybrids(name: str) -> str:
     """Write a hybrid's sign as × between spaces: ``Mentha x piperita`` and ``Mentha ×piperita`` are one name."""
-    words: list[str] = []
-    for position, word in enumerate(name.split()):
-        # A last letter x may be anything; a sign stands before a name.
-        if _is_hybrid_sign(word) and position + 1 < len(name.split()):
-            words.append("×")
-        elif len(word) > 2 and word[0] == "×":
-            words += ["×", word[1:]]
-        else:
-            words.append(word)
-    return " ".join(words)
+    words = name.replace("×", " × ").split()
+    # A last letter x may be anything; a sign stands before a name.
+    return " ".join("×" if _is_hybrid_sign(word) and words[place + 1 :] else word for place, word in enumerate(words))
 
 
 def set_case(name: str) -> str:

@@ -1,6 +1,7 @@
 """Licences of photos, in the many ways in which sources write them, as a handful of codes."""
 
 import re
+import unicodedata
 
 import polars as pl
 
@@ -8,34 +9,54 @@ NONE = "none"  # all rights reserved, or nothing said
 OTHER = "other"  # something said that is none of the others
 CODES = ("cc0", "pd", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd", NONE, OTHER)
 
-# https://creativecommons.org/licenses/by-nc/4.0/, CC-BY-NC-4.0, cc by nc 3.0 de, CC BY (2.0)
-_CREATIVE_COMMONS = re.compile(
-    r"(?:creativecommons\.org/licen[sc]es/|\bcc[\s_-]*)((?:by|nc|nd|sa)(?:[\s_-]+(?:nc|nd|sa))*)(?![a-z])"
+# The parts of Creative Commons' long names, in their many spellings, as the codes use them.
+_LONG_NAMES = (
+    (re.compile(r"attribution"), "by"),
+    (re.compile(r"non[\s-]*commercial"), "nc"),
+    (re.compile(r"share[\s-]*alike"), "sa"),
+    (re.compile(r"no[\s-]*deriv(?:ative|ativ|)s?(?:[\s-]*works?)?"), "nd"),
 )
-_LONG_NAMES = {
-    "attribution": "cc-by", "non-commercial": "nc", "noncommercial": "nc", "sharealike": "sa", "share-alike": "sa",
-    "noderivatives": "nd", "no-derivatives": "nd", "noderivs": "nd", "no derivatives": "nd",
-    "creative commons cc-by": "cc-by",
-}  # fmt: skip
+# https://creativecommons.org/licenses/by-nc/4.0/, CC-BY-NC-4.0, cc by nc 3.0 de, CC BY (2.0); and, of the long names,
+# Creative Commons Attribution 4.0, Attribution-NonCommercial 4.0 International.
+_CREATIVE_COMMONS = re.compile(
+    r"(?:creativecommons\.org/licen[sc]es/|\bcreative[\s-]*commons|\bcc)[^a-z0-9]*by(?![a-z])"
+)
+_LONG_NAME_ALONE = re.compile(
+    r"by(?:[\s,/&-]+(?:nc|nd|sa))*(?:[\s,-]*[\d.]+)?(?:[\s,-]*(?:international|unported|generic|licen[sc]e))*"
+)
+_RESTRICTION = re.compile(r"(?<![a-z])(nc|nd|sa)(?![a-z])")
+_UNCLEAR = re.compile(r"commercial|non|deriv|share|only|permission|request")
 _CC0 = re.compile(r"\bcc[\s_-]*(?:0|zero)(?![0-9a-z])|publicdomain/zero")
 _PUBLIC_DOMAIN = re.compile(r"^pd\b|public[\s_-]*domain|publicdomain/mark|no (?:known )?copyright")
 _RESERVED = re.compile(r"^(?:c|©|\(c\)|copyright|none|no licen[sc]e|n/?a|unknown)?$|rights?[\s_-]*reserved|^©|^\(c\)")
 
 
 def licence_code(text: str | None) -> str:
-    """Give the code of a licence, one of ``CODES``; versions and countries make no difference."""
-    lowered = " ".join((text or "").lower().split())
-    for name, code in _LONG_NAMES.items():
-        lowered = lowered.replace(name, code)
+    """Give the code of a licence, one of ``CODES``; versions and countries make no difference.
+
+    Whatever may be a restriction counts as one, and what is not clear is ``other``: a photo must not be used under a
+    freer licence than its own.
+    """
+    lowered = " ".join(_plain(text or "").lower().replace("_", " ").split())
+    for name, code in _LONG_NAMES:
+        lowered = name.sub(code, lowered)
     if _CC0.search(lowered):
         return "cc0"
-    if match := _CREATIVE_COMMONS.search(lowered):
-        words = set(re.split(r"[\s_-]+", match[1]))
-        code = "-".join(["cc", "by", *(word for word in ("nc", "nd", "sa") if word in words)])
+    if _CREATIVE_COMMONS.search(lowered) or _LONG_NAME_ALONE.fullmatch(lowered):
+        if _UNCLEAR.search(lowered):
+            return OTHER
+        found = set(_RESTRICTION.findall(lowered))
+        code = "-".join(["cc", "by", *(word for word in ("nc", "nd", "sa") if word in found)])
         return code if code in CODES else OTHER
     if _PUBLIC_DOMAIN.search(lowered):
         return "pd"
     return NONE if _RESERVED.search(lowered) else OTHER
+
+
+def _plain(text: str) -> str:
+    """Bring compatibility characters to one form, and every dash to a hyphen."""
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join("-" if unicodedata.category(letter) == "Pd" else letter for letter in normal)
 
 
 def licence_codes(licences: pl.Series) -> pl.Series:

@@ -5,6 +5,7 @@ held against the lock before it replaces anything.
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from stages.errors import UserError
 LOCK = Path("dvc.lock")
 
 
-def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, accepted: str | None) -> None:
+def check_pin(
+    stage: str, declared: dict[str, Any], out: Path, written: Path, *, accepted: str | None, inputs: Iterable[Path] = ()
+) -> None:
     """Hold a table that is about to replace ``out`` against the stage's entry in dvc.lock.
 
     Args:
@@ -24,6 +27,8 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
         out: the output as dvc.yaml names it.
         written: the new file.
         accepted: the MD5 of a file that the user takes although it differs (``EXPORT_ACCEPT``).
+        inputs: files that DVC tracks and that decide on the table too. Where one of them changed, another table is
+            expected, as with other parameters.
 
     Raises:
         UserError: the lock has another digest for these very parameters, and this one is not accepted.
@@ -31,8 +36,11 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
     entry = _locked_stage(stage)
     if entry is None or entry["params"]["params.yaml"] != declared:
         return  # nothing to compare with: other parameters are expected to give another table
+    locked_inputs = {locked["path"]: locked.get("md5") for locked in entry.get("deps", ())}
+    if any(locked_inputs.get(str(path)) != _md5(path) for path in inputs):
+        return
     pinned = next((locked["md5"] for locked in entry["outs"] if locked["path"] == str(out)), None)
-    found = hashlib.md5(written.read_bytes(), usedforsecurity=False).hexdigest()
+    found = _md5(written)
     if pinned in (None, found) or accepted == found:
         return
     raise UserError(
@@ -40,6 +48,10 @@ def check_pin(stage: str, declared: dict[str, Any], out: Path, written: Path, ac
         f"changed under the snapshot (or the code of the export did). Set a new snapshot in params.yaml, or take these "
         f"records: EXPORT_ACCEPT={found} dvc repro -f -s export"
     )
+
+
+def _md5(path: Path) -> str | None:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None
 
 
 def locked_profile(stage: str) -> str | None:

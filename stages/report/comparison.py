@@ -71,7 +71,7 @@ def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
             Rectangle((square.x, square.y), square.side, square.side, fill=False, edgecolor=colour, linewidth=2.2)
         )
     _draw_true_box(axes, comparison)
-    axes.set_title(comparison.species, fontstyle="italic", fontsize=11, pad=4)
+    axes.set_title(comparison.species, fontstyle="italic", fontsize=11, pad=4, parse_math=False)
     _frame(axes, comparison)
 
 

@@ -73,7 +73,11 @@ def draw_contact_sheet(rows: list[Row], path: Path, *, a_side: int) -> None:
 
 def _draw_tile(axes: Axes, tile: Tile, colour: str) -> None:
     if tile.pixels is None:
-        axes.text(0.5, 0.5, tile.text, ha="center", va="center", fontsize=7, color=_GREY, transform=axes.transAxes)
+        # The first bytes of a file that is no image are no formula, whatever they look like.
+        axes.text(
+            0.5, 0.5, tile.text, ha="center", va="center", fontsize=7, color=_GREY, transform=axes.transAxes,
+            parse_math=False,
+        )  # fmt: skip
         axes.set_facecolor("#f1f3f5")
     else:
         axes.imshow(tile.pixels)

@@ -85,7 +85,7 @@ def drop_extra_photos(rows: pl.DataFrame, known: pl.Series) -> tuple[pl.DataFram
 
     Args:
         rows: with image_name, group and split.
-        known: names of the images that are remembered themselves, and not by their observation alone.
+        known: names of the images that stood in a split themselves before.
 
     Returns:
         The rows kept, and those left out with the column reason.

@@ -24,7 +24,7 @@ def number_classes(rows: pl.DataFrame) -> pl.DataFrame:
         for in_split in [pl.col("split") == split]
         for what, expression in (
             ("images", in_split.sum()),
-            ("observations", pl.col("group").filter(in_split).n_unique()),
+            ("observations", pl.coalesce("observation_id", "image_name").filter(in_split).n_unique()),
         )
     ]
     classes = rows.group_by("species").agg(counts).sort("species")

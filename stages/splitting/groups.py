@@ -46,23 +46,9 @@ def _pairs_of_rows(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def group_consistent_rows(
-    available: pl.DataFrame, pairs: pl.DataFrame, disputed: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the rows that contradict no other their group, the name of its first image.
-
-    Args:
-        available: the available images.
-        pairs: those that look alike, columns of ``PAIRS``.
-        disputed: those that look like one of another species, columns of ``DISPUTED``.
-
-    Returns:
-        The rows with their group, and the rows left out with the column reason.
-    """
-    # Grouped before anything is left out: a row that is not used still shows that two others belong together.
-    grouped = available.with_columns(group=group_rows(available, pairs))
-    consistent, left_out = drop_contradictions(grouped, disputed)
-    return consistent.with_columns(group=pl.col("image_name").min().over("group")), left_out.drop("group")
+def name_groups(rows: pl.DataFrame) -> pl.DataFrame:
+    """Call each group, so far a number, by the name of its first image: a name that stays when other images come."""
+    return rows.with_columns(group=pl.col("image_name").min().over("group"))
 
 
 def drop_contradictions(available: pl.DataFrame, disputed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from stages.errors import UserError
 from stages.tables import ASSIGNMENTS, read_table
 
 FOLDER = "assignments"
@@ -25,7 +26,18 @@ def assignments_path(sources: Path, profile: str) -> Path:
 
 
 def read_assignments(path: Path) -> pl.DataFrame:
-    """Read earlier assignments; none are there before the first ``make remember``."""
+    """Read earlier assignments; none are there before the first ``make remember``.
+
+    Raises:
+        UserError: DVC knows the table and it is not here, or it is damaged. To split as if nothing had ever been split
+            would be worse than not to split.
+    """
+    pinned = path.with_name(f"{path.name}.dvc")
+    if not path.exists() and pinned.exists():
+        raise UserError(
+            f"{path} is missing, and {pinned.name} says that there is one: bring it back with `dvc checkout {pinned}` "
+            f"or `dvc pull {pinned}`; to give it up, delete {pinned.name} too"
+        )
     return read_table(path, ASSIGNMENTS) if path.exists() else pl.DataFrame(schema=ASSIGNMENTS)
 
 
@@ -44,36 +56,50 @@ def recall(rows: pl.DataFrame, assignments: pl.DataFrame) -> pl.Series:
     return found.select(earlier=_split(rank)).to_series()
 
 
-def pin_groups(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Pin each group to the split in which it was before.
+def pin_groups(rows: pl.DataFrame) -> pl.Series:
+    """Give each row the split in which its group was before, null for new ones.
 
-    Groups that were apart may turn out to belong together. Then what was in train stays there, and the members that
-    were in val or test are left out; likewise those that were in val, where others were in test.
+    Groups that were apart may turn out to belong together: then it is the split that comes first in ``_PRECEDENCE``.
 
     Args:
-        rows: with the columns group and earlier.
+        rows: with the columns group and earlier; all that is available, as also what is not used says where its group
+            was.
+    """
+    return rows.select(pinned=_split(_rank(pl.col("earlier")).min().over("group"))).to_series()
+
+
+def drop_strays(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Leave out what was in another split than the one to which its group is pinned now.
+
+    What was in train stays there, and the members that were in val or test are left out; likewise those that were in
+    val, where others were in test.
+
+    Args:
+        rows: with the columns earlier and pinned.
 
     Returns:
-        The rows with the column pinned, and those left out with the column reason.
+        The rows kept, and those left out with the column reason.
     """
-    pinned = rows.with_columns(pinned=_split(_rank(pl.col("earlier")).min().over("group")))
-    stray = pl.col("earlier").is_not_null() & (pl.col("earlier") != pl.col("pinned"))
+    stray = (pl.col("earlier") != pl.col("pinned")).fill_null(False)
     reason = pl.format("was_in_{}_and_now_belongs_to_{}", "earlier", "pinned")
-    return pinned.filter(~stray.fill_null(False)), pinned.filter(stray).with_columns(reason=reason).drop("pinned")
+    return rows.filter(~stray), rows.filter(stray).with_columns(reason=reason).drop("pinned")
 
 
 def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Add rows that are not remembered yet; what is remembered never changes.
+    """Add what is not remembered yet: new images, and new identities of known ones, in the split that these were in.
 
     Args:
         assignments: the earlier ones.
         rows: with the columns of ``ASSIGNMENTS``.
 
     Returns:
-        Columns of ``ASSIGNMENTS``, sorted by image_name.
+        Columns of ``ASSIGNMENTS``, sorted by image_name; the split of an image never changes.
     """
-    new = rows.select(ASSIGNMENTS.keys()).join(assignments, on="image_name", how="anti")
-    return pl.concat([assignments, new]).unique("image_name", keep="first", maintain_order=True).sort("image_name")
+    first = assignments.group_by("image_name").agg(known=pl.col("split").first())
+    now = rows.select(ASSIGNMENTS.keys()).join(first, on="image_name", how="left", maintain_order="left")
+    now = now.with_columns(split=pl.coalesce("known", "split")).drop("known")
+    together = pl.concat([assignments.select(ASSIGNMENTS.keys()), now]).group_by(IDENTITIES, maintain_order=True)
+    return together.agg(pl.col("split").first(), pl.col("used").any()).sort(IDENTITIES).select(ASSIGNMENTS.keys())
 
 
 def _rank(split: pl.Expr) -> pl.Expr:

@@ -78,7 +78,7 @@ def main() -> None:
             if way in before:
                 moved.append((way, step, moved_into_train(before[way], split)))
             deviations += [(way, step, *row) for row in deviation(split)]
-        remembered, before = extend_assignments(remembered, now["with memory"]), now
+        remembered, before = extend_assignments(remembered, now["with memory"].with_columns(used=pl.lit(True))), now
     print("\n| split | when | share of the earlier val and test that is in train now |\n|---|---|---|")
     for way, step, part in moved:
         print(f"| {way} | {step} | {part:.2%} |")
