@@ -2,14 +2,16 @@
 
 import hashlib
 import io
+import struct
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
+from stages.images.crop import center_crop, cut
 from stages.images.decode import DecodeError, decode_grey, decode_rgb, read_header, reduction, shown_size
 from stages.images.measure import DECODED, measure, perceptual_hash
 from stages.images.similar import MIRROR
@@ -75,6 +77,91 @@ def test_other_formats_are_turned_once(file_format, orientation):
     assert shown_size(*read_header(data)) == found.shape[1::-1]
 
 
+def icc_profile(red: tuple, green: tuple, blue: tuple, gamma: float, name: str) -> bytes:
+    """An ICC profile (version 2, matrix and curve) of an RGB space with these primaries, in XYZ of the D50 white."""
+
+    def fixed(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(values: tuple) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
+
+    text = name.encode()
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + b"\0" * (1 + 12 + 67),
+        b"cprt": b"text\0\0\0\0none\0",
+        b"wtpt": xyz((0.9642, 1.0, 0.8249)),
+        b"rXYZ": xyz(red), b"gXYZ": xyz(green), b"bXYZ": xyz(blue),
+        b"rTRC": curve, b"gTRC": curve, b"bTRC": curve,
+    }  # fmt: skip
+    table, content, offset = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for tag, data in tags.items():
+        table += tag + struct.pack(">II", offset + len(content), len(data))
+        content += data + b"\0" * (-len(data) % 4)
+    size = offset + len(content)
+    header = struct.pack(">I4sI4s4s4s", size, b"\0" * 4, 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    header += (
+        struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + b"\0" * 28 + b"".join(map(fixed, (0.9642, 1.0, 0.8249)))
+    )
+    return header.ljust(128, b"\0") + table + content
+
+
+# Adobe RGB (1998), adapted to D50.
+WIDE = icc_profile((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457), 2.2, "Wide")
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_colours_of_a_wide_gamut_become_srgb(file_format):
+    pixels = np.full((64, 64, 3), (120, 160, 90), np.uint8)
+    options = {"quality": 95} if file_format != "PNG" else {}
+    plain, wide = encoded(pixels, file_format, **options), encoded(pixels, file_format, icc_profile=WIDE, **options)
+    assert np.abs(decode_rgb(plain).astype(int) - pixels).max() <= 3
+    # By the formula: to linear light, to XYZ, to linear sRGB, to sRGB.
+    matrix = np.array([[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]])
+    of_srgb = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
+    linear = np.linalg.solve(of_srgb, matrix @ (pixels[0, 0] / 255) ** 2.2)
+    expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    assert np.abs(decode_rgb(wide)[32, 32] - expected).max() <= 3
+    assert np.abs(decode_rgb(wide)[32, 32].astype(int) - pixels[0, 0]).max() > 5
+
+
+@pytest.mark.parametrize(
+    "profile", [b"no profile", WIDE[:200], ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()]
+)
+def test_a_profile_that_says_nothing_changes_nothing(profile):
+    pixels = picture(96, 64)
+    with_it, without = (encoded(pixels, "JPEG", quality=95, **options) for options in ({"icc_profile": profile}, {}))
+    assert np.array_equal(decode_rgb(with_it), decode_rgb(without))
+
+
+def smooth(seed: int) -> np.ndarray:
+    """A picture of 2048 x 1536 px with detail as photos have it: less of it, the finer it is."""
+    rng = np.random.default_rng(seed)
+    pixels = np.zeros((1536, 2048, 3), np.float32)
+    for cells in (4, 8, 16, 32, 64, 128, 256, 512):
+        layer = rng.normal(0, 1, (3 * cells // 4, cells, 3)).astype(np.float32)
+        pixels += cv2.resize(layer, (2048, 1536), interpolation=cv2.INTER_CUBIC) * 60 / cells**0.5
+    return np.clip(pixels + 128 + rng.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size_px", [224, 256, 384, 448, 518])
+def test_a_reduced_decode_looks_like_a_full_one(size_px):
+    """At least 41 dB (PSNR) against a full decode, when both are sized to what is packed."""
+    data = jpeg(smooth(1), 92)
+    sized = []
+    for least in (None, size_px):
+        pixels = decode_rgb(data, min_side_px=least)
+        sized.append(cut(pixels, center_crop(pixels.shape[1], pixels.shape[0]), size_px).astype(float))
+    assert 10 * np.log10(255**2 / np.square(sized[0] - sized[1]).mean()) >= 41
+
+
+def test_a_reduced_decode_keeps_the_pixels_that_are_asked_for():
+    data = jpeg(picture(1600, 1200), 92)
+    assert decode_rgb(data, min_side_px=500).shape == (600, 800, 3)
+    assert decode_grey(data, read_header(data), min_side_px=64).shape == (150, 200)
+
+
 def test_grey_of_16_bits_is_scaled_not_cut_off():
     grey = np.asarray(Image.fromarray(picture()).convert("L"))
     buffer = io.BytesIO()
@@ -94,16 +181,6 @@ def test_what_is_transparent_is_shown_on_white():
 )
 def test_a_reduced_decode_never_goes_below_what_is_wanted(side, wanted, factor):
     assert reduction(side, wanted) == factor
-
-
-def test_a_reduced_decode_looks_like_a_full_one():
-    data = jpeg(picture(1600, 1200), 92)
-    reduced = decode_rgb(data, min_side_px=500)
-    assert reduced.shape == (600, 800, 3)
-    full = np.asarray(Image.fromarray(decode_rgb(data)).resize((800, 600), Image.Resampling.BOX)).astype(float)
-    psnr = 10 * np.log10(255**2 / np.mean((reduced - full) ** 2))
-    assert psnr > 38
-    assert decode_grey(data, read_header(data), min_side_px=64).shape == (150, 200)
 
 
 def test_grey_is_shown_upright_too():

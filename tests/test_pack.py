@@ -1,7 +1,10 @@
 """Shards: the same bytes whoever packs them, every pixel pinned to the inventory, damage found before training."""
 
+import os
 import pickle
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import polars as pl
@@ -14,7 +17,15 @@ from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError
 from stages.images.originals import map_originals
 from stages.images.packing import pack_image
-from stages.images.shards import SCHEMA, Imprint, PackedImage, PackedSplit, write_manifest, write_shards
+from stages.images.shards import (
+    SCHEMA,
+    Imprint,
+    PackedImage,
+    PackedSplit,
+    check_shards,
+    write_manifest,
+    write_shards,
+)
 from stages.tables import CLASSES, SPLIT, read_table, write_table
 from tests.conftest import ROOT, complaint, run_stage
 

@@ -13,12 +13,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from stages.images.portable import portable_opencv
 from stages.params import Crop
-
-# OpenCV's IPP code picks other routines on other processors; without it a crop is the same everywhere.
-cv2.ipp.setUseIPP(False)
-# Images are spread over processes, one a core: threads inside them would only get in each other's way.
-cv2.setNumThreads(1)
 
 SMART = "smart"
 CENTER = "center"
@@ -70,6 +66,7 @@ def find_crop(pixels: np.ndarray, params: Crop) -> Square:
     Returns:
         The square, in pixels of ``pixels``.
     """
+    portable_opencv()
     height, width = pixels.shape[:2]
     if params.mode == "center":
         return center_crop(width, height)
@@ -167,6 +164,7 @@ def saliency_held(saliency: np.ndarray, square: Square, width: int, height: int)
 
 def cut(pixels: np.ndarray, square: Square, size_px: int) -> np.ndarray:
     """Cut a square out of uint8 [h, w, 3] and size it to [size_px, size_px, 3]."""
+    portable_opencv()
     piece = pixels[square.y : square.y + square.side, square.x : square.x + square.side]
     method = cv2.INTER_AREA if square.side >= size_px else cv2.INTER_CUBIC
     return cv2.resize(piece, (size_px, size_px), interpolation=method)

@@ -1,11 +1,12 @@
 """Decoding: from the bytes of a web image to the RGB pixels that a person would see."""
 
 import io
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 # Images too large to decode are refused by inventory.max_megapixels, which reads the size first.
 Image.MAX_IMAGE_PIXELS = None
@@ -37,9 +38,14 @@ def read_header(data: bytes) -> tuple[int, int, int]:
     Raises:
         DecodeError: the bytes are no image.
     """
+    return _read_header(data)[:3]
+
+
+def _read_header(data: bytes) -> tuple[int, int, int, bytes | None]:
+    """Give what ``read_header`` gives, and the ICC profile that comes with the image."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.width, image.height, _orientation(image)
+            return image.width, image.height, _orientation(image), image.info.get("icc_profile")
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
         raise DecodeError(f"no image: {error}") from None
 
@@ -50,7 +56,10 @@ def shown_size(width: int, height: int, orientation: int) -> tuple[int, int]:
 
 
 def decode_rgb(data: bytes, *, min_side_px: int | None = None) -> np.ndarray:
-    """Decode an image, whole and strictly, to uint8 [height, width, 3] RGB as shown (EXIF orientation applied).
+    """Decode an image, whole and strictly, to uint8 [height, width, 3] RGB as shown.
+
+    EXIF orientation is applied, and the colours of a wide-gamut image (Display P3, Adobe RGB) are brought to sRGB by
+    its ICC profile.
 
     Args:
         data: the file's bytes: JPEG of any colour space, PNG, WebP, GIF (the first frame), ...
@@ -60,12 +69,14 @@ def decode_rgb(data: bytes, *, min_side_px: int | None = None) -> np.ndarray:
     Raises:
         DecodeError: the bytes are no image, or not a whole one.
     """
-    width, height, orientation = read_header(data)
+    width, height, orientation, profile = _read_header(data)
     if data.startswith(JPEG_MAGIC):
         factor = reduction(min(width, height), min_side_px) if min_side_px else 1
         pixels = _decode_jpeg(data, "RGB", height, width, factor)
     else:
         pixels = _decode_other(data)
+    if profile and (transform := _to_srgb(profile)):
+        pixels = np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform))
     return _upright(pixels, orientation)
 
 
@@ -90,6 +101,21 @@ def decode_grey(data: bytes, header: tuple[int, int, int], *, min_side_px: int) 
 def reduction(side_px: int, min_side_px: int) -> int:
     """Give the largest of 8, 4, 2 and 1 by which a side can be divided and still keep ``min_side_px``."""
     return next((factor for factor in (8, 4, 2) if side_px // factor >= min_side_px), 1)
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """Give what brings pixels of an ICC profile to sRGB; ``None`` where they are sRGB, or the profile is no use.
+
+    Profiles of CMYK and grey are passed over: the decoder has made RGB of these pixels already.
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != "RGB" or "srgb" in ImageCms.getProfileDescription(source).lower():
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from stages.images.decode import DecodeError, decode_grey, read_header, shown_size
+from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
 DECODED, EMPTY, NOT_AN_IMAGE, TRUNCATED, NOT_DECODED = "decoded", "empty", "not_an_image", "truncated", "not_decoded"
@@ -60,6 +61,7 @@ class Measurement:
 
 def measure(data: bytes, *, max_megapixels: float) -> Measurement:
     """Measure the content of one file; an image of more pixels by its header is not decoded."""
+    portable_opencv()
     digest = hashlib.sha256(data).hexdigest()
     if not data:
         return Measurement(EMPTY, 0, digest)

@@ -13,7 +13,7 @@ from stages.images.shards import PackedImage
 from stages.params import Params
 
 # What makes a packed image of an original, beside the parameters.
-_CODE = ("crop.py", "decode.py", "packing.py", "prepare.py")
+_CODE = ("crop.py", "decode.py", "packing.py", "portable.py", "prepare.py")
 _LIBRARIES = ("numpy", "opencv-contrib-python-headless", "pillow", "simplejpeg")
 
 
