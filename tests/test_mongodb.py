@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import bson
+import polars as pl
 import pytest
 import yaml
 from hypothesis import given
@@ -361,6 +362,10 @@ def lock_of(workspace: Path) -> None:
         "params": {"params.yaml": declared_values("export")},
         "outs": [{"path": "data/records.parquet", "hash": "md5", "md5": md5}],
     }
+    synonyms = workspace / "data/sources/teacher/synonyms.csv"
+    if synonyms.exists():
+        path = str(synonyms.relative_to(workspace))
+        entry["deps"] = [{"path": path, "hash": "md5", "md5": hashlib.md5(synonyms.read_bytes()).hexdigest()}]
     (workspace / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"export": entry}}))
 
 
@@ -384,6 +389,20 @@ def test_the_lock_pins_what_a_snapshot_gave(teacher, server, plants):
     accept = said.split("EXPORT_ACCEPT=")[1].split()[0]
     assert export(server.uri(), EXPORT_ACCEPT=accept).returncode == 0
     assert records.read_bytes() != before
+
+
+def test_other_synonyms_are_expected_to_give_other_records(teacher, server, plants):
+    workspace, export = teacher
+    synonyms = workspace / "data/sources/teacher/synonyms.csv"
+    synonyms.parent.mkdir(parents=True, exist_ok=True)
+    synonyms.write_text("synonym,accepted\n")
+    plants.insert_many(plain_documents(10))
+    assert export(server.uri()).returncode == 0
+    lock_of(workspace)
+    name = plain_documents(1)[0]["scientific_name"]
+    synonyms.write_text(f"synonym,accepted\n{name},Rosa canina\n")
+    assert export(server.uri()).returncode == 0
+    assert "Rosa canina" in pl.read_parquet(workspace / "data/records.parquet")["species"].to_list()
 
 
 def test_a_new_snapshot_is_not_held_against_the_old_one(teacher, server, plants):
@@ -413,14 +432,15 @@ def test_a_lock_with_the_marks_of_a_merge_is_one_line(teacher, server, plants):
 @pytest.mark.parametrize(
     "entry",
     ["text", [], {"params": None, "outs": []}, {"params": {"params.yaml": []}, "outs": []}, {"outs": []}]
-    + [{"params": {"params.yaml": {}}, "outs": outs} for outs in (None, [{}], [{"path": "a"}], [{"md5": "b"}])],
+    + [{"params": {"params.yaml": {}}, "outs": outs} for outs in (None, [{}], [{"path": "a"}], [{"md5": "b"}])]
+    + [{"params": {"params.yaml": {}}, "outs": [], "deps": deps} for deps in ("text", [{}], ["a"])],
 )
 def test_a_lock_that_dvc_never_wrote_is_one_line(workspace, entry):
     (workspace / "dvc.lock").write_text(yaml.safe_dump({"stages": {"export": entry}}))
     with pytest.raises(UserError, match=r"dvc\.lock is no lock of DVC's"):
         locked_profile("export")
     with pytest.raises(UserError, match=r"dvc\.lock is no lock of DVC's"):
-        check_pin("export", {}, workspace / "a", workspace / "a", None)
+        check_pin("export", {}, workspace / "a", workspace / "a", accepted=None)
 
 
 def test_a_server_that_refuses_in_its_own_words_is_quoted(server, plants, params):

@@ -67,6 +67,7 @@ def _locked_stage(stage: str) -> dict[str, Any] | None:
         well_formed = entry is None or (
             isinstance(entry["params"]["params.yaml"], dict)
             and all(isinstance(locked["path"], str) and isinstance(locked["md5"], str) for locked in entry["outs"])
+            and all(isinstance(locked["path"], str) for locked in entry.get("deps", ()))
         )
     except FileNotFoundError:
         return None
