@@ -1,0 +1,303 @@
+"""How fast images come to the model: from originals, from files made smaller, from WebDataset, from our shards.
+
+    python tests/benchmarks/loading.py [ORIGINALS]
+
+Makes 400 photos of 2048 x 1536 px (1.4 MB each) and feeds them with two loader processes, in each of these ways, which
+take turns:
+
+a   as one writes it first: decode and spectral residual in ``__getitem__``, then resize 448, crop 384, flip, jitter of
+    colours with hue, tensor, normalise
+a'  the same transform on our packed images
+b   torchvision's ImageFolder on the originals: random resized crop, flip, tensor, normalise
+c   the same on files that were made smaller before (short side 448)
+d   the same on these files in WebDataset shards
+e   ours: decode, crop 384 and flip on uint8 in the loader; jitter and normalisation are the device's
+l   the bare decode of the packed images, with as many processes: the limit
+
+Then what originals and shards cost where nothing is in the page cache, what `pack` does a second, and what that means
+for a GPU and a disk.
+"""
+
+import io
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+import torch
+import webdataset
+import yaml
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import datasets, transforms
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from stages.images.packing import pack_image  # noqa: E402
+from stages.images.shards import Imprint, PackedSplit, write_manifest, write_shards  # noqa: E402
+from stages.learning.data import Augmentation, PackedImages, make_loader  # noqa: E402
+from stages.parallel import parallel_map  # noqa: E402
+from stages.params import Params, validate  # noqa: E402
+from tests.benchmarks.inventory import photo  # noqa: E402
+
+ORIGINALS, WORKERS, ROUNDS, BATCH = 400, 2, 5, 16
+SLOW = 100  # images a round of what decodes originals
+NORMALISE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+GPUS = {"RTX 3090, published by timm": 97, "": 350, "H100, by its arithmetic": 1_200, "whatever comes": 2_000}
+CACHES = (118_126, 741_533, 900_000)
+
+
+def main() -> None:
+    """Make the files, measure, print the tables."""
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else ORIGINALS
+    params = teacher_params()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        packed = make_files(folder, number, params)
+        loaders = make_loaders(folder, packed)
+        rates: dict[str, list[float]] = {name: [] for name in loaders}
+        for _ in range(1 + ROUNDS):  # the first one starts the processes and fills the page cache
+            for name, loader in loaders.items():
+                rates[name].append(images_a_second(loader))
+        print_rates({name: values[1:] for name, values in rates.items()})
+        print_cold(folder, packed)
+        print_pack(folder, params)
+        print_needs(statistics.median(rates["e  ours"][1:]) / WORKERS, folder, number)
+
+
+def teacher_params() -> Params:
+    """Give the committed parameters of the profile ``teacher``."""
+    return validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"})
+
+
+def make_files(folder: Path, number: int, params: Params) -> PackedSplit:
+    """Write originals, files made smaller, WebDataset shards and our shards; give the last."""
+    tasks = [(folder, index, params) for index in range(number)]
+    images = list(parallel_map(make_one, tasks))
+    (folder / "packed").mkdir()
+    imprint = Imprint(params.image.pack_px, "d" * 64, "r")
+    for _ in write_shards(images, folder / "packed", "train", shard_bytes=512_000_000, imprint=imprint):
+        pass
+    write_manifest(folder / "packed")
+    with webdataset.TarWriter(str(folder / "smaller.tar")) as tar:
+        for path in sorted((folder / "smaller").rglob("*.jpg")):
+            tar.write({"__key__": path.stem, "jpg": path.read_bytes(), "cls": str(int(path.stem) % 10)})
+    return PackedSplit(folder / "packed", "train")
+
+
+def make_one(task: tuple[Path, int, Params]) -> object:
+    """Write an original and its smaller file; give it packed."""
+    folder, index, params = task
+    data = simplejpeg.encode_jpeg(photo(index), quality=91)
+    for kind in ("originals", "smaller"):
+        (folder / kind / str(index % 10)).mkdir(parents=True, exist_ok=True)
+    (folder / f"originals/{index % 10}/{index:05d}.jpg").write_bytes(data)
+    with Image.open(io.BytesIO(data)) as image:
+        small = image.convert("RGB").resize((597, 448), Image.Resampling.BICUBIC)
+    small.save(folder / f"smaller/{index % 10}/{index:05d}.jpg", quality=90)
+    return pack_image(data, f"{index:032x}.jpg", f"{index:064x}", index % 10, params)
+
+
+class Naive(Dataset):
+    """Decode and saliency in ``__getitem__``."""
+
+    def __init__(self, folder: Path, transform: Callable) -> None:
+        self.paths = sorted((folder / "originals").rglob("*.jpg"))[:SLOW]
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        with Image.open(self.paths[index]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        _, saliency = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(pixels)
+        _, bright = cv2.threshold((saliency * 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+        x, y, width, height = cv2.boundingRect(bright)
+        side = min(max(width, height, 448), *pixels.shape[:2])
+        left, top = min(x, pixels.shape[1] - side), min(y, pixels.shape[0] - side)
+        return self.transform(Image.fromarray(pixels[top : top + side, left : left + side])), index % 10
+
+
+class SameOnPacked(Dataset):
+    """The transform of ``Naive`` on packed images."""
+
+    def __init__(self, packed: PackedSplit, transform: Callable) -> None:
+        self.packed = packed
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(simplejpeg.decode_jpeg(self.packed.jpeg(index)))), index % 10
+
+
+class BareDecode(Dataset):
+    """Nothing but the decode of packed images."""
+
+    def __init__(self, packed: PackedSplit) -> None:
+        self.packed = packed
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, index: int) -> int:
+        return int(simplejpeg.decode_jpeg(self.packed.jpeg(index))[0, 0, 0])
+
+
+def make_loaders(folder: Path, packed: PackedSplit) -> dict[str, Iterable]:
+    """Make what takes turns, by name."""
+    tensor = [transforms.ToTensor(), transforms.Normalize(*NORMALISE)]
+    crop_flip = [transforms.RandomCrop(384), transforms.RandomHorizontalFlip()]
+    jitter = transforms.ColorJitter(0.2, 0.2, 0.2, 0.1)
+    first = transforms.Compose([transforms.Resize(448), *crop_flip, jitter, *tensor])
+    usual = transforms.Compose([transforms.RandomResizedCrop(384), transforms.RandomHorizontalFlip(), *tensor])
+    settings = {"batch_size": BATCH, "num_workers": WORKERS, "persistent_workers": True}
+    originals = datasets.ImageFolder(folder / "originals", usual)
+    originals = torch.utils.data.Subset(originals, range(min(SLOW, len(originals))))
+    shards = webdataset.WebDataset([str(folder / "smaller.tar")] * WORKERS, shardshuffle=False, empty_check=False)
+    shards = shards.decode("pil").to_tuple("jpg", "cls").map_tuple(usual, int)
+    ours = PackedImages(packed, 384, Augmentation(1, flip=True, jitter=0.2))
+    return {
+        "a  first attempt": DataLoader(Naive(folder, first), shuffle=True, **settings),
+        "a' its transform on packed images": DataLoader(SameOnPacked(packed, first), shuffle=True, **settings),
+        "b  ImageFolder, originals": DataLoader(originals, shuffle=True, **settings),
+        "c  ImageFolder, smaller files": DataLoader(
+            datasets.ImageFolder(folder / "smaller", usual), shuffle=True, **settings
+        ),
+        "d  WebDataset, smaller files": DataLoader(shards, **settings),
+        "e  ours": make_loader(ours, batch_images=BATCH, seed=1, workers=WORKERS),
+        "l  bare decode": DataLoader(BareDecode(packed), shuffle=True, **settings),
+    }
+
+
+def images_a_second(loader: Iterable) -> float:
+    """Give the rate of one pass."""
+    start, images = time.perf_counter(), 0
+    for batch in loader:
+        images += len(batch[-1] if isinstance(batch, list | tuple) else getattr(batch, "labels", batch))
+    return images / (time.perf_counter() - start)
+
+
+def print_rates(rates: dict[str, list[float]]) -> None:
+    """Print images a second and how they compare to the first and the limit, medians of the rounds' ratios."""
+    first, limit = rates["a  first attempt"], rates["l  bare decode"]
+    print(f"| {WORKERS} loader processes | images/s | of the first attempt | of the bare decode |\n|---|---|---|---|")
+    for name, values in rates.items():
+        by_first, by_limit = (
+            statistics.median(one / other for one, other in zip(values, others, strict=True))
+            for others in (first, limit)
+        )
+        print(f"| {name} | {statistics.median(values):.0f} | {by_first:.1f} | {by_limit:.2f} |")
+
+
+def print_cold(folder: Path, packed: PackedSplit) -> None:
+    """Print what reading costs where nothing is in the page cache: originals as files, shards by random access."""
+    paths = sorted((folder / "originals").rglob("*.jpg"))
+    shards = sorted((folder / "packed").glob("*.arrow"))
+    order = np.random.default_rng(0).permutation(len(packed))
+
+    def read_originals() -> int:
+        return sum(len(paths[index].read_bytes()) for index in order)
+
+    def read_shards() -> int:
+        return sum(len(bytes(packed.jpeg(index))) for index in order)
+
+    print("\n| reading in random order | cold, ms an image | warm, ms an image |\n|---|---|---|")
+    for name, files, read in (("originals", paths, read_originals), ("shards", shards, read_shards)):
+        cold, warm = [], []
+        for _ in range(3):
+            drop_from_page_cache(files)
+            cold.append(seconds_of(read))
+            warm.append(seconds_of(read))
+        times = (1e3 * statistics.median(values) / len(order) for values in (cold, warm))
+        print(f"| {name} | " + " | ".join(f"{ms:.2f}" for ms in times) + " |")
+
+
+def drop_from_page_cache(files: list[Path]) -> None:
+    """Ask the kernel to forget files; what is dirty has to be written first."""
+    for path in files:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Give the seconds that something takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def print_pack(folder: Path, params: Params) -> None:
+    """Print what `pack` does a second with one process and two, against Pillow's full decode and resize."""
+    contents = [path.read_bytes() for path in sorted((folder / "originals").rglob("*.jpg"))[:SLOW]]
+    tasks = [contents[start : start + 10] for start in range(0, len(contents), 10)]
+    center = params.model_copy(update={"crop": params.crop.model_copy(update={"mode": "center"})})
+    ways = {
+        "Pillow: full decode, centre crop, resize, encode": (partial(with_pillow, params), 1),
+        "pack, centre crop, one process": (partial(with_pack, center), 1),
+        "pack, smart crop, one process": (partial(with_pack, params), 1),
+        "pack, smart crop, two processes": (partial(with_pack, params), 2),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(1 + ROUNDS):
+        for name, (work, workers) in ways.items():
+            seconds = seconds_of(lambda work=work, workers=workers: list(parallel_map(work, tasks, workers=workers)))
+            rates[name].append(len(contents) / seconds)
+    print("\n| | images/s | ratio |\n|---|---|---|")
+    first = next(iter(rates.values()))[1:]
+    for name, values in rates.items():
+        ratio = statistics.median(one / other for one, other in zip(values[1:], first, strict=True))
+        print(f"| {name} | {statistics.median(values[1:]):.0f} | {ratio:.2f} |")
+
+
+def with_pillow(params: Params, contents: list[bytes]) -> int:
+    """Decode in full, crop in the middle, resize, encode."""
+    total = 0
+    for data in contents:
+        with Image.open(io.BytesIO(data)) as image:
+            side = min(image.size)
+            left, top = (image.width - side) // 2, (image.height - side) // 2
+            piece = image.convert("RGB").crop((left, top, left + side, top + side))
+        buffer = io.BytesIO()
+        size = (params.image.pack_px, params.image.pack_px)
+        piece.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=params.pack.jpeg_quality)
+        total += buffer.tell()
+    return total
+
+
+def with_pack(params: Params, contents: list[bytes]) -> int:
+    """Do as ``pack`` does, but for the reading."""
+    return sum(len(pack_image(data, "a.jpg", "0" * 64, 0, params).jpeg) for data in contents)
+
+
+def print_needs(rate_a_core: float, folder: Path, number: int) -> None:
+    """Print how many cores feed a GPU, and how large caches are when packed."""
+    print("\n| images/s of a GPU | loader cores |\n|---|---|")
+    for gpu, rate in GPUS.items():
+        print(f"| {rate:,}{f' ({gpu})' if gpu else ''} | {rate / rate_a_core:.1f} |")
+    size = {kind: sum(path.stat().st_size for path in files) / number for kind, files in kinds(folder)}
+    print("\n| images | originals, GB | packed, GB |\n|---|---|---|")
+    for images in CACHES:
+        print(f"| {images:,} | {size['originals'] * images / 1e9:,.0f} | {size['packed'] * images / 1e9:,.1f} |")
+
+
+def kinds(folder: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the files of originals and of shards."""
+    yield "originals", list((folder / "originals").rglob("*.jpg"))
+    yield "packed", list((folder / "packed").glob("*.arrow"))
+
+
+if __name__ == "__main__":
+    main()
