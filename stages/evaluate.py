@@ -13,7 +13,8 @@ import polars as pl
 from stages.classes import check_order
 from stages.errors import UserError, run
 from stages.images.shards import PackedSplit, check_shards
-from stages.learning.data import Colour, PackedImages, make_loader
+from stages.learning.data import PackedImages, make_loader
+from stages.learning.device import Colour
 from stages.learning.loop import make_accelerator, predict_ranks
 from stages.learning.model import load_model
 from stages.learning.scores import mean_per_class_accuracy

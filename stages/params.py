@@ -317,6 +317,9 @@ class Model(Section):
     drop_rate: Annotated[float, Field(ge=0, lt=1)]
 
 
+Sampling = Literal["natural", "square_root", "balanced"]
+
+
 class Train(Section):
     """The recipe."""
 
@@ -328,8 +331,20 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     clip_norm: Annotated[float, Field(gt=0)]
+    sampling: Sampling
+
+
+class Augment(Section):
+    """How training images are changed."""
+
+    recipe: Literal["crop", "resized_crop"]
+    min_area: Annotated[float, Field(gt=0, le=1)]
     flip: bool
+    randaugment: Annotated[float, Field(gt=0, le=10)] | None
     jitter: Annotated[float, Field(ge=0, lt=1)]
+    erase: Annotated[float, Field(ge=0, le=1)]
+    mixup: Annotated[float, Field(ge=0, le=10)]
+    cutmix: Annotated[float, Field(ge=0, le=10)]
 
 
 class Evaluate(Section):
@@ -358,6 +373,7 @@ class Params(Section):
     pack: Pack
     model: Model
     train: Train
+    augment: Augment
     evaluate: Evaluate
 
 

@@ -14,7 +14,8 @@ from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError, run
 from stages.images.shards import PackedSplit, check_shards
 from stages.learning.checkpoint import checkpoint_folder, load_checkpoint, save_checkpoint
-from stages.learning.data import Augmentation, Colour, PackedImages, make_loader
+from stages.learning.data import PackedImages, make_loader
+from stages.learning.device import Colour, Mixing
 from stages.learning.loop import Run, make_accelerator, start_run, train
 from stages.learning.model import WEIGHTS, create_model, describe, save_model
 from stages.machine import machine_count
@@ -53,6 +54,13 @@ def main() -> None:
         model, params.model, image_px=params.image.train_px, pack_px=params.image.pack_px, species=species
     )
     colour = Colour(description.mean, description.std).to(accelerator.device)
+    mixing = Mixing(
+        params.augment,
+        len(species),
+        seed=params.train.seed,
+        smoothing=params.train.label_smoothing,
+        device=accelerator.device,
+    )
     this_run = start_run(model, params.train, accelerator)
     checkpoints = checkpoint_folder(
         params.model_dump_json(), *(split.fingerprint() for split in packed.values()), code=CODE
@@ -72,7 +80,7 @@ def main() -> None:
             log_epoch(live, state.history[-1])
             say(describe_epoch(state.epoch, state.history[-1]))
 
-        train(this_run, train_loader, val_loader, colour, params.train, accelerator, after_epoch=after_epoch)
+        train(this_run, train_loader, val_loader, colour, mixing, params.train, accelerator, after_epoch=after_epoch)
 
     save_model(OUT, this_run.best_state, description)
     write_bytes(OUT / "classes.csv", (SPLITS_IN / "classes.csv").read_bytes())
@@ -87,9 +95,9 @@ def make_loaders(packed: dict[str, PackedSplit], params: Params, *, on_gpu: bool
     # On a CPU the model is what takes time, and a loader process beside it only takes a core from it.
     workers = machine_count("LOADER_WORKERS", default=min(8, max(1, (os.cpu_count() or 1) - 1)) if on_gpu else 0)
     side, batch, seed = params.image.train_px, params.train.batch_images, params.train.seed
-    augmented = PackedImages(packed["train"], side, Augmentation(seed, params.train.flip, params.train.jitter))
+    augmented = PackedImages(packed["train"], side, params.augment, seed=seed)
     return (
-        make_loader(augmented, batch_images=batch, seed=seed, workers=workers),
+        make_loader(augmented, batch_images=batch, seed=seed, workers=workers, sampling=params.train.sampling),
         make_loader(PackedImages(packed["val"], side), batch_images=batch, seed=None, workers=workers),
     )
 

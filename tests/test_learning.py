@@ -16,15 +16,17 @@ from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from stages.classes import digest_classes
 from stages.errors import UserError
 from stages.evaluate import accuracy_by_class_size, summarise
-from stages.images.shards import PackedImage, PackedSplit, write_shards
+from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manifest, write_shards
 from stages.learning import PASSIVE_WAITING
+from stages.learning.augment import augment, cut_resized
 from stages.learning.checkpoint import FILE, checkpoint_folder, load_checkpoint, save_checkpoint
-from stages.learning.data import Augmentation, Batch, Colour, PackedImages, make_loader
+from stages.learning.data import EpochOrder, PackedImages, epoch_order, make_loader
+from stages.learning.device import Batch, Colour, Mixing
 from stages.learning.loop import Run, make_accelerator, start_run, train
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
 from stages.learning.scores import Meter, label_ranks, mean_per_class_accuracy
-from stages.params import FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights, Train
+from stages.params import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights, Train
 from stages.tables import CLASSES, write_table
 from tests.conftest import ROOT, jpeg
 
@@ -32,8 +34,12 @@ SPECIES = ["Abies alba", "Betula pendula", "Carex nigra"]
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
 TRAIN = Train(
     seed=3, epochs=3, batch_images=8, learning_rate=0.01, warmup_epochs=1.0, weight_decay=0.01, label_smoothing=0.1,
-    clip_norm=1.0, flip=True, jitter=0.2,
+    clip_norm=1.0, sampling="natural",
 )  # fmt: skip
+PLAIN = Augment(recipe="crop", min_area=0.35, flip=True, randaugment=None, jitter=0.2, erase=0.0, mixup=0.0, cutmix=0.0)
+RICH = Augment(
+    recipe="resized_crop", min_area=0.35, flip=True, randaugment=9.0, jitter=0.2, erase=0.25, mixup=0.8, cutmix=1.0
+)
 TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2)
 
 
@@ -46,7 +52,9 @@ def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedS
         pixels = np.clip(rng.normal(COLOURS[label], 30, (64, 64, 3)), 0, 255).astype(np.uint8)
         rows.append(PackedImage(f"{split}{number}.jpg", label, "0" * 64, 0, 0, 64, "smart", jpeg(pixels)))
     folder.mkdir(exist_ok=True)
-    list(write_shards(rows, folder, split, shard_bytes=50_000, size_px=64, classes_sha256=digest_classes(SPECIES)))
+    imprint = Imprint(64, digest_classes(SPECIES), "r")
+    list(write_shards(rows, folder, split, shard_bytes=50_000, imprint=imprint))
+    write_manifest(folder)
     return PackedSplit(folder, split)
 
 
@@ -62,10 +70,11 @@ def packed(tmp_path) -> PackedSplit:
     return write_split(tmp_path / "packed", "train", 30)
 
 
-def test_the_number_of_workers_changes_nothing(packed):
+@pytest.mark.parametrize("recipe", [PLAIN, RICH])
+def test_the_number_of_workers_changes_nothing(packed, recipe):
     seen = {}
     for workers in (0, 2):
-        images = PackedImages(packed, 48, Augmentation(seed=5, flip=True, jitter=0.2))
+        images = PackedImages(packed, 48, recipe, seed=5)
         loader = make_loader(images, batch_images=7, seed=5, workers=workers)
         batches = []
         for epoch in (0, 1):
@@ -80,7 +89,7 @@ def test_the_number_of_workers_changes_nothing(packed):
 
 
 def test_an_epoch_is_a_pure_function_of_its_number(packed):
-    images = PackedImages(packed, 48, Augmentation(seed=5, flip=True, jitter=0.2))
+    images = PackedImages(packed, 48, RICH, seed=5)
     loader = make_loader(images, batch_images=30, seed=5, workers=0)
 
     def epoch(number: int) -> Batch:
@@ -91,6 +100,103 @@ def test_an_epoch_is_a_pure_function_of_its_number(packed):
     assert torch.equal(late.pixels, late_again.pixels)
     assert not torch.equal(late.labels, first.labels)
     assert sorted(late.labels.tolist()) == sorted(packed.labels.tolist())
+
+
+long_tailed = st.lists(st.integers(1, 60), min_size=2, max_size=12).map(
+    lambda sizes: np.repeat(np.arange(len(sizes)), sizes)
+)
+
+
+@given(long_tailed, st.integers(0, 99), st.sampled_from(["natural", "square_root", "balanced"]))
+def test_an_order_draws_as_many_images_and_each_before_one_again(labels, epoch, sampling):
+    order = epoch_order(labels, 7, epoch, sampling)
+    assert len(order) == len(labels)
+    assert np.array_equal(order, epoch_order(labels, 7, epoch, sampling))
+    times = np.bincount(order, minlength=len(labels))
+    for label in np.unique(labels):
+        of_class = times[labels == label]
+        assert of_class.max() - of_class.min() <= 1
+    if sampling == "natural":
+        assert (times == 1).all()
+
+
+@pytest.mark.parametrize(("sampling", "power"), [("natural", 1.0), ("square_root", 0.5), ("balanced", 0.0)])
+def test_classes_are_drawn_as_often_as_they_should_be(sampling, power):
+    sizes = np.array([1, 4, 100, 900])
+    labels = np.repeat(np.arange(4), sizes)
+    drawn = sum(np.bincount(labels[epoch_order(labels, 3, epoch, sampling)], minlength=4) for epoch in range(50))
+    expected = 50 * len(labels) * sizes**power / (sizes**power).sum()
+    assert np.allclose(drawn, expected, rtol=0.15, atol=4)
+
+
+@given(long_tailed, st.integers(1, 5), st.sampled_from([None, 4]))
+def test_several_processes_see_every_image_once(labels, processes, seed):
+    parts = [EpochOrder(labels, seed, process=process, processes=processes) for process in range(processes)]
+    seen = [key for part in parts for key in part]
+    assert sorted(index for _, index in seen) == list(range(len(labels)))
+    assert sum(map(len, parts)) == len(labels)
+
+
+@given(st.integers(0, 999), st.sampled_from([PLAIN, RICH]), st.integers(16, 64))
+def test_an_image_is_a_pure_function_of_its_generator(seed, recipe, side):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    import random
+
+    random.seed(seed)  # whatever the global generators hold
+    one, other = (augment(pixels, side, recipe, np.random.default_rng(seed)) for _ in range(2))
+    assert (one.shape, one.dtype) == ((side, side, 3), np.uint8)
+    assert np.array_equal(one, other)
+
+
+def test_a_resized_part_has_the_area_and_shape_that_are_asked_for():
+    """Told by a picture whose colours are its coordinates."""
+    ys, xs = np.mgrid[0:200, 0:200]
+    pixels = np.stack([xs, ys, np.zeros_like(xs)], axis=2).astype(np.uint8)
+    areas = []
+    for seed in range(200):
+        part = cut_resized(pixels, 100, RICH, np.random.default_rng(seed)).astype(float)
+        width, height = (np.ptp(part[..., channel]) + 1 for channel in (0, 1))
+        assert 0.7 < width / height < 1.43
+        areas.append(width * height / 40_000)
+    assert min(areas) > 0.3
+    assert np.mean(areas) == pytest.approx(0.65, abs=0.05)
+
+
+def mixed(recipe: Augment, first=(0, 0), labels=(0, 1, 2, 1)) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.arange(len(labels) * 3 * 16 * 16, dtype=torch.float32).reshape(-1, 3, 16, 16) / 1000
+    mixing = Mixing(recipe, 3, seed=1, smoothing=0.1, device=torch.device("cpu"))
+    return mixing(images.clone(), torch.tensor(labels), first)
+
+
+def test_targets_are_smoothed_labels_where_nothing_is_mixed():
+    images, targets = mixed(PLAIN)
+    logits = torch.randn(4, 3)
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 1]), label_smoothing=0.1)
+    assert torch.allclose(torch.nn.functional.cross_entropy(logits, targets), expected)
+    assert torch.equal(images, torch.arange(4 * 3 * 256, dtype=torch.float32).reshape(4, 3, 16, 16) / 1000)
+
+
+@pytest.mark.parametrize("without", ["nothing", "mixup", "cutmix"])
+def test_mixing_is_a_function_of_the_batch_and_targets_sum_to_one(without):
+    recipe = RICH if without == "nothing" else RICH.model_copy(update={without: 0.0})
+    (one, targets), (again, targets_again), (other, _) = mixed(recipe), mixed(recipe), mixed(recipe, first=(1, 0))
+    assert torch.equal(one, again)
+    assert torch.equal(targets, targets_again)
+    assert not torch.equal(one, other)
+    assert torch.allclose(targets.sum(1), torch.ones(4))
+    assert (targets.max(1).values < 0.95).any()
+    # The last batch of an epoch may be odd: it is not mixed, and keeps its labels.
+    assert mixed(recipe, labels=(0, 1, 2))[1].argmax(1).tolist() == [0, 1, 2]
+
+
+def test_what_is_drawn_leaves_the_global_generators_alone():
+    import random
+
+    states = random.getstate(), torch.get_rng_state()
+    mixed(RICH)
+    augment(np.zeros((64, 64, 3), np.uint8), 48, RICH, np.random.default_rng(0))
+    assert random.getstate() == states[0]
+    assert torch.equal(torch.get_rng_state(), states[1])
 
 
 def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
@@ -106,7 +212,7 @@ def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
 
 def test_colour_only_normalises_what_has_no_jitter():
     pixels = torch.randint(0, 256, (2, 4, 5, 3), dtype=torch.uint8)
-    out = Colour((0.5, 0.4, 0.3), (0.2, 0.2, 0.1))(Batch(pixels, torch.ones(2, 3), torch.zeros(2)))
+    out = Colour((0.5, 0.4, 0.3), (0.2, 0.2, 0.1))(Batch(pixels, torch.ones(2, 3), torch.zeros(2), (0, 0)))
     expected = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor(
         [0.2, 0.2, 0.1]
     ).view(3, 1, 1)
@@ -121,7 +227,7 @@ def test_jitter_is_torchvisions_brightness_contrast_and_saturation(which):
     pixels = torch.randint(60, 180, (3, 8, 8, 3), dtype=torch.uint8)
     factors = torch.ones(3, 3)
     factors[:, which] = torch.tensor([0.8, 1.0, 1.15])
-    out = Colour((0.0,) * 3, (1.0,) * 3)(Batch(pixels, factors, torch.zeros(3)))
+    out = Colour((0.0,) * 3, (1.0,) * 3)(Batch(pixels, factors, torch.zeros(3), (0, 0)))
     adjust = (reference.adjust_brightness, reference.adjust_contrast, reference.adjust_saturation)[which]
     images = pixels.permute(0, 3, 1, 2) / 255
     expected = torch.stack([adjust(image, float(f)) for image, f in zip(images, factors[:, which], strict=True)])
@@ -246,7 +352,7 @@ def test_the_samples_starting_weights_are_really_pretrained(params):
     from sklearn.datasets import load_sample_image
 
     flower = np.ascontiguousarray(load_sample_image("flower.jpg")[:427, 100:527])
-    batch = Batch(torch.from_numpy(flower)[None], torch.ones(1, 3), torch.zeros(1))
+    batch = Batch(torch.from_numpy(flower)[None], torch.ones(1, 3), torch.zeros(1), (0, 0))
     images = torch.nn.functional.interpolate(Colour((0.5,) * 3, (0.5,) * 3)(batch), 224, mode="area")
     assert int(model(images).argmax()) == 985  # daisy
 
@@ -346,21 +452,27 @@ def test_the_teachers_network_takes_the_size_of_params():
 # ---- the loop
 
 
-def make_run(packed, val) -> tuple[Run, list]:
+def make_run(packed, val, recipe: Augment = PLAIN) -> tuple[Run, list]:
     accelerator = make_accelerator()
     run = start_run(create_model(TINY, classes=3, image_px=48, seed=TRAIN.seed), TRAIN, accelerator)
-    augmented = PackedImages(packed, 48, Augmentation(TRAIN.seed, TRAIN.flip, TRAIN.jitter))
+    augmented = PackedImages(packed, 48, recipe, seed=TRAIN.seed)
     loaders = [
         make_loader(augmented, batch_images=8, seed=TRAIN.seed, workers=0),
         make_loader(PackedImages(val, 48), batch_images=8, seed=None, workers=0),
     ]
-    return run, [*loaders, Colour((0.5,) * 3, (0.25,) * 3), TRAIN, accelerator]
+    mixing = Mixing(recipe, 3, seed=TRAIN.seed, smoothing=TRAIN.label_smoothing, device=accelerator.device)
+    return run, [*loaders, Colour((0.5,) * 3, (0.25,) * 3), mixing, TRAIN, accelerator]
 
 
-def test_it_learns(packed, tmp_path):
-    run, rest = make_run(packed, write_split(tmp_path / "packed", "val", 12, seed=1))
-    train(run, *rest, after_epoch=lambda _run: None)
-    assert run.epoch == len(run.history) == 3
+MIXED = RICH.model_copy(update={"randaugment": None, "mixup": 0.1, "cutmix": 0.0})
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, MIXED])
+def test_it_learns(packed, tmp_path, recipe):
+    run, rest = make_run(packed, write_split(tmp_path / "packed", "val", 12, seed=1), recipe)
+    longer = TRAIN.model_copy(update={"epochs": 10})
+    train(run, *(longer if part is TRAIN else part for part in rest), after_epoch=lambda _run: None)
+    assert run.epoch == len(run.history) == 10
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
     assert run.history[run.best_epoch() - 1]["val_top1"] > 0.6
     assert set(run.history[0]) == {f"{split}_{name}" for split in ("train", "val") for name in ("loss", "top1", "top5")}

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from stages.errors import UserError
-from stages.learning.data import Batch, Colour
+from stages.learning.device import Colour, Mixing
 from stages.learning.schedule import learning_rate
 from stages.learning.scores import Meter, Scores, label_ranks
 from stages.params import Train
@@ -86,6 +86,7 @@ def train(
     train_loader: DataLoader,
     val_loader: DataLoader,
     colour: Colour,
+    mixing: Mixing,
     params: Train,
     accelerator: Accelerator,
     *,
@@ -98,6 +99,7 @@ def train(
         train_loader: its sampler is an ``EpochOrder``.
         val_loader: likewise.
         colour: jitter and normalisation on the device.
+        mixing: erasing and mixing of training images there.
         params: section ``train`` of params.yaml.
         accelerator: of ``make_accelerator``.
         after_epoch: called after each epoch: logs, saves.
@@ -109,7 +111,7 @@ def train(
         # Dropout draws from the global generator: seeded by the epoch, a resumed run draws what it would have drawn.
         torch.manual_seed(params.seed * 1_000_003 + run.epoch)
         train_loader.sampler.epoch = run.epoch
-        trained = train_epoch(run, train_loader, colour, params, accelerator)
+        trained = train_epoch(run, train_loader, colour, mixing, params, accelerator)
         validated = evaluate(run.model, val_loader, colour, accelerator, what="validate")
         if not math.isfinite(validated.loss):
             raise UserError(
@@ -125,12 +127,14 @@ def train(
         after_epoch(run)
 
 
-def train_epoch(run: Run, loader: DataLoader, colour: Colour, params: Train, accelerator: Accelerator) -> Scores:
+def train_epoch(
+    run: Run, loader: DataLoader, colour: Colour, mixing: Mixing, params: Train, accelerator: Accelerator
+) -> Scores:
     """Make one pass over the training images; the scores are those of the steps, on augmented images."""
     run.model.train()
     meter = Meter()
     steps = len(loader)
-    for step, batch in enumerate(
+    for step, loaded in enumerate(
         progress(loader, what=f"epoch {run.epoch + 1} of {params.epochs}", total=steps, unit="steps"),
         start=run.epoch * steps,
     ):
@@ -142,7 +146,10 @@ def train_epoch(run: Run, loader: DataLoader, colour: Colour, params: Train, acc
         )
         for group in run.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
-        logits, losses, labels = _forward(run.model, batch, colour, accelerator, smoothing=params.label_smoothing)
+        batch = loaded.to(accelerator.device)
+        images, targets = mixing(colour(batch), batch.labels, batch.first)
+        logits = _forward(run.model, images, accelerator)
+        losses = nn.functional.cross_entropy(logits, targets, reduction="none")
         loss = losses.mean()
         if not torch.isfinite(loss):
             raise UserError(
@@ -152,7 +159,7 @@ def train_epoch(run: Run, loader: DataLoader, colour: Colour, params: Train, acc
         accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)
         run.optimizer.step()
         run.optimizer.zero_grad()
-        meter.add(losses, logits.detach(), labels)
+        meter.add(losses, logits.detach(), batch.labels)
     return meter.scores()
 
 
@@ -161,9 +168,11 @@ def evaluate(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: 
     """Score a model on a split; the loss is without label smoothing."""
     model.eval()
     meter = Meter()
-    for batch in progress(loader, what=what, unit="batches", total=len(loader)):
-        logits, losses, labels = _forward(model, batch, colour, accelerator, smoothing=0.0)
-        meter.add(losses, logits, labels)
+    for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
+        batch = loaded.to(accelerator.device)
+        logits = _forward(model, colour(batch), accelerator)
+        losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+        meter.add(losses, logits, batch.labels)
     return meter.scores()
 
 
@@ -172,19 +181,13 @@ def predict_ranks(model: nn.Module, loader: DataLoader, colour: Colour, accelera
     """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images]."""
     model.eval()
     ranks = []
-    for batch in progress(loader, what="test", unit="batches", total=len(loader)):
-        logits, _, labels = _forward(model, batch, colour, accelerator, smoothing=0.0)
-        ranks.append(label_ranks(logits, labels).cpu().numpy())
+    for loaded in progress(loader, what="test", unit="batches", total=len(loader)):
+        batch = loaded.to(accelerator.device)
+        ranks.append(label_ranks(_forward(model, colour(batch), accelerator), batch.labels).cpu().numpy())
     return np.concatenate(ranks)
 
 
-def _forward(
-    model: nn.Module, batch: Batch, colour: Colour, accelerator: Accelerator, *, smoothing: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Give float32 logits [images, classes], the loss of each image [images] and the labels [images]."""
-    batch = batch.to(accelerator.device)
+def _forward(model: nn.Module, images: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
+    """Give float32 logits [images, classes]."""
     with accelerator.autocast():
-        logits = model(colour(batch))
-    logits = logits.float()
-    losses = nn.functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing, reduction="none")
-    return logits, losses, batch.labels
+        return model(images).float()

@@ -43,7 +43,7 @@ sys.path.insert(0, str(ROOT))
 
 from stages.images.packing import pack_image  # noqa: E402
 from stages.images.shards import Imprint, PackedSplit, write_manifest, write_shards  # noqa: E402
-from stages.learning.data import Augmentation, PackedImages, make_loader  # noqa: E402
+from stages.learning.data import PackedImages, make_loader  # noqa: E402
 from stages.parallel import parallel_map  # noqa: E402
 from stages.params import Params, validate  # noqa: E402
 from tests.benchmarks.inventory import photo  # noqa: E402
@@ -62,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         packed = make_files(folder, number, params)
-        loaders = make_loaders(folder, packed)
+        loaders = make_loaders(folder, packed, params)
         rates: dict[str, list[float]] = {name: [] for name in loaders}
         for _ in range(1 + ROUNDS):  # the first one starts the processes and fills the page cache
             for name, loader in loaders.items():
@@ -154,7 +154,7 @@ class BareDecode(Dataset):
         return int(simplejpeg.decode_jpeg(self.packed.jpeg(index))[0, 0, 0])
 
 
-def make_loaders(folder: Path, packed: PackedSplit) -> dict[str, Iterable]:
+def make_loaders(folder: Path, packed: PackedSplit, params: Params) -> dict[str, Iterable]:
     """Make what takes turns, by name."""
     tensor = [transforms.ToTensor(), transforms.Normalize(*NORMALISE)]
     crop_flip = [transforms.RandomCrop(384), transforms.RandomHorizontalFlip()]
@@ -166,7 +166,7 @@ def make_loaders(folder: Path, packed: PackedSplit) -> dict[str, Iterable]:
     originals = torch.utils.data.Subset(originals, range(min(SLOW, len(originals))))
     shards = webdataset.WebDataset([str(folder / "smaller.tar")] * WORKERS, shardshuffle=False, empty_check=False)
     shards = shards.decode("pil").to_tuple("jpg", "cls").map_tuple(usual, int)
-    ours = PackedImages(packed, 384, Augmentation(1, flip=True, jitter=0.2))
+    ours = PackedImages(packed, params.image.train_px, params.augment, seed=1)
     return {
         "a  first attempt": DataLoader(Naive(folder, first), shuffle=True, **settings),
         "a' its transform on packed images": DataLoader(SameOnPacked(packed, first), shuffle=True, **settings),
