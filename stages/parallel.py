@@ -44,12 +44,16 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
         function: something that pickles: a function of a module, or a ``functools.partial`` of one. It may be called
             again for an item whose worker died.
         items: large enough pieces of work each (tens of milliseconds), as every piece is sent to a process.
-        workers: processes on this machine; -1 for one a core. The results are the same for any number.
+        workers: processes on this machine; -1 for one a core, 0 for none beside this one. The results are the same for
+            any number.
 
     Raises:
         WorkerDiedError: a worker was killed, and others again when they had an item alone.
         UserError: the cluster does not answer. What ``function`` raises comes through as it is.
     """
+    if workers == 0:
+        yield from map(function, items)
+        return
     cluster = machine_setting("CLUSTER")
     with _cluster(cluster) if cluster else _this_machine(workers) as pool:
         in_flight: deque[tuple[Item, Future]] = deque()

@@ -45,7 +45,7 @@ def test_it_judges_what_is_named_like_an_image(cache, params):
 
 
 def test_the_number_of_workers_and_the_index_change_nothing(cache, params):
-    one = take(cache, params, workers=1)
+    one = take(cache, params, workers=0)
     again = take(cache, params, workers=2)
     (cache / INDEX_NAME).unlink()
     two = take(cache, params, workers=2)
@@ -69,7 +69,7 @@ def test_only_what_changed_is_read_again(cache, params, monkeypatch):
         return measure_files(directory, max_megapixels, files)
 
     monkeypatch.setattr(inventory, "_measure_files", spy)
-    table = take(cache, params, workers=1)
+    table = take(cache, params, workers=0)
     assert sorted(read) == [name(1), name(3), name(100)]
     states = dict(table.select("image_name", "state").iter_rows())
     assert (states[name(100)], states[name(3)]) == ("decoded", "not_an_image")
@@ -89,8 +89,8 @@ def test_a_stopped_inventory_goes_on_where_it_was(cache, params, monkeypatch):
 
     monkeypatch.setattr(inventory, "_measure_files", stopped)
     with pytest.raises(KeyboardInterrupt):
-        take(cache, params, workers=1)
-    assert take(cache, params, workers=1).height == 70
+        take(cache, params, workers=0)
+    assert take(cache, params, workers=0).height == 70
     assert calls == [32, 32, 32, 6]
 
 
@@ -98,7 +98,7 @@ def test_an_image_evicted_meanwhile_is_not_listed(cache, params):
     listed = list(list_files(cache))
     (cache / name(5)).unlink()
     with ImageIndex(cache) as index:
-        table = take_inventory(cache, listed, index, max_megapixels=200, workers=1)
+        table = take_inventory(cache, listed, index, max_megapixels=200, workers=0)
     assert table.height == 69
     assert name(5) not in table["image_name"]
 
@@ -123,7 +123,7 @@ def test_a_raised_limit_of_pixels_has_the_larger_images_read_again(cache, params
 
     def states(max_megapixels: float) -> dict[str, str]:
         with ImageIndex(cache) as index:
-            table = take_inventory(cache, list(list_files(cache)), index, max_megapixels=max_megapixels, workers=1)
+            table = take_inventory(cache, list(list_files(cache)), index, max_megapixels=max_megapixels, workers=0)
         return dict(table.select("image_name", "state").iter_rows())
 
     assert states(1)[name(200)] == "not_decoded"

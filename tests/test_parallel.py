@@ -43,7 +43,7 @@ def refuse(item: int) -> int:
     return item
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
 def test_results_come_in_the_order_of_the_items(workers):
     assert list(parallel_map(square, range(40), workers=workers)) == [number * number for number in range(40)]
 

@@ -18,6 +18,7 @@ Then what originals and shards cost where nothing is in the page cache, what `pa
 for a GPU and a disk.
 """
 
+import hashlib
 import io
 import os
 import statistics
@@ -42,8 +43,10 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from stages.images.packing import pack_image  # noqa: E402
-from stages.images.shards import Imprint, PackedSplit, write_manifest, write_shards  # noqa: E402
+from stages.images.previous import PreviousImages  # noqa: E402
+from stages.images.shards import Imprint, PackedSplit, check_shards, write_manifest, write_shards  # noqa: E402
 from stages.learning.data import PackedImages, make_loader  # noqa: E402
+from stages.pack import pack_rows  # noqa: E402
 from stages.parallel import parallel_map  # noqa: E402
 from stages.params import Params, validate  # noqa: E402
 from tests.benchmarks.inventory import photo  # noqa: E402
@@ -70,6 +73,7 @@ def main() -> None:
         print_rates({name: values[1:] for name, values in rates.items()})
         print_cold(folder, packed)
         print_pack(folder, params)
+        print_growth(folder, params)
         print_needs(statistics.median(rates["e  ours"][1:]) / WORKERS, folder, number)
 
 
@@ -260,6 +264,31 @@ def print_pack(folder: Path, params: Params) -> None:
     for name, values in rates.items():
         ratio = statistics.median(one / other for one, other in zip(values[1:], first, strict=True))
         print(f"| {name} | {statistics.median(values[1:]):.0f} | {ratio:.2f} |")
+
+
+def print_growth(folder: Path, params: Params) -> None:
+    """Print what packing again after a tenth of new images costs, against packing all anew."""
+    originals = folder / "originals"
+    paths = sorted(originals.rglob("*.jpg"))
+    rows = [(str(path.relative_to(originals)), hashlib.sha256(path.read_bytes()).hexdigest(), 0) for path in paths]
+
+    def pack(name: str, some: list[tuple[str, str, int]], previous: PreviousImages) -> float:
+        (folder / name).mkdir(exist_ok=True)
+        imprint = Imprint(params.image.pack_px, "d" * 64, "r")
+        images = pack_rows(some, originals, params, previous)
+        seconds = seconds_of(
+            lambda: list(write_shards(images, folder / name, "train", shard_bytes=512_000_000, imprint=imprint))
+        )
+        write_manifest(folder / name)
+        return seconds
+
+    nothing, ratios = PreviousImages([]), []
+    for _ in range(1 + ROUNDS):
+        pack("before", rows[: len(rows) * 10 // 11], nothing)
+        anew = pack("anew", rows, nothing)
+        check_shards(folder / "before", ["train"])
+        ratios.append(pack("grown", rows, PreviousImages([PackedSplit(folder / "before", "train")])) / anew)
+    print(f"\nPacking after a tenth of new images takes {statistics.median(ratios[1:]):.2f} of packing all anew.")
 
 
 def with_pillow(params: Params, contents: list[bytes]) -> int:
