@@ -11,7 +11,7 @@ PIP := python -m pip --disable-pip-version-check --quiet
 .PHONY: help demo test compare lint format fetch inventory remember credits evict sample crop-figures benchmark clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 demo: .venv/run.stamp ## run the whole pipeline on the embedded sample, then say where to look
 	@python -m stages.report.demo --check

@@ -100,7 +100,7 @@ def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) 
     # One image a species, common and rare alike.
     parts = {
         "": judged.unique("species", keep="first", maintain_order=True).head(params.picture_images),
-        "least kept": judged.sort("kept", maintain_order=True).head(params.worst_images),
+        "least kept": judged.drop_nulls("kept").sort("kept", maintain_order=True).head(params.worst_images),
         "fell back": judged.filter("fell_back").head(params.fallback_images),
     }
     shown = pl.concat(part.with_columns(why=pl.lit(why)) for why, part in parts.items())

@@ -340,7 +340,7 @@ class Augment(Section):
     recipe: Literal["crop", "resized_crop"]
     min_area: Annotated[float, Field(gt=0, le=1)]
     flip: bool
-    randaugment: Annotated[float, Field(gt=0, le=10)] | None
+    randaugment: Annotated[int, Field(ge=1, le=10)] | None
     jitter: Annotated[float, Field(ge=0, lt=1)]
     erase: Annotated[float, Field(ge=0, le=1)]
     mixup: Annotated[float, Field(ge=0, le=10)]
@@ -375,6 +375,12 @@ class Params(Section):
     train: Train
     augment: Augment
     evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _batches_can_be_mixed(self) -> "Params":
+        if (self.augment.mixup or self.augment.cutmix) and self.train.batch_images % 2:
+            raise ValueError("train.batch_images must be even where augment.mixup or augment.cutmix mix pairs of images")
+        return self
 
 
 def stage_params(stage: str) -> Params:

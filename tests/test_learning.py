@@ -38,7 +38,7 @@ TRAIN = Train(
 )  # fmt: skip
 PLAIN = Augment(recipe="crop", min_area=0.35, flip=True, randaugment=None, jitter=0.2, erase=0.0, mixup=0.0, cutmix=0.0)
 RICH = Augment(
-    recipe="resized_crop", min_area=0.35, flip=True, randaugment=9.0, jitter=0.2, erase=0.25, mixup=0.8, cutmix=1.0
+    recipe="resized_crop", min_area=0.35, flip=True, randaugment=9, jitter=0.2, erase=0.25, mixup=0.8, cutmix=1.0
 )
 TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2)
 

@@ -45,7 +45,8 @@ def _read_header(data: bytes) -> tuple[int, int, int, bytes | None]:
     """Give what ``read_header`` gives, and the ICC profile that comes with the image."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.width, image.height, _orientation(image), image.info.get("icc_profile")
+            profile = image.info.get("icc_profile")
+            return image.width, image.height, _orientation(image), profile if isinstance(profile, bytes) else None
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
         raise DecodeError(f"no image: {error}") from None
 

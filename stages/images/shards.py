@@ -199,6 +199,9 @@ def _listed(folder: Path, split: str) -> list[Path]:
     """Give the shards of a split that the manifest lists; all are there, of the right size."""
     sizes = dict(read_table(folder / MANIFEST, SHARDS).select("shard", "bytes").iter_rows())
     paths = [folder / name for name in sizes if name.startswith(f"{split}-")]
+    there = {path.name for path in folder.glob("*.arrow")}
+    if unknown := sorted(there - sizes.keys()):
+        raise UserError(f"{folder / MANIFEST} does not list {unknown[0]}: bring both back with `dvc checkout --force`")
     if not paths:
         raise UserError(f"{folder / MANIFEST} lists no shard of {split}: run `dvc repro pack` or `dvc pull`")
     for path in paths:

@@ -75,9 +75,9 @@ def cut_resized(pixels: np.ndarray, side: int, params: Augment, rng: np.random.G
     return cv2.resize(np.ascontiguousarray(part), (side, side), interpolation=method)
 
 
-def rand_augment(pixels: np.ndarray, magnitude: float, rng: np.random.Generator) -> np.ndarray:
+def rand_augment(pixels: np.ndarray, magnitude: int, rng: np.random.Generator) -> np.ndarray:
     """Apply two drawn operations of a magnitude (RandAugment, Cubuk et al., NeurIPS 2020), as timm does."""
     grey = tuple(int(value) for value in pixels.mean(axis=(0, 1)))
-    transform = rand_augment_transform(f"rand-m{magnitude:g}-mstd0.5-inc1", {"translate_const": 100, "img_mean": grey})
+    transform = rand_augment_transform(f"rand-m{magnitude}-mstd0.5-inc1", {"translate_const": 100, "img_mean": grey})
     with global_draws(int(rng.integers(2**32))):
         return np.asarray(transform(Image.fromarray(pixels)))
