@@ -10,6 +10,8 @@ from stages.params import all_params
 from stages.progress import say
 
 METRICS = Path("metrics")
+# Whose figures are told, in the order of the pipeline.
+_STAGES = ("export", "cache_filter", "near_duplicates", "split", "crops", "train", "test")
 
 
 def main() -> None:
@@ -20,14 +22,7 @@ def main() -> None:
             f"this commit's profile is {profile}, the demo's is sample: try `dvc exp run --temp -S profile=sample`"
         )
     if "--check" not in sys.argv:
-        say(
-            tell(
-                *(
-                    _read(name)
-                    for name in ("export", "cache_filter", "near_duplicates", "split", "crops", "train", "test")
-                )
-            )
-        )
+        say(tell(*map(_read, _STAGES)))
 
 
 def tell(export: dict, cache: dict, alike: dict, split: dict, crops: dict, train: dict, test: dict) -> str:
