@@ -379,7 +379,9 @@ class Params(Section):
     @model_validator(mode="after")
     def _batches_can_be_mixed(self) -> "Params":
         if (self.augment.mixup or self.augment.cutmix) and self.train.batch_images % 2:
-            raise ValueError("train.batch_images must be even where augment.mixup or augment.cutmix mix pairs of images")
+            raise ValueError(
+                "train.batch_images must be even where augment.mixup or augment.cutmix mix pairs of images"
+            )
         return self
 
 
