@@ -74,12 +74,12 @@ def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_px: int) -> tuple[str, Measured]:
     """Find the smart and the centre crop of one image, in pixels of the image as shown; give its name with them."""
-    pixels, found = decode_and_crop(data, smart, size_px)
+    pixels, found, factor = decode_and_crop(data, smart, size_px)
     height, width = pixels.shape[:2]
     middle = center_crop(width, height)
     middle = replace(middle, saliency=saliency_held(saliency_map(pixels, smart), middle, width, height))
     shown = shown_size(*read_header(data))
-    return image_name, Measured(found.scaled((width, height), shown), middle.scaled((width, height), shown), *shown)
+    return image_name, Measured(found.scaled(factor), middle.scaled(factor), *shown)
 
 
 def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> pl.DataFrame:

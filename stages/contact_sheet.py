@@ -14,7 +14,7 @@ from PIL import Image
 
 from stages.download.cache import cache_directory, reading
 from stages.errors import UserError, run
-from stages.images.decode import DecodeError, decode_rgb, read_header
+from stages.images.decode import DecodeError, decode_rgb, read_header, reduction
 from stages.images.originals import read_image
 from stages.images.verdict import LIMITED, VERDICTS
 from stages.params import Inventory, stage_params
@@ -94,7 +94,7 @@ def read_tile(cache: Path, image_name: str, sha256: str, size: int, max_megapixe
         width, height = read_header(data)[:2]
         if width * height > max_megapixels * 1_000_000:
             return Tile(None, f"{width:,} x\n{height:,} px", caption)
-        picture = Image.fromarray(decode_rgb(data, min_side_px=TILE_PX))
+        picture = Image.fromarray(decode_rgb(data, factor=reduction(min(width, height), TILE_PX)))
     except DecodeError:
         begins = data[:60].decode("ascii", "replace").replace("\ufffd", "·") if size else "no bytes"
         printable = "".join(letter if letter.isprintable() else "·" for letter in begins)

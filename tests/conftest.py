@@ -115,6 +115,13 @@ def picture(width: int = 160, height: int = 120, seed: int = 0) -> np.ndarray:
     return np.clip(0.7 * np.asarray(coarse) + 0.3 * np.asarray(fine) + noise, 0, 255).astype(np.uint8)
 
 
+def exif_jpeg(pixels: np.ndarray, orientation: int) -> bytes:
+    """A JPEG with an EXIF orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(pixels, "JPEG", exif=exif, quality=95)
+
+
 def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
     return simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality)
 

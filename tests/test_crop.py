@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.compare_crops import choose_shown, draw_rows
 from stages.images.crop import Square, best_square, cut, find_crop, level_of, saliency_map
-from stages.images.decode import decode_rgb
+from stages.images.decode import decode_rgb, read_header, shown_size
 from stages.images.prepare import decode_and_crop
 from stages.params import Crop
 from stages.report.crop_figures import Measured, describe, kept_curves, overlap, summarise, tabulate
-from tests.conftest import ROOT, jpeg, picture
+from tests.conftest import ROOT, exif_jpeg, jpeg, picture
 
 CROP = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["crop"]
 SMART = Crop(**CROP | {"mode": "smart"})
@@ -134,44 +134,42 @@ def test_the_map_is_whole_numbers_of_the_thumbnails_size():
 def test_a_reduced_decode_finds_the_same_place():
     pixels = flower(2048, 1536, 1500, 400, 250)
     data = jpeg(pixels, 92)
-    reduced, square = decode_and_crop(data, SMART, 224)
-    assert reduced.shape[:2] == (384, 512)
+    reduced, square, factor = decode_and_crop(data, SMART, 100)
+    assert (reduced.shape[:2], factor) == ((384, 512), 4)
     full = find_crop(pixels, SMART)
-    found = square.scaled((512, 384), (2048, 1536))
+    found = square.scaled(factor)
     assert max(abs(found.x - full.x), abs(found.y - full.y), abs(found.side - full.side)) <= 40
 
 
 def test_a_small_crop_is_decoded_with_the_pixels_that_it_has():
     pixels = flower(2048, 1536, 1700, 300, 100)
     data = jpeg(pixels, 92)
-    in_reduced = find_crop(decode_rgb(data, min_side_px=448), SMART)
+    in_reduced = find_crop(decode_rgb(data, factor=2), SMART)
     assert in_reduced.side < 448 + 100
-    taken, square = decode_and_crop(data, SMART, 700)
+    taken, square, factor = decode_and_crop(data, SMART, 700)
+    assert (taken.shape[:2], factor) == ((1536, 2048), 1)
     assert square.side >= 700
-    assert kept(square.scaled(taken.shape[1::-1], (2048, 1536)), 1700, 300, 100) == 1
+    assert kept(square, 1700, 300, 100) == 1
 
 
-squares = st.tuples(st.integers(1, 3000), st.integers(1, 3000)).flatmap(
-    lambda size: st.integers(1, min(size)).flatmap(
-        lambda side: st.tuples(
-            st.just(size),
-            st.builds(
-                Square, st.integers(0, size[0] - side), st.integers(0, size[1] - side),
-                st.just(side), st.just("smart"), st.just(0.5),
-            ),
-        )
-    )
-)  # fmt: skip
-
-
-@given(squares, st.sampled_from([1, 2, 4, 8]))
-def test_a_square_of_a_reduced_image_stays_in_the_image(drawn, factor):
-    size, square = drawn
-    larger = tuple(side * factor - (factor - 1) for side in size)  # a decoder rounds up
-    for other in (larger, tuple(max(1, side // factor) for side in size)):
-        moved = square.scaled(size, other)
-        assert 0 <= moved.x <= moved.x + moved.side <= other[0]
-        assert 0 <= moved.y <= moved.y + moved.side <= other[1]
+@given(
+    st.sampled_from([(2048, 1365), (1365, 2048), (901, 1200), (1599, 1067), (3001, 2003)]),
+    st.sampled_from([224, 256, 384, 448]),
+    st.integers(1, 8),
+    st.sampled_from(["smart", "center"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_square_of_a_reduced_image_is_in_the_image(size, size_px, orientation, mode):
+    """Odd sides, on which the decoder rounds up, and images laid on their side among them."""
+    data = exif_jpeg(picture(*size), orientation)
+    params = SMART.model_copy(update={"mode": mode})
+    pixels, square, factor = decode_and_crop(data, params, size_px)
+    width, height = shown_size(*read_header(data))
+    assert pixels.shape[:2] == (height // factor, width // factor)
+    assert square.side >= size_px or factor == 1
+    whole = square.scaled(factor)
+    assert 0 <= whole.x <= whole.x + whole.side <= width
+    assert 0 <= whole.y <= whole.y + whole.side <= height
 
 
 def measured(how: str, *, held: float = 0.9) -> Measured:

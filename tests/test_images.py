@@ -11,19 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from stages.images.crop import center_crop, cut
+from stages.images.crop import cut
 from stages.images.decode import DecodeError, decode_grey, decode_rgb, read_header, reduction, shown_size
 from stages.images.measure import DECODED, measure, perceptual_hash
+from stages.images.prepare import decode_and_crop
 from stages.images.similar import MIRROR
 from stages.images.verdict import BROKEN, UNSUITABLE, VERDICTS, verdict_on
 from stages.params import Inventory
-from tests.conftest import encoded, jpeg, picture
-
-
-def exif_jpeg(pixels: np.ndarray, orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return encoded(pixels, "JPEG", exif=exif, quality=95)
+from tests.benchmarks.inventory import photo
+from tests.conftest import encoded, exif_jpeg, jpeg, picture
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -145,20 +141,31 @@ def smooth(seed: int) -> np.ndarray:
     return np.clip(pixels + 128 + rng.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("size_px", [224, 256, 384, 448, 518])
-def test_a_reduced_decode_looks_like_a_full_one(size_px):
-    """At least 41 dB (PSNR) against a full decode, when both are sized to what is packed."""
-    data = jpeg(smooth(1), 92)
-    sized = []
-    for least in (None, size_px):
-        pixels = decode_rgb(data, min_side_px=least)
-        sized.append(cut(pixels, center_crop(pixels.shape[1], pixels.shape[0]), size_px).astype(float))
-    assert 10 * np.log10(255**2 / np.square(sized[0] - sized[1]).mean()) >= 41
+ODD_AND_EVEN = [(2048, 1536), (2048, 1365), (1201, 901), (3001, 1999), (5000, 3333)]
+
+
+@pytest.mark.parametrize("make", [smooth, photo])
+@pytest.mark.parametrize("size", ODD_AND_EVEN)
+def test_a_packed_image_looks_like_that_of_a_full_decode(make, size, params):
+    """At least 41 dB (PSNR) between the crops that both are sized to, of smooth pictures and of noisy ones."""
+    data = jpeg(cv2.resize(make(1), size, interpolation=cv2.INTER_AREA), 91)
+    full = decode_rgb(data)
+    center = params.crop.model_copy(update={"mode": "center"})
+    for size_px in (224, 256, 384, 448, 518):
+        pixels, square, factor = decode_and_crop(data, center, size_px)
+        one, other = (
+            cut(pixels, square, size_px).astype(float),
+            cut(full, square.scaled(factor), size_px).astype(float),
+        )
+        decibels = 10 * np.log10(255**2 / max(np.square(one - other).mean(), 1e-9))
+        assert decibels >= 41, (size_px, factor)
 
 
 def test_a_reduced_decode_keeps_the_pixels_that_are_asked_for():
     data = jpeg(picture(1600, 1200), 92)
-    assert decode_rgb(data, min_side_px=500).shape == (600, 800, 3)
+    assert decode_rgb(data, factor=2).shape == (600, 800, 3)
+    assert decode_rgb(jpeg(picture(1601, 1203), 92), factor=8).shape == (150, 200, 3)
+    assert decode_rgb(encoded(picture(1600, 1200), "PNG"), factor=2).shape == (1200, 1600, 3)
     assert decode_grey(data, read_header(data), min_side_px=64).shape == (150, 200)
 
 

@@ -45,15 +45,9 @@ class Square:
     how: str
     saliency: float
 
-    def scaled(self, size: tuple[int, int], other_size: tuple[int, int]) -> "Square":
-        """Give the same square in pixels of the image at another scale; sizes are (width, height)."""
-        factors = [other / own for own, other in zip(size, other_size, strict=True)]
-        side = min(round(self.side * min(factors)), *other_size)
-        x, y = (
-            min(round(edge * factor), whole - side)
-            for edge, factor, whole in zip((self.x, self.y), factors, other_size, strict=True)
-        )
-        return replace(self, x=x, y=y, side=side)
+    def scaled(self, factor: int) -> "Square":
+        """Give the same square in pixels of an image that is so many times as large."""
+        return replace(self, x=self.x * factor, y=self.y * factor, side=self.side * factor)
 
 
 def find_crop(pixels: np.ndarray, params: Crop) -> Square:

@@ -51,12 +51,17 @@ def _read_header(data: bytes) -> tuple[int, int, int, bytes | None]:
         raise DecodeError(f"no image: {error}") from None
 
 
+def is_jpeg(data: bytes) -> bool:
+    """Say whether a file's bytes begin as a JPEG."""
+    return data.startswith(JPEG_MAGIC)
+
+
 def shown_size(width: int, height: int, orientation: int) -> tuple[int, int]:
     """Give (width, height) of an image as shown: orientations 5 to 8 lay it on its side."""
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def decode_rgb(data: bytes, *, min_side_px: int | None = None) -> np.ndarray:
+def decode_rgb(data: bytes, *, factor: int = 1) -> np.ndarray:
     """Decode an image, whole and strictly, to uint8 [height, width, 3] RGB as shown.
 
     EXIF orientation is applied, and the colours of a wide-gamut image (Display P3, Adobe RGB) are brought to sRGB by
@@ -64,16 +69,17 @@ def decode_rgb(data: bytes, *, min_side_px: int | None = None) -> np.ndarray:
 
     Args:
         data: the file's bytes: JPEG of any colour space, PNG, WebP, GIF (the first frame), ...
-        min_side_px: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (in the DCT domain, 2.6 times as fast) as
-            long as its short side keeps this many pixels; ``None`` decodes it in full.
+        factor: 1, 2, 4 or 8: a JPEG is decoded at 1/factor of its size (in the DCT domain, 2.6 times as fast). Pixels
+            that would stand for less than factor x factor of the original are left out, so that a place in the one is
+            exactly ``factor`` times that place in the other. Other formats are decoded in full whatever it is.
 
     Raises:
         DecodeError: the bytes are no image, or not a whole one.
     """
     width, height, orientation, profile = _read_header(data)
-    if data.startswith(JPEG_MAGIC):
-        factor = reduction(min(width, height), min_side_px) if min_side_px else 1
-        pixels = _decode_jpeg(data, "RGB", height, width, factor)
+    if is_jpeg(data):
+        # A side that the factor does not divide is rounded up by the decoder.
+        pixels = _decode_jpeg(data, "RGB", height, width, factor)[: height // factor, : width // factor]
     else:
         pixels = _decode_other(data)
     if profile and (transform := _to_srgb(profile)):
@@ -87,13 +93,13 @@ def decode_grey(data: bytes, header: tuple[int, int, int], *, min_side_px: int) 
     Args:
         data: the file's bytes.
         header: what ``read_header`` gave for them.
-        min_side_px: a JPEG is reduced as ``decode_rgb`` does, as long as its short side keeps this many pixels.
+        min_side_px: a JPEG is decoded at 1/2, 1/4 or 1/8 of its size as long as its short side keeps this many pixels.
 
     Raises:
         DecodeError: the bytes are not a whole image.
     """
     width, height, orientation = header
-    if data.startswith(JPEG_MAGIC):
+    if is_jpeg(data):
         factor = reduction(min(width, height), min_side_px)
         return _upright(_decode_jpeg(data, "GRAY", height, width, factor)[..., 0], orientation)
     return _upright(cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY), orientation)

@@ -7,7 +7,6 @@ from pathlib import Path
 import simplejpeg
 
 from stages.images.crop import cut
-from stages.images.decode import read_header, shown_size
 from stages.images.prepare import decode_and_crop
 from stages.images.shards import PackedImage
 from stages.params import Params
@@ -38,8 +37,8 @@ def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Pa
     Raises:
         DecodeError: the bytes are no whole image.
     """
-    pixels, square = decode_and_crop(data, params.crop, params.image.pack_px)
+    pixels, square, factor = decode_and_crop(data, params.crop, params.image.pack_px)
     piece = cut(pixels, square, params.image.pack_px)
     jpeg = simplejpeg.encode_jpeg(piece, quality=params.pack.jpeg_quality, colorsubsampling="420")
-    original = square.scaled((pixels.shape[1], pixels.shape[0]), shown_size(*read_header(data)))
+    original = square.scaled(factor)
     return PackedImage(image_name, label, sha256, original.x, original.y, original.side, square.how, jpeg)

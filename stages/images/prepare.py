@@ -1,37 +1,62 @@
 """From a file's bytes to its crop: the one way in which pack, the comparison and predictions look at an image."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from stages.images.crop import Square, find_crop
-from stages.images.decode import decode_rgb, read_header, reduction
+from stages.images.decode import decode_rgb, is_jpeg, read_header
 from stages.params import Crop
 
+# How many pixels a crop must have for each that it is sized to, by the factor of the decode: with fewer, what the
+# decoder leaves of the finest detail shows. Sized, it is within 41 dB (PSNR) of the crop of a full decode.
+_PIXELS_A_PIXEL = {8: 1.75, 4: 1.35, 2: 1.0}
 
-def decode_and_crop(data: bytes, params: Crop, size_px: int) -> tuple[np.ndarray, Square]:
+
+class Prepared(NamedTuple):
+    """A decoded image and its crop.
+
+    Attributes:
+        pixels: uint8 [height, width, 3], RGB as shown, perhaps reduced.
+        square: the crop, in pixels of them.
+        factor: by which the image was reduced: the crop's place in the original is ``square.scaled(factor)``.
+    """
+
+    pixels: np.ndarray
+    square: Square
+    factor: int
+
+
+def decode_and_crop(data: bytes, params: Crop, size_px: int) -> Prepared:
     """Decode an image, no larger than its crop needs, and choose the crop.
 
     The crop is looked for in the smallest decode that a centre crop would do with. Where it turns out to be so small
-    that it would have to be enlarged, the image is decoded once more with the pixels that it has: a second decode of
-    few images costs less than a larger one of all.
+    that it needs more pixels, the image is decoded once more: a second decode of few images costs less than a larger
+    one of all.
 
     Args:
         data: the file's bytes.
         params: section ``crop`` of params.yaml.
         size_px: side that the crop will be sized to.
 
-    Returns:
-        uint8 [height, width, 3], RGB as shown, perhaps reduced; and the square, in pixels of it.
-
     Raises:
         DecodeError: the bytes are no whole image.
     """
-    pixels = decode_rgb(data, min_side_px=size_px)
+    width, height, _ = read_header(data)
+    factor = reduction_for(data, min(width, height), size_px)
+    pixels = decode_rgb(data, factor=factor)
     square = find_crop(pixels, params)
-    height, width = pixels.shape[:2]
-    # What the image's short side must keep so that the crop's side keeps size_px.
-    wanted = -(-size_px * min(width, height) // square.side)
-    short_side = min(read_header(data)[:2])
-    if reduction(short_side, wanted) < reduction(short_side, size_px):
-        pixels = decode_rgb(data, min_side_px=wanted)
-        square = square.scaled((width, height), (pixels.shape[1], pixels.shape[0]))
-    return pixels, square
+    finer = reduction_for(data, square.side * factor, size_px)
+    if finer < factor:
+        pixels, square = decode_rgb(data, factor=finer), square.scaled(factor // finer)
+    return Prepared(pixels, square, min(factor, finer))
+
+
+def reduction_for(data: bytes, side_px: int, size_px: int) -> int:
+    """Give the factor by which an image can be reduced so that a crop of ``side_px`` can still be sized to ``size_px``.
+
+    It is 1 of all but JPEG.
+    """
+    if not is_jpeg(data):
+        return 1
+    return next((factor for factor, spare in _PIXELS_A_PIXEL.items() if side_px // factor >= spare * size_px), 1)
