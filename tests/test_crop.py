@@ -132,9 +132,9 @@ def test_the_map_is_whole_numbers_of_the_thumbnails_size():
 
 
 def test_a_reduced_decode_finds_the_same_place():
-    pixels = flower(2048, 1536, 1500, 400, 250)
+    pixels = flower(2048, 1536, 1500, 500, 350)
     data = jpeg(pixels, 92)
-    reduced, square, factor = decode_and_crop(data, SMART, 100)
+    reduced, square, factor = decode_and_crop(data, SMART, 150)
     assert (reduced.shape[:2], factor) == ((384, 512), 4)
     full = find_crop(pixels, SMART)
     found = square.scaled(factor)
