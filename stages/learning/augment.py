@@ -20,24 +20,23 @@ _TRIES = 10  # of a part of the right area and shape; then it is the largest squ
 _ASPECTS = (3 / 4, 4 / 3)
 
 
-def augment(pixels: np.ndarray, side: int, params: Augment, rng: np.random.Generator) -> np.ndarray:
+def augment(pixels: np.ndarray, params: Augment, rng: np.random.Generator, out: np.ndarray) -> None:
     """Change a training image.
 
     Args:
         pixels: uint8 [size, size, 3], as packed.
-        side: of what comes out.
         params: section ``augment`` of params.yaml.
         rng: of this image in this epoch.
-
-    Returns:
-        uint8 [side, side, 3].
+        out: uint8 [side, side, 3], contiguous: where the changed image goes.
     """
+    side = out.shape[0]
     part = cut_at_random(pixels, side, rng) if params.recipe == "crop" else cut_resized(pixels, side, params, rng)
     if params.flip and rng.random() < 0.5:
-        part = part[:, ::-1]
+        part = cv2.flip(part, 1, dst=out)  # six times as fast as copying a mirrored view
     if params.randaugment:
         part = rand_augment(np.ascontiguousarray(part), params.randaugment, rng)
-    return np.ascontiguousarray(part)
+    if part is not out:
+        out[:] = part
 
 
 def cut_at_random(pixels: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ The workers decode, cut and mirror on uint8 (``augment.py``); colour, erasing an
 device (``device.py``), as a jitter costs a CPU core more than everything else together.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,41 +22,58 @@ from stages.learning.device import Batch, Key
 from stages.learning.draws import IMAGE, ORDER, generator
 from stages.params import Augment, Sampling
 
-Item = tuple[np.ndarray, np.ndarray, int, Key]
-
 # How often a class is drawn, by the power of its number of images.
 _POWERS: dict[Sampling, float] = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}
 
 
 class PackedImages(Dataset):
-    """The images of a split at ``image_px``: augmented to train, cut out of the middle without ``params``."""
+    """The images of a split at ``image_px``: augmented to train, cut out of the middle without ``params``.
+
+    It gives whole batches: an image is decoded into memory that is used again for the next one, and what is seen of it
+    goes straight to its place in the batch. Copies and fresh memory would cost more than the decode itself.
+    """
 
     def __init__(self, packed: PackedSplit, image_px: int, params: Augment | None = None, *, seed: int = 0) -> None:
         self.packed = packed
         self.image_px = image_px
         self.params = params
         self.seed = seed
+        self._decoded = np.empty(3 * packed.imprint.size_px**2, np.uint8)
 
     def __len__(self) -> int:
         return len(self.packed)
 
-    def __getitem__(self, key: Key) -> Item:
-        """Give (uint8 [side, side, 3], jitter factors float32 [3], label, key) of the image ``index`` in ``epoch``."""
-        epoch, index = key
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        """Give the images of some (epoch, index) as a batch.
+
+        Raises:
+            UserError: a packed image does not decode; it is named.
+        """
+        pixels = _batch_memory((len(keys), self.image_px, self.image_px, 3))
+        jitter = None
+        if self.params and self.params.jitter:
+            jitter = torch.empty(len(keys), 3)
+        for place, (epoch, index) in enumerate(keys):
+            image, seen = self._decode(index), pixels[place].numpy()
+            if self.params is None:
+                seen[:] = cut_center(image, self.image_px)
+                continue
+            rng = generator(self.seed, IMAGE, epoch, index)
+            if jitter is not None:
+                spread = self.params.jitter
+                jitter[place] = torch.from_numpy(rng.uniform(1 - spread, 1 + spread, 3))
+            augment(image, self.params, rng, seen)
+        labels = torch.from_numpy(self.packed.labels[[index for _, index in keys]])
+        return Batch(pixels, jitter, labels, keys[0])
+
+    def _decode(self, index: int) -> np.ndarray:
         try:
-            pixels = simplejpeg.decode_jpeg(self.packed.jpeg(index))
+            return simplejpeg.decode_jpeg(self.packed.jpeg(index), buffer=self._decoded)
         except (ValueError, SystemError) as error:
             name = self.packed.names[index]
             raise UserError(
                 f"the packed image {name} is damaged ({error}): bring data/packed back with `dvc checkout`"
             ) from None
-        label = int(self.packed.labels[index])
-        if self.params is None:
-            return np.ascontiguousarray(cut_center(pixels, self.image_px)), np.ones(3, np.float32), label, key
-        rng = generator(self.seed, IMAGE, epoch, index)
-        spread = self.params.jitter
-        factors = rng.uniform(1 - spread, 1 + spread, 3).astype(np.float32)
-        return augment(pixels, self.image_px, self.params, rng), factors, label, key
 
 
 def epoch_order(labels: np.ndarray, seed: int | None, epoch: int, sampling: Sampling = "natural") -> np.ndarray:
@@ -143,7 +161,7 @@ def make_loader(
         batch_size=batch_images,
         sampler=EpochOrder(images.packed.labels, seed, sampling, process=process, processes=processes),
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=_whole,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
         # Forked children of a process with OpenMP threads can hang; the forkserver starts them clean.
@@ -151,11 +169,15 @@ def make_loader(
     )
 
 
-def _collate(items: list[Item]) -> Batch:
-    pixels, factors, labels, keys = zip(*items, strict=True)
-    return Batch(
-        torch.from_numpy(np.stack(pixels)),
-        torch.from_numpy(np.stack(factors)),
-        torch.tensor(labels, dtype=torch.int64),
-        keys[0],
-    )
+def _batch_memory(shape: tuple[int, ...]) -> torch.Tensor:
+    """Give uint8 memory for a batch; in a loader process shared with the training process, as what is not is copied."""
+    if torch.utils.data.get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    # torch has no public call for it; its own default_collate does the same.
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+
+
+def _whole(batch: Batch) -> Batch:
+    """Leave a batch as it is: the dataset made it whole."""
+    return batch

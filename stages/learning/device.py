@@ -1,7 +1,9 @@
 """What is done to whole batches on their device: jitter of colours, normalisation, random erasing, mixup and cutmix."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from timm.data import Mixup
 from timm.data.random_erasing import RandomErasing
@@ -18,24 +20,36 @@ class Batch:
 
     Attributes:
         pixels: uint8 [images, side, side, 3], RGB.
-        jitter: float32 [images, 3], factors of brightness, contrast and saturation.
+        jitter: float32 [images, 3], factors of brightness, contrast and saturation; ``None`` changes no colour.
         labels: int64 [images].
         first: of the first image. What is drawn for a batch as a whole is a function of it.
     """
 
     pixels: torch.Tensor
-    jitter: torch.Tensor
+    jitter: torch.Tensor | None
     labels: torch.Tensor
     first: Key
 
     def pin_memory(self) -> "Batch":
         """Called by the loader where the device copies faster from pinned memory."""
-        return Batch(self.pixels.pin_memory(), self.jitter.pin_memory(), self.labels.pin_memory(), self.first)
+        return self._map(torch.Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Batch":
         """Give the batch on ``device``."""
-        parts = (part.to(device, non_blocking=True) for part in (self.pixels, self.jitter, self.labels))
-        return Batch(*parts, self.first)
+        return self._map(lambda part: part.to(device, non_blocking=True))
+
+    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        jitter = None if self.jitter is None else change(self.jitter)
+        return Batch(change(self.pixels), jitter, change(self.labels), self.first)
+
+    def __reduce__(self) -> tuple:
+        """Pickle the small parts as bytes: to share memory costs two processes more than bytes so few."""
+        jitter = None if self.jitter is None else self.jitter.numpy()
+        return _batch_of_arrays, (self.pixels, jitter, self.labels.numpy(), self.first)
+
+
+def _batch_of_arrays(pixels: torch.Tensor, jitter: np.ndarray | None, labels: np.ndarray, first: Key) -> Batch:
+    return Batch(pixels, None if jitter is None else torch.from_numpy(jitter), torch.from_numpy(labels), first)
 
 
 class Colour(torch.nn.Module):
@@ -55,7 +69,7 @@ class Colour(torch.nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """Give float32 [images, 3, side, side], channels last in memory."""
         images = batch.pixels.permute(0, 3, 1, 2).float() / 255
-        if bool((batch.jitter != 1).any()):
+        if batch.jitter is not None:
             brightness, contrast, saturation = batch.jitter.view(-1, 3, 1, 1, 1).unbind(1)
             images = images * brightness
             grey_level = (images * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
