@@ -27,6 +27,7 @@ from stages.tables import SPLIT, SPLITS, read_table
 
 SPLITS_IN = Path("data/splits")
 OUT = Path("data/packed")
+RECIPE = Path("data/packed.json")
 METRICS = Path("metrics/pack.json")
 
 
@@ -36,12 +37,13 @@ def main() -> None:
     cache = cache_directory(params.profile)
     classes = read_classes(SPLITS_IN / "classes.csv")
     rows = {name: label_rows(read_table(SPLITS_IN / f"{name}.parquet", SPLIT), classes, name) for name in SPLITS}
-    imprint = Imprint(params.image.pack_px, digest_classes(classes), recipe(params))
+    imprint = Imprint(params.image.pack_px, digest_classes(classes))
+    made_by = recipe(params)
 
     figures, taken_over = {}, 0
     with (
         reading(cache),
-        previous_images(OUT, SPLITS, imprint.recipe) as previous,
+        previous_images(OUT, RECIPE, SPLITS, made_by) as previous,
         replacing_directory(OUT) as folder,
     ):
         for name in SPLITS:
@@ -56,6 +58,7 @@ def main() -> None:
             taken_over += sum(sha256 in previous for _, sha256, _ in rows[name])
         write_manifest(folder)
     note_use(cache, pl.Series([image_name for split in rows.values() for image_name, _, _ in split]))
+    write_json(RECIPE, made_by)
     write_json(METRICS, figures)
     images, size = (sum(figures[name][what] for name in SPLITS) for what in ("images", "bytes"))
     again = f", {taken_over:,} of them taken over from the last run" if taken_over else ""

@@ -3,9 +3,9 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, TypeVar
 
 from joblib import cpu_count
 from joblib.externals.loky import get_reusable_executor
@@ -49,24 +49,24 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
 
     Raises:
         WorkerDiedError: a worker was killed, and others again when they had an item alone.
-        UserError: the cluster does not answer. What ``function`` raises comes through as it is.
+        UserError: the cluster does not answer, or what ``stages.cluster`` says of it. What ``function`` raises comes
+            through as it is.
     """
     if workers == 0:
         yield from map(function, items)
         return
-    cluster = machine_setting("CLUSTER")
-    with _cluster(cluster) if cluster else _this_machine(workers) as pool:
+    with _workers(workers) as pool:
         in_flight: deque[tuple[Item, Future]] = deque()
         left = iter(items)
         try:
             while True:
                 for item in itertools.islice(left, ITEMS_A_WORKER * pool.size - len(in_flight)):
-                    in_flight.append((item, pool.executor().submit(function, item)))
+                    in_flight.append((item, pool.submit(function, item)))
                 if not in_flight:
                     return
                 item, future = in_flight.popleft()
                 try:
-                    result = future.result()
+                    result = pool.result(future)
                 except pool.died:
                     # On one machine it takes all with it that is in flight, and nobody knows who died of what: so these
                     # are tried one after the other.
@@ -81,42 +81,44 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
                 future.cancel()
 
 
-class _Pool(NamedTuple):
-    """Worker processes: what brings them (new ones where they died), how many, and how their death shows."""
+class _Pool(Protocol):
+    """Worker processes: how many, how work gets to them, and how their death shows."""
 
-    executor: Callable[[], Executor]
     size: int
     died: tuple[type[Exception], ...]
+
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future: ...
+
+    def result(self, future: Future) -> Any: ...
 
 
 def _alone(function: Callable[[Item], Result], item: Item, pool: _Pool) -> Result:
     for _ in range(TRIES_ALONE):
         try:
-            return pool.executor().submit(function, item).result()
+            return pool.result(pool.submit(function, item))
         except pool.died:
             continue
     raise WorkerDiedError(item)
 
 
-@contextmanager
-def _this_machine(workers: int) -> Iterator[_Pool]:
-    size = cpu_count() if workers < 0 else workers
-    yield _Pool(lambda: get_reusable_executor(max_workers=size, env=_ONE_THREAD, timeout=60), size, (BrokenExecutor,))
+def _workers(number: int) -> AbstractContextManager[_Pool]:
+    if address := machine_setting("CLUSTER"):
+        from stages.cluster import cluster_at  # half a second, and few have one
+
+        return cluster_at(address)
+    return nullcontext(_ThisMachine(cpu_count() if number < 0 else number))
 
 
-@contextmanager
-def _cluster(address: str) -> Iterator[_Pool]:
-    """Give the workers of a Dask cluster; Dask itself moves an item to another worker when one dies, three times."""
-    from distributed import Client, KilledWorker
+class _ThisMachine:
+    """Processes of this machine; new ones where they died."""
 
-    try:
-        client = Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"CLUSTER={address} does not answer ({error}): start a Dask scheduler, or unset it") from None
-    with client:
-        size = sum(client.nthreads().values())
-        if not size:
-            raise UserError(f"CLUSTER={address} has no workers: start some, or unset it to work on this machine")
-        # Not pure: Dask would take two items that look alike for one.
-        executor = client.get_executor(pure=False)
-        yield _Pool(lambda: executor, size, (KilledWorker,))
+    died = (BrokenExecutor,)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future:
+        return get_reusable_executor(max_workers=self.size, env=_ONE_THREAD, timeout=60).submit(function, item)
+
+    def result(self, future: Future) -> Any:
+        return future.result()

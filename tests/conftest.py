@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -76,21 +78,30 @@ def certificate(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    """The address of a Dask scheduler on 127.0.0.1 with two worker processes, all started by command."""
-    folder = tmp_path_factory.mktemp("dask")
+@contextmanager
+def dask_cluster(folder: Path, *, code: Path | None = ROOT, cwd: Path | None = None) -> Iterator[tuple[str, list[int]]]:
+    """A Dask scheduler on 127.0.0.1 with two worker processes, all started by command.
+
+    Args:
+        folder: of its file.
+        code: where workers find this project's code; ``None`` for nowhere.
+        cwd: where workers stand.
+
+    Yields:
+        Its address, and the process groups of scheduler and workers.
+    """
     file = folder / "scheduler.json"
-    environment = os.environ | {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",  # workers run the same code
-        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
-    }
-    quiet = {"cwd": folder, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "1"
+    quiet = {"cwd": cwd or folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     quiet["start_new_session"] = True  # a worker has a nanny, and both shall end
     dask = [sys.executable, "-m", "dask"]
     local = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
-    scheduler = subprocess.Popen([*dask, "scheduler", *local, "--port", "0"], **quiet)
-    workers = [subprocess.Popen([*dask, "worker", *local, "--nthreads", "1"], **quiet) for _ in range(2)]
+    scheduler = subprocess.Popen([*dask, "scheduler", *local, "--port", "0"], env=environment, **quiet)
+    if code:
+        environment["PYTHONPATH"] = f"{code}:{code / 'tests'}"  # what tests let workers do, too
+    worker = [*dask, "worker", *local, "--nthreads", "1"]
+    processes = [scheduler, *(subprocess.Popen(worker, env=environment, **quiet) for _ in range(2))]
     try:
         from distributed import Client
 
@@ -99,11 +110,20 @@ def cluster(tmp_path_factory):
             time.sleep(0.1)
         with Client(scheduler_file=str(file), timeout="60s", set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
-            yield client.scheduler.address
+            address = client.scheduler.address
+        yield address, [process.pid for process in processes]
     finally:
-        for process in (*workers, scheduler):
-            os.killpg(process.pid, signal.SIGKILL)
+        for process in reversed(processes):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """The address of a Dask cluster whose workers run this code; the scheduler does not know it."""
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as (address, _):
+        yield address
 
 
 def picture(width: int = 160, height: int = 120, seed: int = 0) -> np.ndarray:

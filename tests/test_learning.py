@@ -52,7 +52,7 @@ def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedS
         pixels = np.clip(rng.normal(COLOURS[label], 30, (64, 64, 3)), 0, 255).astype(np.uint8)
         rows.append(PackedImage(f"{split}{number}.jpg", label, "0" * 64, 0, 0, 64, "smart", jpeg(pixels)))
     folder.mkdir(exist_ok=True)
-    imprint = Imprint(64, digest_classes(SPECIES), "r")
+    imprint = Imprint(64, digest_classes(SPECIES))
     list(write_shards(rows, folder, split, shard_bytes=50_000, imprint=imprint))
     write_manifest(folder)
     return PackedSplit(folder, split)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.outputs import replacing, replacing_directory, write_bytes, write_json
+from stages.provenance import code_digest
 from tests.conftest import ROOT
 
 
@@ -119,3 +120,16 @@ def test_a_figure_that_is_no_number_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_digest_of_code_is_of_what_it_does(tmp_path):
+    code = tmp_path / "a.py"
+
+    def digest(text: str) -> str:
+        code.write_text(text)
+        return code_digest([code])
+
+    plain = digest("a = 1\n")
+    assert digest("# why\n\na   = 1  # so\n") == plain
+    assert digest("a = 2\n") != plain
+    assert code_digest([]) != plain

@@ -47,7 +47,7 @@ def packed_rows(number: int, size: int = 100) -> list[PackedImage]:
 
 def write(rows, folder, split="train", shard_bytes=10_000, digest="d" * 64):
     folder.mkdir(exist_ok=True)
-    written = list(write_shards(rows, folder, split, shard_bytes=shard_bytes, imprint=Imprint(256, digest, "r")))
+    written = list(write_shards(rows, folder, split, shard_bytes=shard_bytes, imprint=Imprint(256, digest)))
     write_manifest(folder)
     return written
 

@@ -1,17 +1,24 @@
 """Work spread over processes: in order, bounded in memory, and a worker that dies is replaced or named."""
 
+import hashlib
 import os
+import shutil
 import signal
+import threading
+import time
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from stages.download.cache import File, list_files
+from stages.download.index import ImageIndex
+from stages.download.inventory import _measure_files, take_inventory
 from stages.errors import UserError
 from stages.images.originals import map_originals
 from stages.parallel import ITEMS_A_WORKER, WorkerDiedError, parallel_map
-from tests.conftest import jpeg, picture
+from tests.conftest import ROOT, dask_cluster, jpeg, picture
 
 
 def square(number: int) -> int:
@@ -88,8 +95,6 @@ def kill_by_name(data: bytes, image_name: str, _sha256: str, poison: str) -> str
 
 
 def test_an_image_that_kills_its_process_is_named(tmp_path):
-    import hashlib
-
     content = jpeg(picture(64, 64))
     rows = [(f"{number}.jpg", hashlib.sha256(content).hexdigest()) for number in range(20)]
     for name, _ in rows:
@@ -117,3 +122,86 @@ def test_a_cluster_that_does_not_answer_is_one_error(monkeypatch, address):
     monkeypatch.setenv("CLUSTER", address)
     with pytest.raises(UserError, match=r"^CLUSTER=.* does not answer"):
         list(parallel_map(square, range(4)))
+
+
+def test_what_an_error_says_names_the_worker(cluster, monkeypatch):
+    monkeypatch.setenv("CLUSTER", cluster)
+    with pytest.raises(UserError, match=r"five is right out \(so says the worker on .+\)"):
+        list(parallel_map(refuse, range(10)))
+
+
+def test_workers_without_the_code_are_told_where_to_start(tmp_path, monkeypatch):
+    with dask_cluster(tmp_path, code=None) as (address, _):
+        monkeypatch.setenv("CLUSTER", address)
+        with pytest.raises(UserError, match=r"does not find the code .*stages.*`python -m dask worker tcp://127"):
+            list(parallel_map(square, range(4)))
+
+
+def test_workers_of_older_code_are_refused(tmp_path, monkeypatch):
+    for name in ("stages", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "stages/images/crop.py").write_text(
+        (tmp_path / "stages/images/crop.py").read_text() + "\nNEWER = True\n"
+    )
+    with dask_cluster(tmp_path, code=tmp_path) as (address, _):
+        monkeypatch.setenv("CLUSTER", address)
+        with pytest.raises(UserError, match=r"has loaded other code, or other libraries, than this checkout"):
+            list(parallel_map(square, range(4)))
+
+
+def wait_for(mark: Path, item: int) -> int:
+    """Say that work has begun, and never end."""
+    mark.touch()
+    time.sleep(600)
+    return item
+
+
+@pytest.mark.parametrize(("lost", "said"), [("workers", "has no workers any more"), ("scheduler", "stopped answering")])
+def test_a_cluster_that_goes_away_is_an_error_and_no_endless_wait(tmp_path, monkeypatch, lost, said):
+    monkeypatch.setattr("stages.cluster.PATIENCE_S", 2.0)
+    mark = tmp_path / "begun"
+    with dask_cluster(tmp_path) as (address, groups):
+        monkeypatch.setenv("CLUSTER", address)
+
+        def kill_when_begun() -> None:
+            deadline = time.monotonic() + 60
+            while not mark.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            for group in groups[1:] if lost == "workers" else groups[:1]:
+                os.killpg(group, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_when_begun)
+        killer.start()
+        with pytest.raises(UserError, match=f"CLUSTER=tcp://127.*{said}"):
+            list(parallel_map(partial(wait_for, mark), range(4)))
+        killer.join(timeout=60)
+        assert mark.exists()
+
+
+def test_a_worker_that_does_not_see_an_image_is_an_error(cluster, monkeypatch, tmp_path):
+    """A folder that looks empty to the workers: they stand for hosts without the mount."""
+    monkeypatch.setenv("CLUSTER", cluster)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / f"{'a' * 32}.jpg").write_bytes(jpeg(picture(64, 64)))
+    files = list(list_files(cache))
+    monkeypatch.setattr("stages.download.inventory._measure_files", measure_nothing)
+    with (
+        ImageIndex(cache) as index,
+        pytest.raises(UserError, match=r"a worker of CLUSTER does not see .*aaa\.jpg"),
+    ):
+        take_inventory(cache, files, index, max_megapixels=100)
+
+
+def measure_nothing(directory: Path, max_megapixels: float, files: list[File]) -> list[tuple]:
+    """What a worker without the mount makes of files."""
+    return _measure_files(directory / "not mounted here", max_megapixels, files)
+
+
+def test_relative_folders_are_found_by_workers_elsewhere(cluster, monkeypatch, tmp_path):
+    content = jpeg(picture(64, 64))
+    (tmp_path / "a.jpg").write_bytes(content)
+    monkeypatch.setenv("CLUSTER", cluster)
+    monkeypatch.chdir(tmp_path)
+    rows = [("a.jpg", hashlib.sha256(content).hexdigest())]
+    assert list(map_originals(partial(kill_by_name, poison="none"), rows, Path())) == ["a.jpg"]

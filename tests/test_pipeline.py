@@ -22,7 +22,20 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
 # How a stage runs, never what it writes; dvc.yaml says so at its head.
 NO_DEPENDENCY = (
-    {f"stages/{name}.py" for name in ("__init__", "errors", "machine", "outputs", "parallel", "params", "progress")}
+    {
+        f"stages/{name}.py"
+        for name in (
+            "__init__",
+            "cluster",
+            "errors",
+            "machine",
+            "outputs",
+            "parallel",
+            "params",
+            "progress",
+            "provenance",
+        )
+    }
     | {f"stages/download/{name}.py" for name in ("cache", "database", "index")}
     | {f"stages/{package}/__init__.py" for package in ("images", "download", "records", "report")}
 )

@@ -20,6 +20,7 @@ from stages.download.index import REMEMBERED, ImageIndex, index_row
 from stages.errors import UserError, run
 from stages.images.measure import NOT_DECODED, measure
 from stages.images.verdict import VERDICTS, verdict
+from stages.machine import machine_setting
 from stages.parallel import parallel_map
 from stages.params import all_params
 from stages.progress import progress, say
@@ -81,6 +82,9 @@ def take_inventory(
     Returns:
         Columns of ``INVENTORY``, sorted by image_name; the same for any number of workers and whatever the index knew,
         but that an image decoded under a higher limit keeps its measures (its verdict is too_large all the same).
+
+    Raises:
+        UserError: a worker of a cluster does not see the image cache.
     """
     listed = file_table(files)
     index.forget(index.image_names().to_frame().join(listed, on="image_name", how="anti")["image_name"])
@@ -91,12 +95,16 @@ def take_inventory(
     new = [File(*row) for row in listed.join(known, on="image_name", how="anti").sort("image_name").iter_rows()]
 
     tasks = [new[start : start + FILES_A_TASK] for start in range(0, len(new), FILES_A_TASK)]
-    results = parallel_map(partial(_measure_files, directory, max_megapixels), tasks, workers=workers)
+    results = parallel_map(partial(_measure_files, directory.absolute(), max_megapixels), tasks, workers=workers)
     measured = progress((row for rows in results for row in rows), what="inventory", total=len(new))
     # Remembered piece by piece, so that an inventory of 900 GB can be stopped and goes on where it was.
     while rows := list(islice(measured, FILES_A_SAVE)):
         index.remember(rows)
         known = pl.concat([known, pl.DataFrame(rows, schema=REMEMBERED, orient="row")])
+    if machine_setting("CLUSTER"):
+        for name in listed.join(known, on="image_name", how="anti")["image_name"]:
+            if (directory / name).exists():
+                raise UserError(f"a worker of CLUSTER does not see {directory / name}: mount the image cache there too")
     return known.sort("image_name").select(INVENTORY.keys())
 
 

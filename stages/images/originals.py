@@ -31,7 +31,8 @@ def map_originals(
             works on it dies of it; it is named.
     """
     tasks = (rows[start : start + IMAGES_A_TASK] for start in range(0, len(rows), IMAGES_A_TASK))
-    do = partial(_task, function, cache)
+    # Absolute, as workers of a cluster stand in folders of their own.
+    do = partial(_task, function, cache.absolute())
     try:
         for results in parallel_map(do, tasks, workers=workers):
             yield from results

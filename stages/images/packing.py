@@ -1,8 +1,7 @@
 """From an original to a packed image, and what makes that the same bytes again."""
 
-import hashlib
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import simplejpeg
 
@@ -10,25 +9,26 @@ from stages.images.crop import cut
 from stages.images.prepare import decode_and_crop
 from stages.images.shards import PackedImage
 from stages.params import Params
+from stages.provenance import code_digest, library_versions
 
 # What makes a packed image of an original, beside the parameters.
-_CODE = ("crop.py", "decode.py", "packing.py", "portable.py", "prepare.py")
-_LIBRARIES = ("numpy", "opencv-contrib-python-headless", "pillow", "simplejpeg")
+_CODE = tuple(
+    Path(__file__).with_name(name) for name in ("crop.py", "decode.py", "packing.py", "portable.py", "prepare.py")
+)
 
 
-def recipe(params: Params) -> str:
-    """Give a digest of all that makes a packed image of an original: parameters, code, libraries.
+def recipe(params: Params) -> dict[str, Any]:
+    """Give all that makes a packed image of an original: parameters, code, libraries; it can be written as JSON.
 
     Two images of one original and one recipe are the same bytes.
     """
-    digest = hashlib.sha256(
-        f"{params.crop.model_dump_json()} {params.image.pack_px} {params.pack.jpeg_quality}".encode()
-    )
-    for name in _CODE:
-        digest.update(Path(__file__).with_name(name).read_bytes())
-    for library in _LIBRARIES:
-        digest.update(f"{library} {version(library)}".encode())
-    return digest.hexdigest()
+    return {
+        "crop": params.crop.model_dump_json(),  # as text: a file of figures rounds numbers
+        "pack_px": params.image.pack_px,
+        "jpeg_quality": params.pack.jpeg_quality,
+        "code": code_digest(_CODE),
+        "libraries": library_versions(),
+    }
 
 
 def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Params) -> PackedImage:

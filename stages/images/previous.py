@@ -1,8 +1,9 @@
 """What was packed before, so that a pack after some new images costs as much as the new ones.
 
-DVC deletes data/packed before it runs the stage, but keeps the shards of the last run in its cache, and dvc.lock names
-them. A row is taken over where it is of the same original (by SHA-256) and made by the same recipe: then its bytes are
-those that would come out again.
+DVC deletes outputs before it runs a stage, but keeps those of the last run in its cache, and dvc.lock names them. A row
+is taken over where it is of the same original (by SHA-256) and made by the same recipe: then its bytes are those that
+would come out again. The recipe is an output beside the shards, and not in them: `train` depends on the shards, and
+shall not run again after a change of code that changed no pixel.
 """
 
 import json
@@ -11,8 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from stages.errors import UserError
 from stages.images.shards import PackedImage, PackedSplit, check_shards
@@ -35,41 +39,46 @@ class PreviousImages:
 
 
 @contextmanager
-def previous_images(out: Path, splits: Collection[str], recipe: str) -> Iterator[PreviousImages]:
-    """Open what DVC's cache still holds of the last run's shards, as far as this recipe made them.
+def previous_images(
+    shards: Path, recipe_file: Path, splits: Collection[str], recipe: dict[str, Any]
+) -> Iterator[PreviousImages]:
+    """Open what DVC's cache still holds of the last run's shards, if this recipe made them.
 
     Args:
-        out: the stage's output, relative to the repo's root.
+        shards: the stage's output, relative to the repo's root.
+        recipe_file: its other output, which says how they were made.
         splits: their names.
         recipe: see ``stages.images.packing.recipe``.
     """
+    usable: list[PackedSplit] = []
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for relative, path in cached_files(out).items():
-            (folder / relative).symlink_to(path)
         try:
-            opened = [PackedSplit(folder, split) for split in splits]
-            if usable := [split for split in opened if split.imprint.recipe == recipe]:
+            if _link_last_run(folder, shards, recipe_file, recipe):
                 check_shards(folder, splits)
-        except UserError:  # not there, or not whole, or written by another version: all is packed anew
-            usable = []
+                usable = [PackedSplit(folder, split) for split in splits]
+        # Not there, not whole, or written by another version: all is packed anew.
+        except (UserError, DvcException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            pass
         yield PreviousImages(usable)
 
 
-def cached_files(out: Path) -> dict[str, Path]:
-    """Give the files of an output directory as dvc.lock names them, where DVC's cache holds them all; else nothing."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+def _link_last_run(folder: Path, shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> bool:
+    """Link the files of the last run's shards into ``folder``, if they are of this recipe; say whether they are."""
+    outputs = {entry["path"]: entry["md5"] for entry in _locked_outputs()}
+    with Repo() as repo:
 
-    try:
-        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
-        (oid,) = {
-            entry["md5"] for stage in stages.values() for entry in stage.get("outs", ()) if entry["path"] == str(out)
-        }
-        with Repo() as repo:
-            to_path = repo.cache.local.oid_to_path
-            listing = json.loads(Path(to_path(oid)).read_text(encoding="utf-8"))
-            files = {entry["relpath"]: Path(to_path(entry["md5"])) for entry in listing}
-    except (DvcException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return {}
-    return files if all(path.is_file() for path in files.values()) else {}
+        def cached(digest: str) -> Path:
+            return Path(repo.cache.local.oid_to_path(digest))
+
+        if json.loads(cached(outputs[str(recipe_file)]).read_text(encoding="utf-8")) != recipe:
+            return False
+        for entry in json.loads(cached(outputs[str(shards)]).read_text(encoding="utf-8")):
+            (folder / entry["relpath"]).symlink_to(cached(entry["md5"]))
+        return True
+
+
+def _locked_outputs() -> Iterator[dict[str, Any]]:
+    """Yield the outputs of all stages as dvc.lock has them: of the last run."""
+    for stage in yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"].values():
+        yield from stage.get("outs", ())

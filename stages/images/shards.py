@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
 )
 ROWS_A_BATCH = 64
 MANIFEST = "shards.csv"
-_CLASSES, _SIZE, _RECIPE = b"classes_sha256", b"size_px", b"recipe"  # keys of the schema's metadata
+_CLASSES, _SIZE = b"classes_sha256", b"size_px"  # keys of the schema's metadata
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,10 @@ class Imprint:
     Attributes:
         size_px: side of the images.
         classes_sha256: digest of classes.csv: labels mean nothing without it.
-        recipe: digest of how an original became a packed image, see ``stages.images.packing.recipe``.
     """
 
     size_px: int
     classes_sha256: str
-    recipe: str
 
 
 def write_shards(
@@ -81,9 +79,7 @@ def write_shards(
         shard_bytes: a shard is closed before its JPEGs grow over this (one image larger than this gets its own).
         imprint: what stands in each shard beside them.
     """
-    schema = SCHEMA.with_metadata(
-        {_CLASSES: imprint.classes_sha256, _SIZE: str(imprint.size_px), _RECIPE: imprint.recipe}
-    )
+    schema = SCHEMA.with_metadata({_CLASSES: imprint.classes_sha256, _SIZE: str(imprint.size_px)})
     images = iter(images)
     image = next(images, None)
     # A split without images gets an empty shard, so that a missing file is always a mistake.
@@ -230,8 +226,8 @@ def _read_shard(path: Path, imprints: set[Imprint]) -> Iterator[pa.RecordBatch]:
             if not reader.schema.equals(SCHEMA):
                 raise UserError(f"{path} has other columns than this version reads: run `dvc repro pack`")
             metadata = reader.schema.metadata or {}
-            classes, size, recipe = (metadata.get(key, b"").decode() for key in (_CLASSES, _SIZE, _RECIPE))
-            imprints.add(Imprint(int(size or 0), classes, recipe))
+            classes, size = (metadata.get(key, b"").decode() for key in (_CLASSES, _SIZE))
+            imprints.add(Imprint(int(size or 0), classes))
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)
                 batch.validate(full=True)

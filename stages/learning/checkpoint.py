@@ -18,6 +18,7 @@ import torch
 from stages.machine import machine_setting, repo_root, user_path
 from stages.outputs import replacing, write_bytes
 from stages.progress import say
+from stages.provenance import code_digest
 
 FILE = "last.pt"
 
@@ -35,8 +36,7 @@ def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
     digest = hashlib.sha256()
     for part in identity:
         digest.update(f"{len(part)} {part}".encode())
-    for path in sorted(code):
-        digest.update(path.read_bytes())
+    digest.update(code_digest(code).encode())
     setting = machine_setting("CHECKPOINT_DIR")
     root = user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
     folder = root / digest.hexdigest()[:16]

@@ -87,7 +87,7 @@ def make_files(folder: Path, number: int, params: Params) -> PackedSplit:
     tasks = [(folder, index, params) for index in range(number)]
     images = list(parallel_map(make_one, tasks))
     (folder / "packed").mkdir()
-    imprint = Imprint(params.image.pack_px, "d" * 64, "r")
+    imprint = Imprint(params.image.pack_px, "d" * 64)
     for _ in write_shards(images, folder / "packed", "train", shard_bytes=512_000_000, imprint=imprint):
         pass
     write_manifest(folder / "packed")
@@ -274,7 +274,7 @@ def print_growth(folder: Path, params: Params) -> None:
 
     def pack(name: str, some: list[tuple[str, str, int]], previous: PreviousImages) -> float:
         (folder / name).mkdir(exist_ok=True)
-        imprint = Imprint(params.image.pack_px, "d" * 64, "r")
+        imprint = Imprint(params.image.pack_px, "d" * 64)
         images = pack_rows(some, originals, params, previous)
         seconds = seconds_of(
             lambda: list(write_shards(images, folder / name, "train", shard_bytes=512_000_000, imprint=imprint))
