@@ -9,12 +9,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
 import polars as pl
 
 from stages.download.cache import cache_directory, reading
 from stages.errors import run
 from stages.images.crop import FALLBACKS, center_crop, saliency_held, saliency_map
-from stages.images.decode import decode_rgb, read_header, shown_size
+from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
 from stages.outputs import write_json
@@ -29,6 +31,8 @@ SOURCES = Path("data/sources")
 METRICS = Path("metrics/crops.json")
 CURVES = Path("plots/crop_kept.csv")
 PICTURE = Path("plots/crop_comparison.png")
+
+SHOWN_PX = 400  # short side of the images in the picture: a small crop of them still fills its place
 
 
 def main() -> None:
@@ -49,7 +53,7 @@ def main() -> None:
         table = tabulate(measured, boxes)
         comparisons = []
         for name, sha256, species, why in choose_shown(rows, table, params.compare_crops).iter_rows():
-            pixels = decode_rgb(read_image(cache, name, sha256))
+            pixels = decode_to_show(read_image(cache, name, sha256))
             comparisons.append(
                 Comparison(species, why, pixels, saliency_map(pixels, smart), measured[name], boxes.get(name))
             )
@@ -80,6 +84,13 @@ def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_
     middle = replace(middle, saliency=saliency_held(saliency_map(pixels, smart), middle, width, height))
     shown = shown_size(*read_header(data))
     return image_name, Measured(found.scaled(factor), middle.scaled(factor), *shown)
+
+
+def decode_to_show(data: bytes) -> np.ndarray:
+    """Decode an image at a short side of ``SHOWN_PX``, or its own where that is smaller: uint8 [h, w, 3], RGB."""
+    pixels = decode_rgb(data, factor=reduction(min(read_header(data)[:2]), SHOWN_PX))
+    scale = SHOWN_PX / min(pixels.shape[:2])
+    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
 
 
 def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> pl.DataFrame:

@@ -60,7 +60,6 @@ def find_crop(pixels: np.ndarray, params: Crop) -> Square:
     Returns:
         The square, in pixels of ``pixels``.
     """
-    portable_opencv()
     height, width = pixels.shape[:2]
     if params.mode == "center":
         return center_crop(width, height)
@@ -83,6 +82,7 @@ def saliency_map(pixels: np.ndarray, params: Crop) -> np.ndarray:
     Returns:
         uint8 [h, w], 0 to 255.
     """
+    portable_opencv()
     scale = min(1.0, params.thumbnail_px / max(pixels.shape[:2]))
     size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
     thumbnail = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels

@@ -24,9 +24,9 @@ class Comparison:
     Attributes:
         species: the caption.
         why: why it is shown, added to the caption; may be empty.
-        pixels: uint8 [height, width, 3], RGB as shown.
-        saliency: uint8 [h, w], its map.
-        crops: both, in pixels of ``pixels``.
+        pixels: uint8 [h, w, 3], RGB as shown, at any scale.
+        saliency: uint8 [h, w], its map, at any scale.
+        crops: both, and the size of the original, in pixels of it.
         true_box: of the subject, where it is known.
     """
 
@@ -65,7 +65,7 @@ def draw_comparison(comparisons: list[Comparison], path: Path) -> None:
 
 
 def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
-    axes.imshow(comparison.pixels)
+    _show(axes, comparison, comparison.pixels)
     for square, colour in ((comparison.crops.center, _CENTER_COLOUR), (comparison.crops.smart, _SMART_COLOUR)):
         axes.add_patch(
             Rectangle((square.x, square.y), square.side, square.side, fill=False, edgecolor=colour, linewidth=2.2)
@@ -80,10 +80,15 @@ def _draw_map(axes: mpl.axes.Axes, comparison: Comparison) -> None:
     height, width = comparison.pixels.shape[:2]
     grey = cv2.cvtColor(comparison.pixels, cv2.COLOR_RGB2GRAY)
     glow = mpl.colormaps["inferno"](cv2.resize(comparison.saliency, (width, height)))[..., :3]
-    axes.imshow(np.clip(0.35 * grey[..., None] / 255 + 0.75 * glow, 0, 1))
+    _show(axes, comparison, np.clip(0.35 * grey[..., None] / 255 + 0.75 * glow, 0, 1))
     _draw_true_box(axes, comparison)
     axes.set_title(comparison.why, fontsize=10, pad=4)
     _frame(axes, comparison)
+
+
+def _show(axes: mpl.axes.Axes, comparison: Comparison, pixels: np.ndarray) -> None:
+    """Show pixels on axes whose unit is a pixel of the original."""
+    axes.imshow(pixels, extent=(0, comparison.crops.width, comparison.crops.height, 0))
 
 
 def _draw_true_box(axes: mpl.axes.Axes, comparison: Comparison) -> None:
@@ -95,14 +100,16 @@ def _draw_true_box(axes: mpl.axes.Axes, comparison: Comparison) -> None:
 
 
 def _frame(axes: mpl.axes.Axes, comparison: Comparison) -> None:
-    height, width = comparison.pixels.shape[:2]
+    width, height = comparison.crops.width, comparison.crops.height
     axes.set_xlim(-0.005 * width, 1.005 * width)
     axes.set_ylim(1.005 * height, -0.005 * height)
     axes.axis("off")
 
 
 def _draw_crop(axes: mpl.axes.Axes, comparison: Comparison, square: Square, colour: str, name: str) -> None:
-    axes.imshow(comparison.pixels[square.y : square.y + square.side, square.x : square.x + square.side])
+    _show(axes, comparison, comparison.pixels)
+    axes.set_xlim(square.x, square.x + square.side)
+    axes.set_ylim(square.y + square.side, square.y)
     title = f"{name}: {square.how}" if square.how in FALLBACKS else name
     if comparison.true_box:
         _, _, width, height = comparison.true_box
