@@ -49,10 +49,17 @@ def main() -> None:
 
     accelerator = make_accelerator()
     loader = make_loader(
-        PackedImages(packed, description.image_px), batch_images=params.evaluate.batch_images, seed=None, workers=0
+        PackedImages(packed, description.image_px),
+        batch_images=params.evaluate.batch_images,
+        seed=None,
+        workers=0,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
     )
     colour = Colour(description.mean, description.std).to(accelerator.device)
     ranks = predict_ranks(accelerator.prepare(model), loader, colour, accelerator)
+    if not accelerator.is_main_process:
+        return
     train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()
 
     figures = summarise(ranks, packed.labels, train_images, params.shots)

@@ -137,6 +137,23 @@ def test_several_processes_see_every_image_once(labels, processes, seed):
     assert sum(map(len, parts)) == len(labels)
 
 
+def test_processes_rank_a_split_together_as_one_does_alone(packed, tmp_path):
+    """31 images, which two processes cannot share evenly."""
+    write_split(tmp_path / "packed", "train", 31)
+    script = [str(ROOT / "tests/rank_split.py"), str(tmp_path / "packed")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--main_process_port=0"]
+    for command in ([sys.executable, *script, "alone"], [*launch, *script, "together"]):
+        result = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert result.returncode == 0, result.stderr
+    alone, *together = (np.load(tmp_path / f"{name}.npy") for name in ("alone.0", "together.0", "together.1"))
+    assert len(alone) == 31
+    assert len(set(alone.tolist())) > 1
+    assert all(np.array_equal(alone, ranks) for ranks in together)
+
+
 @given(st.integers(0, 999), st.sampled_from([PLAIN, RICH]), st.integers(16, 64))
 def test_an_image_is_a_pure_function_of_its_generator(seed, recipe, side):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

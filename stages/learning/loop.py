@@ -178,13 +178,27 @@ def evaluate(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: 
 
 @torch.no_grad()
 def predict_ranks(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator) -> np.ndarray:
-    """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images]."""
+    """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images].
+
+    Of several processes each ranks the images that its loader's ``EpochOrder`` gives it, and each gets the ranks of all.
+
+    Raises:
+        RuntimeError: an image was ranked twice, or not at all.
+    """
     model.eval()
-    ranks = []
+    indices = torch.tensor([index for _, index in loader.sampler], device=accelerator.device)
+    ranks = [torch.empty(0, dtype=torch.int64, device=accelerator.device)]
     for loaded in progress(loader, what="test", unit="batches", total=len(loader)):
         batch = loaded.to(accelerator.device)
-        ranks.append(label_ranks(_forward(model, colour(batch), accelerator), batch.labels).cpu().numpy())
-    return np.concatenate(ranks)
+        ranks.append(label_ranks(_forward(model, colour(batch), accelerator), batch.labels))
+    # Processes have one image more or less than others: what makes the parts equally long is taken off again.
+    parts = torch.stack([indices, torch.cat(ranks)], dim=1)
+    parts = accelerator.gather(accelerator.pad_across_processes(parts, dim=0, pad_index=-1)).cpu().numpy()
+    parts = parts[parts[:, 0] >= 0]
+    parts = parts[np.argsort(parts[:, 0])]
+    if not np.array_equal(parts[:, 0], np.arange(len(loader.sampler.labels))):
+        raise RuntimeError("the processes did not rank each image once")
+    return parts[:, 1]
 
 
 def _forward(model: nn.Module, images: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:

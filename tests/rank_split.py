@@ -1,0 +1,42 @@
+"""What each of several processes does that rank a split together: run by a test under `accelerate launch`.
+
+    rank_split.py PACKED OUT
+
+Every process writes the ranks that it got to OUT.<its number>.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.images.shards import PackedSplit
+from stages.learning.data import PackedImages, make_loader
+from stages.learning.device import Colour
+from stages.learning.loop import make_accelerator, predict_ranks
+from stages.learning.model import create_model
+from stages.params import Model, RandomWeights
+
+
+def main() -> None:
+    """Rank the split ``train`` of a folder by a network of random weights."""
+    packed = PackedSplit(Path(sys.argv[1]), "train")
+    accelerator = make_accelerator()
+    torch.set_num_threads(1)
+    network = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.0)
+    model = create_model(network, classes=3, image_px=48, seed=1)
+    loader = make_loader(
+        PackedImages(packed, 48),
+        batch_images=4,
+        seed=None,
+        workers=0,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+    )
+    ranks = predict_ranks(accelerator.prepare(model), loader, Colour((0.5,) * 3, (0.25,) * 3), accelerator)
+    np.save(f"{sys.argv[2]}.{accelerator.process_index}.npy", ranks)
+
+
+if __name__ == "__main__":
+    main()
