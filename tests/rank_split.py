@@ -1,4 +1,4 @@
-"""What each of several processes does that rank a split together: run by a test under `accelerate launch`.
+"""What each of several processes does that rank a split together: run by a test under torchrun.
 
     rank_split.py PACKED OUT
 

@@ -142,7 +142,7 @@ def test_processes_rank_a_split_together_as_one_does_alone(packed, tmp_path):
     write_split(tmp_path / "packed", "train", 31)
     script = [str(ROOT / "tests/rank_split.py"), str(tmp_path / "packed")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--main_process_port=0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     for command in ([sys.executable, *script, "alone"], [*launch, *script, "together"]):
         result = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False

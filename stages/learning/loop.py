@@ -180,7 +180,7 @@ def evaluate(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: 
 def predict_ranks(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator) -> np.ndarray:
     """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images].
 
-    Of several processes each ranks the images that its loader's ``EpochOrder`` gives it, and each gets the ranks of all.
+    Of several processes each ranks the images that its loader's ``EpochOrder`` gives it, and gets the ranks of all.
 
     Raises:
         RuntimeError: an image was ranked twice, or not at all.
