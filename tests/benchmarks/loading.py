@@ -53,7 +53,8 @@ from stages.parallel import parallel_map  # noqa: E402
 from stages.params import Params, validate  # noqa: E402
 from tests.benchmarks.inventory import photo  # noqa: E402
 
-ORIGINALS, WORKERS, ROUNDS, BATCH = 400, 2, 5, 16
+ORIGINALS, WORKERS, BATCH = 400, 2, 16
+WARM_UP, ROUNDS = 2, 7  # the first rounds start processes and fill the page cache
 SLOW = 160  # images a round of what decodes originals
 NORMALISE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 RATES = (97, 250, 500, 1_000, 2_000)  # images a second that a GPU may train; the first is timm's figure for an RTX 3090
@@ -71,14 +72,14 @@ def main() -> None:
         packed = PackedSplit(folder / "packed", "train")
         loaders = make_loaders(folder, packed, params)
         rates: dict[str, list[float]] = {name: [] for name in loaders}
-        for _ in range(1 + ROUNDS):  # the first one starts the processes and fills the page cache
+        for _ in range(WARM_UP + ROUNDS):
             for name, loader in loaders.items():
                 rates[name].append(images_a_second(loader))
-        print_rates({name: values[1:] for name, values in rates.items()})
+        print_rates({name: values[WARM_UP:] for name, values in rates.items()})
         print_cold(cold)
         print_pack(folder, params)
         print_growth(folder, params)
-        print_needs(statistics.median(rates["e  ours"][1:]) / WORKERS, folder, number)
+        print_needs(statistics.median(rates["e  ours"][WARM_UP:]) / WORKERS, folder, number)
 
 
 def teacher_params() -> Params:
@@ -284,14 +285,14 @@ def print_pack(folder: Path, params: Params) -> None:
         "pack, smart crop, two processes": packing(params, 2),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(1 + ROUNDS):
+    for _ in range(WARM_UP + ROUNDS):
         for name, work in ways.items():
             rates[name].append(len(rows) / seconds_of(work))
     print("\n| | images/s | ratio |\n|---|---|---|")
-    first = next(iter(rates.values()))[1:]
+    first = next(iter(rates.values()))[WARM_UP:]
     for name, values in rates.items():
-        ratio = statistics.median(one / other for one, other in zip(values[1:], first, strict=True))
-        print(f"| {name} | {statistics.median(values[1:]):.0f} | {ratio:.2f} |")
+        ratio = statistics.median(one / other for one, other in zip(values[WARM_UP:], first, strict=True))
+        print(f"| {name} | {statistics.median(values[WARM_UP:]):.0f} | {ratio:.2f} |")
 
 
 def listed(originals: Path) -> list[tuple[str, str, int]]:
@@ -316,12 +317,12 @@ def print_growth(folder: Path, params: Params) -> None:
         return seconds
 
     nothing, ratios = PreviousImages([]), []
-    for _ in range(1 + ROUNDS):
+    for _ in range(WARM_UP + ROUNDS):
         pack("before", rows[: len(rows) * 10 // 11], nothing)
         anew = pack("anew", rows, nothing)
         check_shards(folder / "before", ["train"])
         ratios.append(pack("grown", rows, PreviousImages([PackedSplit(folder / "before", "train")])) / anew)
-    print(f"\nPacking after a tenth of new images takes {statistics.median(ratios[1:]):.2f} of packing all anew.")
+    print(f"\nPacking after a tenth of new images takes {statistics.median(ratios[WARM_UP:]):.2f} of packing all anew.")
 
 
 def with_pillow(originals: Path, params: Params, rows: list[tuple[str, str, int]]) -> int:
