@@ -18,7 +18,7 @@ from stages.errors import UserError
 from stages.evaluate import accuracy_by_class_size, summarise
 from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manifest, write_shards
 from stages.learning import PASSIVE_WAITING
-from stages.learning.augment import augment, cut_resized
+from stages.learning.augment import augment, cut_resized, rand_augment
 from stages.learning.checkpoint import FILE, checkpoint_folder, load_checkpoint, save_checkpoint
 from stages.learning.data import EpochOrder, PackedImages, epoch_order, make_loader
 from stages.learning.device import Batch, Colour, Mixing
@@ -164,6 +164,15 @@ def test_an_image_is_a_pure_function_of_its_generator(seed, recipe, side):
     for out in (one, other):
         augment(pixels, recipe, np.random.default_rng(seed), out)
     assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("magnitude", [1, 5, 9, 10])
+def test_randaugment_works_at_any_magnitude(magnitude):
+    """Also where noise takes it to the end of its scale, at which Pillow refuses to posterise to no bits at all."""
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    changed = [rand_augment(pixels, magnitude, np.random.default_rng(seed)) for seed in range(300)]
+    assert all((one.shape, one.dtype) == ((48, 48, 3), np.uint8) for one in changed)
+    assert sum(np.array_equal(one, pixels) for one in changed) < 250
 
 
 def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them():

@@ -18,6 +18,7 @@ from stages.params import Augment
 
 _TRIES = 10  # of a part of the right area and shape; then it is the largest square in the middle
 _ASPECTS = (3 / 4, 4 / 3)
+_MAGNITUDE_BELOW = 9.99  # of the scale's 10: there timm keeps no bit of a posterised image, and Pillow refuses
 
 
 def augment(pixels: np.ndarray, params: Augment, rng: np.random.Generator, out: np.ndarray) -> None:
@@ -77,6 +78,7 @@ def cut_resized(pixels: np.ndarray, side: int, params: Augment, rng: np.random.G
 def rand_augment(pixels: np.ndarray, magnitude: int, rng: np.random.Generator) -> np.ndarray:
     """Apply two drawn operations of a magnitude (RandAugment, Cubuk et al., NeurIPS 2020), as timm does."""
     grey = tuple(int(value) for value in pixels.mean(axis=(0, 1)))
-    transform = rand_augment_transform(f"rand-m{magnitude}-mstd0.5-inc1", {"translate_const": 100, "img_mean": grey})
+    settings = {"translate_const": 100, "img_mean": grey, "magnitude_max": _MAGNITUDE_BELOW}
+    transform = rand_augment_transform(f"rand-m{magnitude}-mstd0.5-inc1", settings)
     with global_draws(int(rng.integers(2**32))):
         return np.asarray(transform(Image.fromarray(pixels)))
