@@ -1,28 +1,42 @@
 """Work on the processes of a Dask cluster, which may be on other hosts.
 
 What a process on this machine cannot get wrong, a worker there can: it may hold older code than the checkout, may not
-see the image cache, may come and go. Each of these is an error in one line, and none a wrong result.
+see the image cache, may come and go. Each of these is an error in one line, and none a wrong result or an endless wait.
 """
 
+import asyncio
 import logging
 import pickle
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 from distributed import Client, KilledWorker
+from distributed.core import rpc
 
 from stages.errors import UserError
 from stages.provenance import code_digest, library_versions
 
-# Taken when this module is imported, so that it is of the code that a worker has loaded, whatever stands on its disk.
-PROGRAM = f"{code_digest(Path(__file__).parent.rglob('*.py'))} {library_versions()}"
-START = "`python -m dask worker {address}` in a checkout of this commit, with its .venv and the same image cache"
+Result = TypeVar("Result")
+
+ANSWER_S = 10.0  # that scheduler and workers have to say who they are
 PATIENCE_S = 30.0  # with no worker left, for one that starts again
-_LOOK_S = 2.0
+LOOK_S = 2.0  # between looks at the cluster while a result is waited for
+
+
+def program() -> str:
+    """Give a digest of this project's code as it is on the disk, and of the libraries that pixels go through."""
+    return f"{code_digest(Path(__file__).parent.rglob('*.py'))} {library_versions()}"
+
+
+# Of the time when this module was imported: a process may live on while the code on its disk changes.
+PROGRAM = program()
+_OTHER_CODE = "has other code, or other libraries, than this checkout: bring it to this commit and restart it"
 
 
 class Cluster:
@@ -39,7 +53,7 @@ class Cluster:
         self._client = client
         self._address = address
         self._executor = client.get_executor(pure=False)  # pure, two items that look alike would count as one
-        self.size = sum(client.nthreads().values())
+        self.size = self._threads()
         self._ask_workers()
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future:
@@ -62,59 +76,76 @@ class Cluster:
             UserError: the scheduler or all workers are gone. What the function raises comes through as it is.
         """
         alone_s = 0.0
-        while not wait([future], timeout=_LOOK_S).done:
-            if self._client.status != "running":
-                raise self._gone("the scheduler stopped answering")
-            alone_s = 0.0 if self._client.nthreads() else alone_s + _LOOK_S
+        while not wait([future], timeout=LOOK_S).done:
+            alone_s = 0.0 if self._threads() else alone_s + LOOK_S
             if alone_s >= PATIENCE_S:
-                raise self._gone(f"it has no workers any more: start some with {START.format(address=self._address)}")
+                raise self._error(f"it has no workers any more: start some with {self._start()}")
         if future.cancelled():  # so Dask ends what it has when the scheduler is gone
-            raise self._gone("the scheduler stopped answering")
+            raise self._error("the scheduler stopped answering")
         try:
             return future.result()
         except ModuleNotFoundError as error:
-            raise self._gone(self._without_code(error)) from None
+            raise self._without_code(error) from None
+
+    def _threads(self) -> int:
+        if self._client.status == "running":
+            try:
+                return sum(within(ANSWER_S, self._client.nthreads).values())
+            except OSError:  # a timeout is one, and so is what Dask raises when a connection breaks
+                pass
+        raise self._error("the scheduler stopped answering")
 
     def _ask_workers(self) -> None:
         """Ask each worker for its code, so that what they lack is said before they work."""
 
-        def program() -> str:
+        def ask() -> str:
             from stages.cluster import PROGRAM
 
             return PROGRAM
 
         if not self.size:
-            raise self._gone(f"it has no workers: start some with {START.format(address=self._address)}")
-        for worker, found in self._client.run(program, on_error="return").items():
-            if isinstance(found, Exception):
-                raise self._gone(f"worker {worker}: {self._without_code(found)}")
+            raise self._error(f"it has no workers: start some with {self._start()}")
+        try:
+            answers = within(3 * ANSWER_S, lambda: self._client.run(ask, on_error="return"))
+        except OSError:
+            raise self._error("not all of its workers answer: see to them, or restart them") from None
+        for worker, found in answers.items():
+            if isinstance(found, ModuleNotFoundError):
+                raise self._without_code(found)
             if found != PROGRAM:
-                raise self._gone(f"worker {worker} {_OTHER_CODE}")
+                raise self._error(f"worker {worker} {_OTHER_CODE}")
 
-    def _without_code(self, error: Exception) -> str:
-        return f"a worker does not find the code ({error}): start it with {START.format(address=self._address)}"
+    def _without_code(self, error: ModuleNotFoundError) -> UserError:
+        return self._error(f"a worker does not find the code ({error}): start it with {self._start()}")
 
-    def _gone(self, what: str) -> UserError:
+    def _start(self) -> str:
+        return f"`python -m dask worker {self._address}` in a checkout of this commit, with its .venv and image cache"
+
+    def _error(self, what: str) -> UserError:
         return UserError(f"CLUSTER={self._address}: {what}")
 
 
-_OTHER_CODE = "has loaded other code, or other libraries, than this checkout: bring it to this commit and restart it"
-
-
-def checked_call(work: bytes, program: str) -> Any:
+def checked_call(work: bytes, wanted: str) -> Any:
     """Call what was sent, on a worker that is the same program as its client.
 
     Raises:
         UserError: it is not; or what the function says, with the worker's host.
     """
     where = f"worker on {socket.gethostname()}"
-    if program != PROGRAM:
-        raise UserError(f"the {where} {_OTHER_CODE}")
+    loaded = _loaded_modules()
     function, item = pickle.loads(work)
     try:
-        return function(item)
+        result = function(item)
     except UserError as error:
         raise UserError(f"{error} (so says the {where})") from None
+    # Modules that were imported for this call are of the disk as it is now.
+    if wanted != PROGRAM or (_loaded_modules() != loaded and wanted != program()):
+        raise UserError(f"the {where} {_OTHER_CODE}")
+    return result
+
+
+def _loaded_modules() -> set[str]:
+    return {name for name in sys.modules if name.startswith(f"{__package__}.")}
 
 
 @contextmanager
@@ -122,15 +153,60 @@ def cluster_at(address: str) -> Iterator[Cluster]:
     """Connect to the scheduler of a Dask cluster.
 
     Raises:
-        UserError: it does not answer, has no workers, or workers of other code.
+        UserError: it does not answer, is something else, has no workers, or workers of other code.
     """
-    # Dask logs tracebacks of what is said below in one line.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with _quiet():
+        found = _who_is(address)
+        if found != "Scheduler":
+            raise UserError(f"CLUSTER={address} is no Dask scheduler ({found}): set it to the scheduler's address")
+        client = Client(address, timeout=ANSWER_S, set_as_default=False)
+        try:
+            yield Cluster(client, address)
+        finally:
+            client.close(timeout=LOOK_S)
+
+
+def _who_is(address: str) -> str:
+    """Ask what is at an address: Scheduler, Worker, ... A Client would wait for a web server without end."""
+
+    async def ask() -> str:
+        async with rpc(address) as there:
+            return (await there.identity())["type"]
+
     try:
-        client = Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"CLUSTER={address} does not answer ({error}): start a Dask scheduler, or unset it") from None
+        return asyncio.run(asyncio.wait_for(ask(), ANSWER_S))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        what = str(error) or f"nothing in {ANSWER_S:.0f} s"
+        raise UserError(f"CLUSTER={address} does not answer ({what}): start a Dask scheduler, or unset it") from None
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Call something that may wait without end.
+
+    Raises:
+        TimeoutError: no result within so many seconds; the call is left to itself.
+    """
+    future: Future = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future.result(timeout=seconds)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from logging tracebacks of what is said in one line here."""
+    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if "distributed" in name]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        yield Cluster(client, address)
+        yield
     finally:
-        client.close(timeout=2)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -78,12 +78,12 @@ def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_px: int) -> tuple[str, Measured]:
     """Find the smart and the centre crop of one image, in pixels of the image as shown; give its name with them."""
-    pixels, found, factor = decode_and_crop(data, smart, size_px)
-    height, width = pixels.shape[:2]
+    prepared = decode_and_crop(data, smart, size_px)
+    height, width = prepared.pixels.shape[:2]
     middle = center_crop(width, height)
-    middle = replace(middle, saliency=saliency_held(saliency_map(pixels, smart), middle, width, height))
+    middle = replace(middle, saliency=saliency_held(saliency_map(prepared.pixels, smart), middle, width, height))
     shown = shown_size(*read_header(data))
-    return image_name, Measured(found.scaled(factor), middle.scaled(factor), *shown)
+    return image_name, Measured(prepared.in_original(prepared.square), prepared.in_original(middle), *shown)
 
 
 def decode_to_show(data: bytes) -> np.ndarray:

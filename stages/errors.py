@@ -10,6 +10,10 @@ from pathlib import Path
 class UserError(Exception):
     """Something that the person at the keyboard can cause and mend. Its message is one line."""
 
+    def __init__(self, message: str) -> None:
+        """Take the message; torch makes an error of a loader process anew, with that process's traceback before it."""
+        super().__init__(message.rsplit(f"{__name__}.UserError: ", 1)[-1].strip())
+
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage or a command; end with exit code 1 and one line on what a user can cause.

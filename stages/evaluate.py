@@ -57,7 +57,7 @@ def main() -> None:
         processes=accelerator.num_processes,
     )
     colour = Colour(description.mean, description.std).to(accelerator.device)
-    ranks = predict_ranks(accelerator.prepare(model), loader, colour, accelerator)
+    ranks = predict_ranks(accelerator.prepare_model(model, evaluation_mode=True), loader, colour, accelerator)
     if not accelerator.is_main_process:
         return
     train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()

@@ -71,7 +71,8 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
                     # On one machine it takes all with it that is in flight, and nobody knows who died of what: so these
                     # are tried one after the other.
                     suspects = [item, *(other for other, _ in in_flight)]
-                    in_flight.clear()
+                    while in_flight:
+                        in_flight.pop()[1].cancel()
                     for suspect in suspects:
                         yield _alone(function, suspect, pool)
                 else:

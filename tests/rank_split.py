@@ -34,7 +34,8 @@ def main() -> None:
         process=accelerator.process_index,
         processes=accelerator.num_processes,
     )
-    ranks = predict_ranks(accelerator.prepare(model), loader, Colour((0.5,) * 3, (0.25,) * 3), accelerator)
+    model = accelerator.prepare_model(model, evaluation_mode=True)
+    ranks = predict_ranks(model, loader, Colour((0.5,) * 3, (0.25,) * 3), accelerator)
     np.save(f"{sys.argv[2]}.{accelerator.process_index}.npy", ranks)
 
 

@@ -1,6 +1,7 @@
 """The crop finds what stands out, says when it cannot, and never leaves the image."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -134,10 +135,10 @@ def test_the_map_is_whole_numbers_of_the_thumbnails_size():
 def test_a_reduced_decode_finds_the_same_place():
     pixels = flower(2048, 1536, 1500, 500, 350)
     data = jpeg(pixels, 92)
-    reduced, square, factor = decode_and_crop(data, SMART, 150)
-    assert (reduced.shape[:2], factor) == ((384, 512), 4)
+    prepared = decode_and_crop(data, SMART, 150)
+    assert (prepared.pixels.shape[:2], prepared.factor) == ((384, 512), 4)
     full = find_crop(pixels, SMART)
-    found = square.scaled(factor)
+    found = prepared.in_original(prepared.square)
     assert max(abs(found.x - full.x), abs(found.y - full.y), abs(found.side - full.side)) <= 40
 
 
@@ -146,10 +147,10 @@ def test_a_small_crop_is_decoded_with_the_pixels_that_it_has():
     data = jpeg(pixels, 92)
     in_reduced = find_crop(decode_rgb(data, factor=2), SMART)
     assert in_reduced.side < 448 + 100
-    taken, square, factor = decode_and_crop(data, SMART, 700)
-    assert (taken.shape[:2], factor) == ((1536, 2048), 1)
-    assert square.side >= 700
-    assert kept(square, 1700, 300, 100) == 1
+    prepared = decode_and_crop(data, SMART, 700)
+    assert (prepared.pixels.shape[:2], prepared.factor) == ((1536, 2048), 1)
+    assert prepared.square.side >= 700
+    assert kept(prepared.square, 1700, 300, 100) == 1
 
 
 @given(
@@ -163,13 +164,30 @@ def test_a_square_of_a_reduced_image_is_in_the_image(size, size_px, orientation,
     """Odd sides, on which the decoder rounds up, and images laid on their side among them."""
     data = exif_jpeg(picture(*size), orientation)
     params = SMART.model_copy(update={"mode": mode})
-    pixels, square, factor = decode_and_crop(data, params, size_px)
+    prepared = decode_and_crop(data, params, size_px)
     width, height = shown_size(*read_header(data))
-    assert pixels.shape[:2] == (height // factor, width // factor)
-    assert square.side >= size_px or factor == 1
-    whole = square.scaled(factor)
+    assert prepared.pixels.shape[:2] == (height // prepared.factor, width // prepared.factor)
+    assert prepared.square.side >= size_px or prepared.factor == 1
+    whole = prepared.in_original(prepared.square)
     assert 0 <= whole.x <= whole.x + whole.side <= width
     assert 0 <= whole.y <= whole.y + whole.side <= height
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size_px", [90, 200, 400])
+def test_what_is_cut_is_what_stands_at_its_place_in_the_original(orientation, size_px):
+    """Sides that no factor divides: what is left over of them is at another edge of an image that is turned."""
+    data = exif_jpeg(flower(1607, 1205, 1100, 400, 220), orientation)
+    full = decode_rgb(data)
+    prepared = decode_and_crop(data, SMART, size_px)
+    place = prepared.in_original(prepared.square)
+    shown = cut(prepared.pixels, prepared.square, size_px).astype(float)
+
+    moves = [(dx, dy) for dx in (-2, 0, 2) for dy in (-2, 0, 2)]
+    places = [replace(place, x=place.x + dx, y=place.y + dy) for dx, dy in moves]
+    inside = [one for one in places if min(one.x, one.y) >= 0]
+    assert len(inside) > 3
+    assert min(inside, key=lambda one: np.square(cut(full, one, size_px) - shown).mean()) == place
 
 
 def measured(how: str, *, held: float = 0.9) -> Measured:

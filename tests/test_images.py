@@ -152,13 +152,13 @@ def test_a_packed_image_looks_like_that_of_a_full_decode(make, size, params):
     full = decode_rgb(data)
     center = params.crop.model_copy(update={"mode": "center"})
     for size_px in (224, 256, 384, 448, 518):
-        pixels, square, factor = decode_and_crop(data, center, size_px)
+        prepared = decode_and_crop(data, center, size_px)
         one, other = (
-            cut(pixels, square, size_px).astype(float),
-            cut(full, square.scaled(factor), size_px).astype(float),
+            cut(prepared.pixels, prepared.square, size_px).astype(float),
+            cut(full, prepared.in_original(prepared.square), size_px).astype(float),
         )
         decibels = 10 * np.log10(255**2 / max(np.square(one - other).mean(), 1e-9))
-        assert decibels >= 41, (size_px, factor)
+        assert decibels >= 41, (size_px, prepared.factor)
 
 
 def test_a_reduced_decode_keeps_the_pixels_that_are_asked_for():

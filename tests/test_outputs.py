@@ -130,6 +130,7 @@ def test_a_digest_of_code_is_of_what_it_does(tmp_path):
         return code_digest([code])
 
     plain = digest("a = 1\n")
-    assert digest("# why\n\na   = 1  # so\n") == plain
+    assert digest("# why\n\na = 1  # so\n\n") == plain
+    assert digest("a = '# 1'\n") != digest("a = '# 2'\n")
     assert digest("a = 2\n") != plain
     assert code_digest([]) != plain

@@ -45,10 +45,6 @@ class Square:
     how: str
     saliency: float
 
-    def scaled(self, factor: int) -> "Square":
-        """Give the same square in pixels of an image that is so many times as large."""
-        return replace(self, x=self.x * factor, y=self.y * factor, side=self.side * factor)
-
 
 def find_crop(pixels: np.ndarray, params: Crop) -> Square:
     """Choose the crop of an image by the mode of ``params``.

@@ -70,8 +70,8 @@ def decode_rgb(data: bytes, *, factor: int = 1) -> np.ndarray:
     Args:
         data: the file's bytes: JPEG of any colour space, PNG, WebP, GIF (the first frame), ...
         factor: 1, 2, 4 or 8: a JPEG is decoded at 1/factor of its size (in the DCT domain, 2.6 times as fast). Pixels
-            that would stand for less than factor x factor of the original are left out, so that a place in the one is
-            exactly ``factor`` times that place in the other. Other formats are decoded in full whatever it is.
+            that would stand for less than factor x factor of the original are left out, so that each stands for as
+            many; ``reduced_origin`` says where the first is. Other formats are decoded in full whatever it is.
 
     Raises:
         DecodeError: the bytes are no image, or not a whole one.
@@ -85,6 +85,19 @@ def decode_rgb(data: bytes, *, factor: int = 1) -> np.ndarray:
     if profile and (transform := _to_srgb(profile)):
         pixels = np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform))
     return _upright(pixels, orientation)
+
+
+def reduced_origin(data: bytes, factor: int) -> tuple[int, int]:
+    """Say where the pixels of a reduced decode begin in the image as shown: x, y, each less than ``factor``.
+
+    What a factor leaves over is at the right and lower edge as stored; an image that is shown turned or mirrored has it
+    at another one. Pixel (column, row) of the reduced image begins at (x + factor * column, y + factor * row).
+    """
+    width, height, orientation = read_header(data)
+    kept = np.zeros((height % factor + 1, width % factor + 1), np.uint8)
+    kept[0, 0] = 1  # all pixels that are kept, as one; beside it what is left over
+    y, x = np.argwhere(_upright(kept, orientation))[0]
+    return int(x), int(y)
 
 
 def decode_grey(data: bytes, header: tuple[int, int, int], *, min_side_px: int) -> np.ndarray:

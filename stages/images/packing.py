@@ -37,8 +37,8 @@ def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Pa
     Raises:
         DecodeError: the bytes are no whole image.
     """
-    pixels, square, factor = decode_and_crop(data, params.crop, params.image.pack_px)
-    piece = cut(pixels, square, params.image.pack_px)
+    prepared = decode_and_crop(data, params.crop, params.image.pack_px)
+    piece = cut(prepared.pixels, prepared.square, params.image.pack_px)
     jpeg = simplejpeg.encode_jpeg(piece, quality=params.pack.jpeg_quality, colorsubsampling="420")
-    original = square.scaled(factor)
-    return PackedImage(image_name, label, sha256, original.x, original.y, original.side, square.how, jpeg)
+    square = prepared.in_original(prepared.square)
+    return PackedImage(image_name, label, sha256, square.x, square.y, square.side, square.how, jpeg)

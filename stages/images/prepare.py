@@ -1,11 +1,12 @@
 """From a file's bytes to its crop: the one way in which pack, the comparison and predictions look at an image."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from stages.images.crop import Square, find_crop
-from stages.images.decode import decode_rgb, is_jpeg, read_header
+from stages.images.decode import decode_rgb, is_jpeg, read_header, reduced_origin
 from stages.params import Crop
 
 # How many pixels a crop must have for each that it is sized to, by the factor of the decode: with fewer, what the
@@ -19,12 +20,21 @@ class Prepared(NamedTuple):
     Attributes:
         pixels: uint8 [height, width, 3], RGB as shown, perhaps reduced.
         square: the crop, in pixels of them.
-        factor: by which the image was reduced: the crop's place in the original is ``square.scaled(factor)``.
+        factor: by which the image was reduced.
+        origin: x and y in the original of the first of the pixels, see ``reduced_origin``.
     """
 
     pixels: np.ndarray
     square: Square
     factor: int
+    origin: tuple[int, int]
+
+    def in_original(self, square: Square) -> Square:
+        """Give a square of ``pixels`` in pixels of the original as shown."""
+        x, y = self.origin
+        return replace(
+            square, x=x + self.factor * square.x, y=y + self.factor * square.y, side=self.factor * square.side
+        )
 
 
 def decode_and_crop(data: bytes, params: Crop, size_px: int) -> Prepared:
@@ -45,11 +55,14 @@ def decode_and_crop(data: bytes, params: Crop, size_px: int) -> Prepared:
     width, height, _ = read_header(data)
     factor = reduction_for(data, min(width, height), size_px)
     pixels = decode_rgb(data, factor=factor)
-    square = find_crop(pixels, params)
-    finer = reduction_for(data, square.side * factor, size_px)
-    if finer < factor:
-        pixels, square = decode_rgb(data, factor=finer), square.scaled(factor // finer)
-    return Prepared(pixels, square, min(factor, finer))
+    prepared = Prepared(pixels, find_crop(pixels, params), factor, reduced_origin(data, factor))
+    finer = reduction_for(data, prepared.square.side * factor, size_px)
+    if finer == factor:
+        return prepared
+    square, (x, y) = prepared.in_original(prepared.square), reduced_origin(data, finer)
+    # All of these divide: what the coarser factor leaves over, the finer one does as far as it can.
+    square = replace(square, x=(square.x - x) // finer, y=(square.y - y) // finer, side=square.side // finer)
+    return Prepared(decode_rgb(data, factor=finer), square, finer, (x, y))
 
 
 def reduction_for(data: bytes, side_px: int, size_px: int) -> int:

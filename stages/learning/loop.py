@@ -180,13 +180,14 @@ def evaluate(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: 
 def predict_ranks(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator) -> np.ndarray:
     """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images].
 
-    Of several processes each ranks the images that its loader's ``EpochOrder`` gives it, and gets the ranks of all.
+    Of several processes each ranks the images that its loader's ``EpochOrder`` gives it, or none, and gets the ranks of
+    all. The model must be prepared with ``evaluation_mode=True``: else it would wait for the others in each batch.
 
     Raises:
         RuntimeError: an image was ranked twice, or not at all.
     """
     model.eval()
-    indices = torch.tensor([index for _, index in loader.sampler], device=accelerator.device)
+    indices = torch.tensor([index for _, index in loader.sampler], dtype=torch.int64, device=accelerator.device)
     ranks = [torch.empty(0, dtype=torch.int64, device=accelerator.device)]
     for loaded in progress(loader, what="test", unit="batches", total=len(loader)):
         batch = loaded.to(accelerator.device)
