@@ -13,11 +13,12 @@ import polars as pl
 from stages.classes import check_order
 from stages.errors import UserError, run
 from stages.images.shards import PackedSplit, check_shards
-from stages.learning.data import PackedImages, make_loader
+from stages.learning.data import EpochBatches, PackedImages, make_loader
 from stages.learning.device import Colour
-from stages.learning.loop import make_accelerator, predict_ranks
 from stages.learning.model import load_model
-from stages.learning.scores import mean_per_class_accuracy
+from stages.learning.predict import predict
+from stages.learning.processes import make_accelerator
+from stages.learning.scores import Predictions
 from stages.outputs import replacing, write_json
 from stages.params import Shots, stage_params
 from stages.progress import say
@@ -48,61 +49,46 @@ def main() -> None:
         raise UserError("test is empty: a species needs images of three observations to stand in it")
 
     accelerator = make_accelerator()
-    loader = make_loader(
-        PackedImages(packed, description.image_px),
-        batch_images=params.evaluate.batch_images,
-        seed=None,
-        workers=0,
+    batches = EpochBatches(
+        packed.labels,
+        step_images=params.evaluate.batch_images * accelerator.num_processes,
+        micro_images=params.evaluate.batch_images,
         process=accelerator.process_index,
         processes=accelerator.num_processes,
     )
+    loader = make_loader(PackedImages(packed, description.image_px), batches, workers=0)
     colour = Colour(description.mean, description.std).to(accelerator.device)
-    ranks = predict_ranks(accelerator.prepare_model(model, evaluation_mode=True), loader, colour, accelerator)
+    predictions = predict(model.to(accelerator.device), loader, colour, accelerator, what="test")
     if not accelerator.is_main_process:
         return
     train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()
 
-    figures = summarise(ranks, packed.labels, train_images, params.shots)
+    figures = summarise(predictions, train_images, params.shots)
     write_json(METRICS, figures)
     with replacing(BY_SIZE) as temporary:
-        accuracy_by_class_size(ranks, packed.labels, train_images).write_csv(temporary)
+        accuracy_by_class_size(predictions.ranks, predictions.labels, train_images).write_csv(temporary)
     say(
         f"evaluate: test top-1 {figures['top1']:.3f}, top-5 {figures['top5']:.3f}, mean per-class accuracy "
         f"{figures['mean_per_class_accuracy']:.3f} ({figures['images']:,} images of {figures['classes']:,} species)"
     )
 
 
-def summarise(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:
+def summarise(predictions: Predictions, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:
     """Sum up the test.
 
     Args:
-        ranks: int [images], classes that the model put before an image's own; 0 is a top-1 hit.
-        labels: int [images].
+        predictions: for the test images.
         train_images: int [classes], training images of each class.
         shots: where few-shot ends and many-shot begins.
     """
-    size = train_images[labels]
-    groups = {
-        "few": size < shots.few_below,
-        "medium": (size >= shots.few_below) & (size <= shots.many_above),
-        "many": size > shots.many_above,
-    }
-    figures: dict[str, Any] = {
-        "images": len(labels),
-        "classes": len(np.unique(labels)),
-        "top1": float((ranks < 1).mean()),
-        "top5": float((ranks < 5).mean()),
-        "mean_per_class_accuracy": mean_per_class_accuracy(ranks < 1, labels),
-    }
-    for name, members in groups.items():
-        if members.any():
-            accuracy = mean_per_class_accuracy(ranks[members] < 1, labels[members])
-            figures[f"{name}_shot"] = {
-                "classes": len(np.unique(labels[members])),
-                "images": int(members.sum()),
-                "mean_per_class_accuracy": accuracy,
-            }
-    return figures
+    scores = predictions.scores()
+    return {
+        "images": len(predictions.labels),
+        "classes": len(np.unique(predictions.labels)),
+        "top1": scores.top1,
+        "top5": scores.top5,
+        "mean_per_class_accuracy": predictions.mean_per_class_accuracy(),
+    } | predictions.by_shots(train_images, shots)
 
 
 def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:

@@ -34,6 +34,18 @@ def machine_count(name: str, default: int) -> int:
     return int(text)
 
 
+def machine_flag(name: str) -> bool:
+    """Give a setting that is 1 for yes, or 0 or unset for no.
+
+    Raises:
+        UserError: it is something else.
+    """
+    text = machine_setting(name) or "0"
+    if text not in ("0", "1"):
+        raise UserError(f"{name} must be 1 or 0 (found {text!r})")
+    return text == "1"
+
+
 def repo_root() -> Path:
     """Give the root of the repo, also inside the copies that `dvc exp run --temp` makes."""
     return Path(os.environ.get("DVC_ROOT", "."))

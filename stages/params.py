@@ -315,6 +315,7 @@ class Model(Section):
     name: Text
     weights: Annotated[TimmWeights | RandomWeights | FileWeights | PackageWeights, Field(discriminator="kind")]
     drop_rate: Annotated[float, Field(ge=0, lt=1)]
+    drop_path_rate: Annotated[float, Field(ge=0, lt=1)]
 
 
 Sampling = Literal["natural", "square_root", "balanced"]
@@ -326,12 +327,28 @@ class Train(Section):
     seed: Seed
     epochs: Count
     batch_images: Count
+    micro_batch_images: Count
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=10)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     clip_norm: Annotated[float, Field(gt=0)]
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    loss: Literal["cross_entropy", "logit_adjusted"]
+    logit_tau: Annotated[float, Field(ge=0, le=10)]
     sampling: Sampling
+    frozen_epochs: Annotated[int, Field(ge=0, le=1000)]
+    head_epochs: Annotated[int, Field(ge=0, le=1000)]
+    head_learning_rate: Annotated[float, Field(gt=0, le=10)]
+    keep_by: Literal["top1", "mean_per_class_accuracy"]
+    max_skipped_steps: Annotated[int, Field(ge=0, le=1_000_000)]
+
+    @model_validator(mode="after")
+    def _epochs_fit(self) -> "Train":
+        if self.frozen_epochs > self.epochs:
+            raise ValueError("frozen_epochs are the first of train.epochs: there cannot be more of them")
+        return self
 
 
 class Augment(Section):
@@ -378,9 +395,9 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _batches_can_be_mixed(self) -> "Params":
-        if (self.augment.mixup or self.augment.cutmix) and self.train.batch_images % 2:
+        if (self.augment.mixup or self.augment.cutmix) and self.train.micro_batch_images % 2:
             raise ValueError(
-                "train.batch_images must be even where augment.mixup or augment.cutmix mix pairs of images"
+                "train.micro_batch_images must be even where augment.mixup or augment.cutmix mix pairs of images"
             )
         return self
 

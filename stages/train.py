@@ -1,24 +1,35 @@
 """Stage ``train``: fine-tune the profile's timm model on the packed images -> models/, plots/curves.csv.
 
-A run that was stopped, by whatever means, goes on after its last whole epoch when it is started again. The weights
-kept are those of the epoch with the best validation top-1.
+A run that was stopped, by whatever means, goes on from its last checkpoint when it is started again, and ends as it
+would have. The weights kept are those of the epoch that is best in validation.
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
+import torch
+from accelerate import Accelerator
 from dvclive import Live
 
 from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError, run
 from stages.images.shards import PackedSplit, check_shards
-from stages.learning.checkpoint import checkpoint_folder, load_checkpoint, save_checkpoint
-from stages.learning.data import PackedImages, make_loader
+from stages.learning.checkpoint import Keeper, checkpoint_folder, load_checkpoint
+from stages.learning.data import EpochBatches, PackedImages, make_loader
 from stages.learning.device import Colour, Mixing
-from stages.learning.loop import Run, make_accelerator, start_run, train
-from stages.learning.model import WEIGHTS, create_model, describe, save_model
-from stages.machine import machine_count
+from stages.learning.loop import Clock, Recipe, train
+from stages.learning.losses import Loss
+from stages.learning.model import WEIGHTS, ModelDescription, create_model, describe, save_model
+from stages.learning.processes import make_accelerator
+from stages.learning.run import Run, start_run
+from stages.learning.scores import Meter
+from stages.learning.stop import stop_requests
+from stages.machine import machine_count, machine_flag
 from stages.outputs import replacing, write_bytes, write_json
 from stages.params import Params, stage_params
 from stages.progress import say
@@ -29,6 +40,9 @@ OUT = Path("models")
 LIVE = Path("plots/train")
 CURVES = Path("plots/curves.csv")
 METRICS = Path("metrics/train.json")
+
+CHECKPOINT_MINUTES = 10
+WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
 CODE = [Path(__file__), *Path(__file__).parent.joinpath("learning").glob("*.py")]
 
 
@@ -50,84 +64,138 @@ def main() -> None:
 
     accelerator = make_accelerator()
     model = create_model(params.model, classes=len(species), image_px=params.image.train_px, seed=params.train.seed)
+    model.set_grad_checkpointing(machine_flag("GRADIENT_CHECKPOINTING"))
     description = describe(
         model, params.model, image_px=params.image.train_px, pack_px=params.image.pack_px, species=species
     )
-    colour = Colour(description.mean, description.std).to(accelerator.device)
-    mixing = Mixing(
-        params.augment,
-        len(species),
-        seed=params.train.seed,
-        smoothing=params.train.label_smoothing,
-        device=accelerator.device,
-    )
     this_run = start_run(model, params.train, accelerator)
+    recipe = make_recipe(packed, params, description, accelerator)
     checkpoints = checkpoint_folder(
         params.model_dump_json(), *(split.fingerprint() for split in packed.values()), code=CODE
     )
     if state := load_checkpoint(checkpoints):
         this_run.restore(state)
-    announce(params, packed, species, device=str(accelerator.device), epochs_done=this_run.epoch, folder=checkpoints)
+        if not accelerator.is_main_process:
+            this_run.meter = Meter()  # the saved one is of all processes
+    announce(params, packed, species, this_run, folder=checkpoints)
 
-    train_loader, val_loader = make_loaders(packed, params, on_gpu=accelerator.device.type == "cuda")
     # Never resume=True: outputs are gone by now, and rows would double. The history is replayed instead.
-    with Live(str(LIVE), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False) as live:
-        for row in this_run.history:
-            log_epoch(live, row)
+    with (
+        stop_requests() as request,
+        live_log(this_run.history) if accelerator.is_main_process else nullcontext() as log_epoch,
+    ):
+        every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
+        keeper = Keeper(checkpoints, accelerator, request, every_s=every_s)
 
-        def after_epoch(state: Run) -> None:
-            save_checkpoint(checkpoints, state.state())
-            log_epoch(live, state.history[-1])
-            say(describe_epoch(state.epoch, state.history[-1]))
+        def after_epoch(run: Run, clock: Clock) -> None:
+            keeper.save(run)
+            if log_epoch:
+                log_epoch(run.history[-1])
+                say(describe_epoch(run.epoch, run.history[-1], clock))
 
-        train(this_run, train_loader, val_loader, colour, mixing, params.train, accelerator, after_epoch=after_epoch)
+        train(this_run, recipe, after_step=keeper.after_step, after_epoch=after_epoch)
+    if not accelerator.is_main_process:
+        return
 
-    save_model(OUT, this_run.best_state, description)
+    best = this_run.best
+    save_model(OUT, best.state, description)
     write_bytes(OUT / "classes.csv", (SPLITS_IN / "classes.csv").read_bytes())
     write_curves(this_run.history, CURVES)
-    best = this_run.best_epoch()
-    write_json(METRICS, this_run.history[best - 1] | {"best_epoch": best, "epochs": this_run.epoch})
-    say(f"train: kept the weights of epoch {best}, the best in validation, in {OUT / WEIGHTS}")
+    write_json(METRICS, figures_of(this_run))
+    what = WEIGHTS_IN_WORDS[best.weights]
+    say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
 
 
-def make_loaders(packed: dict[str, PackedSplit], params: Params, *, on_gpu: bool) -> tuple:
-    """Make the loaders of train (augmented, in the order of the epoch) and val (as it stands)."""
+def make_recipe(
+    packed: dict[str, PackedSplit], params: Params, description: ModelDescription, accelerator: Accelerator
+) -> Recipe:
+    """Bring together all that a run is trained with."""
     # On a CPU the model is what takes time, and a loader process beside it only takes a core from it.
+    on_gpu = accelerator.device.type == "cuda"
     workers = machine_count("LOADER_WORKERS", default=min(8, max(1, (os.cpu_count() or 1) - 1)) if on_gpu else 0)
-    side, batch, seed = params.image.train_px, params.train.batch_images, params.train.seed
-    augmented = PackedImages(packed["train"], side, params.augment, seed=seed)
-    return (
-        make_loader(augmented, batch_images=batch, seed=seed, workers=workers, sampling=params.train.sampling),
-        make_loader(PackedImages(packed["val"], side), batch_images=batch, seed=None, workers=workers),
+    side, seed, processes = params.image.train_px, params.train.seed, accelerator.num_processes
+    where = {"process": accelerator.process_index, "processes": processes}
+    of_train, of_val = packed["train"], packed["val"]
+    micro = min(params.train.micro_batch_images, -(-params.train.batch_images // processes))
+    in_order = EpochBatches(
+        of_train.labels,
+        step_images=params.train.batch_images,
+        micro_images=micro,
+        seed=seed,
+        sampling=params.train.sampling,
+        **where,
+    )
+    as_they_stand = EpochBatches(of_val.labels, step_images=micro * processes, micro_images=micro, **where)
+    train_images = np.bincount(of_train.labels, minlength=description.classes)
+    mixing = Mixing(
+        params.augment,
+        description.classes,
+        seed=seed,
+        smoothing=params.train.label_smoothing,
+        device=accelerator.device,
+    )
+    return Recipe(
+        params=params.train,
+        colour=Colour(description.mean, description.std).to(accelerator.device),
+        mixing=mixing,
+        loss=Loss(params.train, torch.from_numpy(train_images)).to(accelerator.device),
+        accelerator=accelerator,
+        train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), in_order, workers=workers),
+        val_loader=make_loader(PackedImages(of_val, side), as_they_stand, workers=workers),
+        train_images=train_images,
+        shots=params.shots,
+        compiled=machine_flag("COMPILE"),
     )
 
 
-def announce(
-    params: Params, packed: dict[str, PackedSplit], species: list[str], *, device: str, epochs_done: int, folder: Path
-) -> None:
+def announce(params: Params, packed: dict[str, PackedSplit], species: list[str], run: Run, *, folder: Path) -> None:
     """Say what is about to be trained."""
-    resumed = f", resumed after epoch {epochs_done} from {folder}" if epochs_done else ""
+    resumed = f", resumed after epoch {run.epoch}, step {run.step} from {folder}" if run.epoch or run.step else ""
+    device = next(run.model.parameters()).device
     say(
         f"train: {params.model.name} at {params.image.train_px} px on {device}: {len(species):,} species, "
-        f"{len(packed['train']):,} images to train, {len(packed['val']):,} to validate, {params.train.epochs} epochs"
-        f"{resumed}"
+        f"{len(packed['train']):,} images to train, {len(packed['val']):,} to validate, "
+        f"{params.train.epochs + params.train.head_epochs} epochs{resumed}"
     )
 
 
-def describe_epoch(epoch: int, row: dict[str, float]) -> str:
+def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:
     """Say how an epoch went."""
+    average = f" (average of weights {row['ema_top1']:.3f})" if "ema_top1" in row else ""
+    speed = ""
+    if clock.seconds:
+        rate, waiting = clock.images / clock.seconds, clock.waiting_s / clock.seconds
+        speed = f"; {rate:,.1f} images/s, {waiting:.1%} of the time for data"
     return (
-        f"epoch {epoch}: train loss {row['train_loss']:.3f}, top-1 {row['train_top1']:.3f}; "
-        f"validation loss {row['val_loss']:.3f}, top-1 {row['val_top1']:.3f}, top-5 {row['val_top5']:.3f}"
+        f"epoch {epoch}: train loss {row['train_loss']:.3f}, top-1 {row['train_top1']:.3f}; validation loss "
+        f"{row['val_loss']:.3f}, top-1 {row['val_top1']:.3f}{average}, top-5 {row['val_top5']:.3f}, mean per class "
+        f"{row['val_mean_per_class_accuracy']:.3f}{speed}"
     )
 
 
-def log_epoch(live: Live, row: dict[str, float]) -> None:
-    """Hand an epoch's figures to dvclive."""
-    for name, value in row.items():
-        split, metric = name.split("_", 1)
-        live.log_metric(f"{split}/{metric}", value)
-    live.next_step()
+@contextmanager
+def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Give what hands an epoch's figures to dvclive; it has those of ``history`` already."""
+    with Live(str(LIVE), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False) as live:
+
+        def log_epoch(row: dict[str, float]) -> None:
+            for name, value in row.items():
+                group, _, metric = name.partition("_")
+                live.log_metric(f"{group}/{metric}" if group in ("train", "val", "ema") else name, value)
+            live.next_step()
+
+        for row in history:
+            log_epoch(row)
+        yield log_epoch
+
+
+def figures_of(run: Run) -> dict[str, Any]:
+    """Give the figures of the best epoch, of the weights that were kept, and which these are."""
+    row, best = run.history[run.best.epoch - 1], run.best
+    trained = {name: row[name] for name in ("train_loss", "train_top1", "train_top5")}
+    of_kept = {name: value for name, value in row.items() if name.startswith(f"{best.weights}_")}
+    kept = {f"val_{name.removeprefix(f'{best.weights}_')}": value for name, value in of_kept.items()}
+    return trained | kept | {"best_epoch": best.epoch, "epochs": run.epoch, "skipped_steps": len(run.skipped)}
 
 
 def write_curves(history: list[dict[str, float]], path: Path) -> None:

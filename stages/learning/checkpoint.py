@@ -8,19 +8,25 @@ checkpoint again, another one never does, and a 384 px run cannot trip over the 
 
 import hashlib
 import pickle
+import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
+from stages.learning.processes import any_process
+from stages.learning.run import Run
+from stages.learning.stop import StopRequest
 from stages.machine import machine_setting, repo_root, user_path
 from stages.outputs import replacing, write_bytes
 from stages.progress import say
 from stages.provenance import code_digest
 
 FILE = "last.pt"
+BEFORE = "before.pt"  # the one before: the last may be damaged
 
 
 def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
@@ -46,26 +52,78 @@ def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
     return folder
 
 
+class Stopped(KeyboardInterrupt):
+    """A training was asked to stop, and its state is saved."""
+
+
+class Keeper:
+    """Saves a run as it goes: every so many seconds, at the end of an epoch, and when it is asked to stop."""
+
+    def __init__(self, folder: Path, accelerator: Accelerator, request: StopRequest, *, every_s: float) -> None:
+        """Start to count the time.
+
+        Args:
+            folder: of ``checkpoint_folder``.
+            accelerator: of several processes one writes, when all have come to the same step.
+            request: asks to stop.
+            every_s: seconds between two checkpoints, at the least.
+        """
+        self._folder = folder
+        self._accelerator = accelerator
+        self._request = request
+        self._every_s = every_s
+        self._saved_at = time.monotonic()
+
+    def after_step(self, run: Run) -> None:
+        """Save the run if that is due.
+
+        Raises:
+            Stopped: somebody asked to stop.
+        """
+        stop = any_process(bool(self._request), self._accelerator)
+        due = any_process(time.monotonic() - self._saved_at >= self._every_s, self._accelerator)
+        if stop or due:
+            self.save(run)
+        if stop:
+            name = self._request.name() if self._request else "another process"
+            raise Stopped(
+                f"stopped by {name} after epoch {run.epoch}, step {run.step} of the next one; saved in {self._folder}: "
+                "the same command goes on from there"
+            )
+
+    def save(self, run: Run) -> None:
+        """Save the run; where that fails, say so and go on with the last good checkpoint."""
+        state = run.state(run.meter.of_all(self._accelerator))
+        if self._accelerator.is_main_process:
+            try:
+                save_checkpoint(self._folder, state)
+            except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
+                say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
+        self._saved_at = time.monotonic()
+
+
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write the checkpoint of a run; the one before is replaced only by a whole one."""
+    """Write the checkpoint of a run; the one before stays beside it, and is replaced only by a whole one."""
     with replacing(folder / FILE) as temporary:
         torch.save(state, temporary)
+        if (folder / FILE).exists():
+            (folder / FILE).replace(folder / BEFORE)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Read the checkpoint of a run; ``None`` where there is none, or where it is damaged, which is said.
+    """Read the last whole checkpoint of a run; ``None`` where there is none. A damaged one is passed over, and said.
 
     Every part is held against its CRC-32 first: torch.save writes them, torch.load does not look at them.
     """
-    path = folder / FILE
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is None:
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError):
-        damaged = path.name
-    say(f"train: the checkpoint {path} is damaged ({damaged}): starting from the first epoch")
+    for path in (folder / FILE, folder / BEFORE):
+        if not path.exists():
+            continue
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is None:
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except (zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError):
+            damaged = path.name
+        say(f"train: the checkpoint {path} is damaged ({damaged}): going back to the one before, or to the start")
     return None

@@ -106,60 +106,95 @@ def epoch_order(labels: np.ndarray, seed: int | None, epoch: int, sampling: Samp
     return rng.permutation(np.concatenate(taken))
 
 
-class EpochOrder(Sampler[Key]):
-    """The keys of an epoch, in the order of ``epoch_order``; of several processes each has its own part of them."""
+class EpochBatches(Sampler[list[Key]]):
+    """The micro-batches of an epoch, from any step on, as lists of keys.
+
+    A step takes the next ``step_images`` of the epoch's order. Each of several processes takes every so-manieth of
+    them, in pieces of ``micro_images`` at the most: together all, each once. The last step takes what is left, so a
+    process may have nothing to do in it.
+
+    Attributes:
+        epoch: which one comes next.
+        start: its first step.
+        micro_images: may change between epochs, and between steps by an iteration from there.
+    """
 
     def __init__(
         self,
         labels: np.ndarray,
-        seed: int | None,
-        sampling: Sampling = "natural",
         *,
+        step_images: int,
+        micro_images: int,
+        seed: int | None = None,
+        sampling: Sampling = "natural",
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        """Give every ``processes``-th image from the ``process``-th on: together all, each once."""
+        """Prepare.
+
+        Args:
+            labels: int64 [images].
+            step_images: images a step, of all processes together.
+            micro_images: images a micro-batch, at the most.
+            seed: of the order; ``None`` for the images' own.
+            sampling: how often classes are drawn.
+            process: of the processes that work together, the one that these batches are for.
+            processes: their number.
+        """
         self.labels = labels
+        self.step_images = step_images
+        self.micro_images = micro_images
         self.seed = seed
         self.sampling = sampling
         self.process = process
         self.processes = processes
         self.epoch = 0
+        self.start = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return -(-len(self.labels) // self.step_images)
+
+    def images_in(self, step: int) -> int:
+        """Give the number of images of a step, of all processes together."""
+        return min(self.step_images, len(self.labels) - step * self.step_images)
+
+    def micro_batches_in(self, step: int) -> int:
+        """Give the number of this process's micro-batches in a step."""
+        own = len(range(self.process, self.images_in(step), self.processes))
+        return -(-own // self.micro_images)
+
+    def indices(self, step: int | None = None) -> np.ndarray:
+        """Give the images of this process, int64, in a step or in all that are left of the epoch."""
+        order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)
+        steps = range(self.start, self.steps) if step is None else [step]
+        parts = [order[at * self.step_images :][: self.step_images][self.process :: self.processes] for at in steps]
+        return np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int64)
 
     def __len__(self) -> int:
-        return len(range(self.process, len(self.labels), self.processes))
+        return sum(map(self.micro_batches_in, range(self.start, self.steps)))
 
-    def __iter__(self) -> Iterator[Key]:
-        order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)[self.process :: self.processes]
-        # The epoch goes with the index: workers that live on from epoch to epoch learn it that way.
-        return ((self.epoch, int(index)) for index in order)
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)
+        for step in range(self.start, self.steps):
+            own = order[step * self.step_images :][: self.step_images][self.process :: self.processes]
+            for first in range(0, len(own), self.micro_images):
+                # The epoch goes with the index: workers that live on from epoch to epoch learn it that way.
+                yield [(self.epoch, int(index)) for index in own[first : first + self.micro_images]]
 
 
-def make_loader(
-    images: PackedImages,
-    *,
-    batch_images: int,
-    seed: int | None,
-    workers: int,
-    sampling: Sampling = "natural",
-    process: int = 0,
-    processes: int = 1,
-) -> DataLoader:
-    """Make the loader of a split.
+def make_loader(images: PackedImages, batches: EpochBatches, *, workers: int) -> DataLoader:
+    """Make the loader of a split; its ``batch_sampler`` is ``batches``.
 
     Args:
         images: the split.
-        batch_images: images a batch; the last one holds what is left, nothing is dropped or counted twice.
-        seed: of the order; ``None`` for the order in the shards.
+        batches: which images come together.
         workers: loader processes; 0 decodes in the training process itself.
-        sampling: how often classes are drawn.
-        process: of the processes that train or evaluate together, the one that this loader feeds.
-        processes: their number.
     """
     return DataLoader(
         images,
-        batch_size=batch_images,
-        sampler=EpochOrder(images.packed.labels, seed, sampling, process=process, processes=processes),
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_whole,
         persistent_workers=workers > 0,

@@ -1,208 +1,304 @@
-"""The training loop: an epoch of steps, a validation, and again. It reads top to bottom.
+"""The training: a step, an epoch of steps, a validation, and again. It reads top to bottom.
 
-Devices, mixed precision and its loss scaling are accelerate's; the same loop runs on a CPU and on a GPU.
+Devices, mixed precision and its loss scaling are accelerate's; the same loop runs on a CPU and on GPUs, in one process
+or in several that share each step. Whatever is drawn in a step is a function of (seed, epoch, step), so a run that goes
+on from a checkpoint goes on as it would have.
 """
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from timm.optim import create_optimizer_v2
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from stages.errors import UserError
-from stages.learning.device import Colour, Mixing
-from stages.learning.schedule import learning_rate
-from stages.learning.scores import Meter, Scores, label_ranks
-from stages.params import Train
-from stages.progress import progress
+from stages.learning.data import EpochBatches
+from stages.learning.device import Batch, Colour, Mixing
+from stages.learning.draws import STEP, generator
+from stages.learning.losses import Loss
+from stages.learning.model import head_modules
+from stages.learning.predict import predict
+from stages.learning.processes import any_process
+from stages.learning.run import Best, Run
+from stages.learning.schedule import learning_rate, phase_of
+from stages.params import Shots, Train
+from stages.progress import progress, say
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What stays as it is while a run goes on.
+
+    Attributes:
+        params: section ``train`` of params.yaml.
+        colour: jitter and normalisation on the device.
+        mixing: erasing and mixing of training images there.
+        loss: of training.
+        accelerator: of ``make_accelerator``.
+        train_loader: of training images; its ``batch_sampler`` is an ``EpochBatches``.
+        val_loader: of validation images, likewise, in their own order.
+        train_images: int [classes], training images of each class.
+        shots: where few-shot ends and many-shot begins.
+        compiled: let torch.compile make the network faster.
+    """
+
+    params: Train
+    colour: Colour
+    mixing: Mixing
+    loss: Loss
+    accelerator: Accelerator
+    train_loader: DataLoader
+    val_loader: DataLoader
+    train_images: np.ndarray
+    shots: Shots
+    compiled: bool = False
 
 
 @dataclass
-class Run:
-    """All that a training holds, and so all that a checkpoint must bring back.
+class Clock:
+    """How an epoch's time was spent, since the process started or went on.
 
     Attributes:
-        model: the network.
-        optimizer: with its moments.
-        epoch: epochs done.
-        history: a row an epoch: train_loss, train_top1, train_top5, val_loss, val_top1, val_top5, learning_rate.
-        best_state: the weights of the best epoch so far, on the CPU.
+        images: trained on, by this process.
+        seconds: in all.
+        waiting_s: of them, for data.
     """
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    epoch: int
-    history: list[dict[str, float]]
-    best_state: dict[str, torch.Tensor]
-
-    def state(self) -> dict[str, Any]:
-        """Give everything as what torch.save writes."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "history": self.history,
-            "best_state": self.best_state,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what ``state`` gave."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.history, self.best_state = state["epoch"], state["history"], state["best_state"]
-
-    def best_epoch(self) -> int:
-        """Say which epoch (from 1) has the highest validation top-1; of equals the first."""
-        top1 = [row["val_top1"] for row in self.history]
-        return top1.index(max(top1)) + 1
-
-
-def make_accelerator() -> Accelerator:
-    """Take the GPU where there is one, in bfloat16 where it has that, else in float16; else the CPU in float32."""
-    if not torch.cuda.is_available():
-        return Accelerator(cpu=True, mixed_precision="no")
-    return Accelerator(mixed_precision="bf16" if torch.cuda.is_bf16_supported() else "fp16")
-
-
-def start_run(model: nn.Module, params: Train, accelerator: Accelerator) -> Run:
-    """Put the model on its device, channels last (1.4 times as fast for convolutions), with an AdamW optimiser.
-
-    Weight decay spares biases and norms, as in timm.
-    """
-    model = model.to(memory_format=torch.channels_last)
-    optimizer = create_optimizer_v2(model, opt="adamw", lr=params.learning_rate, weight_decay=params.weight_decay)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    return Run(model, optimizer, epoch=0, history=[], best_state={})
+    images: int = 0
+    seconds: float = 0.0
+    waiting_s: float = 0.0
 
 
 def train(
     run: Run,
-    train_loader: DataLoader,
-    val_loader: DataLoader,
-    colour: Colour,
-    mixing: Mixing,
-    params: Train,
-    accelerator: Accelerator,
+    recipe: Recipe,
     *,
-    after_epoch: Callable[[Run], None],
+    after_step: Callable[[Run], None] = lambda run: None,
+    after_epoch: Callable[[Run, Clock], None] = lambda run, clock: None,
 ) -> None:
-    """Train from ``run.epoch`` to the last epoch.
+    """Train from where ``run`` is to the end of the last epoch.
 
     Args:
         run: new, or restored from a checkpoint.
-        train_loader: its sampler is an ``EpochOrder``.
-        val_loader: likewise.
-        colour: jitter and normalisation on the device.
-        mixing: erasing and mixing of training images there.
-        params: section ``train`` of params.yaml.
-        accelerator: of ``make_accelerator``.
-        after_epoch: called after each epoch: logs, saves.
+        recipe: all that it is trained with.
+        after_step: called after each step: saves where that is due, and may raise to stop.
+        after_epoch: called after each epoch.
 
     Raises:
-        UserError: the loss is no longer a number.
+        UserError: the loss was no number too often, or is none in validation.
     """
-    while run.epoch < params.epochs:
-        # Dropout draws from the global generator: seeded by the epoch, a resumed run draws what it would have drawn.
-        torch.manual_seed(params.seed * 1_000_003 + run.epoch)
-        train_loader.sampler.epoch = run.epoch
-        trained = train_epoch(run, train_loader, colour, mixing, params, accelerator)
-        validated = evaluate(run.model, val_loader, colour, accelerator, what="validate")
-        if not math.isfinite(validated.loss):
-            raise UserError(
-                f"the validation loss is {validated.loss} after epoch {run.epoch + 1}: lower train.learning_rate"
-            )
-        row = {f"train_{name}": value for name, value in asdict(trained).items()}
-        row |= {f"val_{name}": value for name, value in asdict(validated).items()}
-        run.history.append(row)
-        run.epoch += 1
-        if run.best_epoch() == run.epoch:
-            weights = accelerator.unwrap_model(run.model).state_dict()
-            run.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-        after_epoch(run)
+    params = recipe.params
+    while run.epoch < params.epochs + params.head_epochs:
+        begin_phase(run, recipe)
+        clock = train_epoch(run, recipe, after_step)
+        run.history.append(validate(run, recipe))
+        run.epoch, run.step = run.epoch + 1, 0
+        run.meter = type(run.meter)()
+        after_epoch(run, clock)
 
 
-def train_epoch(
-    run: Run, loader: DataLoader, colour: Colour, mixing: Mixing, params: Train, accelerator: Accelerator
-) -> Scores:
-    """Make one pass over the training images; the scores are those of the steps, on augmented images."""
-    run.model.train()
-    meter = Meter()
-    steps = len(loader)
-    for step, loaded in enumerate(
-        progress(loader, what=f"epoch {run.epoch + 1} of {params.epochs}", total=steps, unit="steps"),
-        start=run.epoch * steps,
-    ):
-        rate = learning_rate(
-            step,
-            peak=params.learning_rate,
-            warmup_steps=round(params.warmup_epochs * steps),
-            total_steps=params.epochs * steps,
-        )
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_scale", 1.0)
-        batch = loaded.to(accelerator.device)
-        images, targets = mixing(colour(batch), batch.labels, batch.first)
-        logits = _forward(run.model, images, accelerator)
-        losses = nn.functional.cross_entropy(logits, targets, reduction="none")
-        loss = losses.mean()
-        if not torch.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss.item()} at step {step + 1}: lower train.learning_rate, or look at the images"
-            )
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)
+def begin_phase(run: Run, recipe: Recipe) -> None:
+    """Set the network to learn what it shall learn in the next epoch; see ``stages.learning.schedule.Phase``.
+
+    The balanced head begins anew on top of the best weights so far, as classifier re-training does (Kang et al., ICLR
+    2020). What does not learn is as in validation: its statistics stay, and it drops nothing.
+    """
+    phase = phase_of(run.epoch, recipe.params)
+    if phase == "balanced_head" and run.phase != phase:
+        run.model.load_state_dict(run.best.state)
+        torch.manual_seed(int(generator(recipe.params.seed, STEP, run.epoch).integers(2**63)))
+        for module in head_modules(run.model):
+            module.reset_parameters()
+            for parameter in module.parameters():
+                run.optimizer.state.pop(parameter, None)
+        if run.ema:
+            run.ema.module.load_state_dict(run.model.state_dict())
+    run.phase = phase
+    run.model.requires_grad_(phase == "all")
+    for module in head_modules(run.model):
+        module.requires_grad_(True)
+    network = run.model
+    if recipe.accelerator.num_processes > 1:
+        network = DistributedDataParallel(network)
+    run.network = torch.compile(network) if recipe.compiled else network
+
+
+def train_epoch(run: Run, recipe: Recipe, after_step: Callable[[Run], None]) -> Clock:
+    """Make what is left of a pass over the training images; the meter's scores are of the steps, on changed images."""
+    params, batches = recipe.params, recipe.train_loader.batch_sampler
+    batches.epoch = run.epoch
+    batches.sampling = "balanced" if run.phase == "balanced_head" else params.sampling
+    run.model.train(run.phase == "all")
+    for module in head_modules(run.model):
+        module.train()
+    clock, start = Clock(), time.perf_counter()
+    what = f"epoch {run.epoch + 1} of {params.epochs + params.head_epochs}"
+    while run.step < batches.steps:
+        batches.start = run.step
+        loaded = _timed(recipe.train_loader, clock)
+        steps = range(run.step, batches.steps)
+        try:
+            for step in progress(steps, what=what, total=len(steps), unit="steps"):
+                set_rate(run.optimizer, learning_rate(run.epoch, step, batches.steps, params))
+                train_step(run, recipe, loaded)
+                run.step = step + 1
+                after_step(run)
+        except torch.OutOfMemoryError:
+            run.optimizer.zero_grad()
+            halve_micro_batches(batches, recipe.accelerator)
+    clock.seconds = time.perf_counter() - start
+    return clock
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters, each layer's by its own scale."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+
+
+def train_step(run: Run, recipe: Recipe, loaded: Iterator[Batch]) -> None:
+    """Make the step ``run.step``: the gradient of the mean loss of its images, in micro-batches, and one update.
+
+    A loss that is no number, in whichever process, changes nothing: the step is skipped and noted.
+    """
+    params, accelerator = recipe.params, recipe.accelerator
+    batches: EpochBatches = recipe.train_loader.batch_sampler
+    images, micro_batches = batches.images_in(run.step), batches.micro_batches_in(run.step)
+    buffers = list(run.model.buffers())
+    before = [buffer.clone() for buffer in buffers]
+    seen = []
+    try:
+        for number in range(micro_batches):
+            place = (run.epoch, run.step, accelerator.process_index, number)
+            torch.manual_seed(int(generator(params.seed, STEP, *place).integers(2**63)))  # dropout draws from it
+            batch = next(loaded).to(accelerator.device)
+            pixels, targets = recipe.mixing(recipe.colour(batch), batch.labels, batch.first)
+            with _gathering(run.network, last=number == micro_batches - 1):
+                with accelerator.autocast():
+                    logits = run.network(pixels)
+                losses = recipe.loss(logits.float(), targets)
+                # Processes' gradients are averaged: so each gives its share of the images' mean, times their number.
+                accelerator.backward(losses.sum() * (accelerator.num_processes / images))
+            seen.append((losses.detach(), logits.detach().float(), batch.labels))
+        if not micro_batches:
+            _add_nothing(run, recipe)
+        norm = accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)
+        finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
+        # With a scaler, gradients without an end are its own business: it skips the update and scales less.
+        finite = finite and (run.scaler is not None or bool(torch.isfinite(norm)))
+        finite = not any_process(not finite, accelerator)
+    except torch.OutOfMemoryError:
+        _put_back(buffers, before)
+        raise
+    if finite or run.scaler:
         run.optimizer.step()
-        run.optimizer.zero_grad()
-        meter.add(losses, logits.detach(), batch.labels)
-    return meter.scores()
+    run.optimizer.zero_grad()
+    if not finite:
+        _put_back(buffers, before)
+        _note_skipped(run, recipe)
+        return
+    run.updates += 1
+    if run.ema:
+        run.ema.update(run.model, step=run.updates)
+    for one in seen:
+        run.meter.add(*one)
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator, *, what: str) -> Scores:
-    """Score a model on a split; the loss is without label smoothing."""
-    model.eval()
-    meter = Meter()
-    for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
-        batch = loaded.to(accelerator.device)
-        logits = _forward(model, colour(batch), accelerator)
-        losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
-        meter.add(losses, logits, batch.labels)
-    return meter.scores()
+def validate(run: Run, recipe: Recipe) -> dict[str, float]:
+    """Score the weights, and their average where there is one; keep the better ones if they are the best so far.
 
-
-@torch.no_grad()
-def predict_ranks(model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator) -> np.ndarray:
-    """Say for each image of a split, in its order, how many classes the model puts before its own; int64 [images].
-
-    Of several processes each ranks the images that its loader's ``EpochOrder`` gives it, or none, and gets the ranks of
-    all. The model must be prepared with ``evaluation_mode=True``: else it would wait for the others in each batch.
+    Returns:
+        A row of the history.
 
     Raises:
-        RuntimeError: an image was ranked twice, or not at all.
+        UserError: the loss is no number.
     """
-    model.eval()
-    indices = torch.tensor([index for _, index in loader.sampler], dtype=torch.int64, device=accelerator.device)
-    ranks = [torch.empty(0, dtype=torch.int64, device=accelerator.device)]
-    for loaded in progress(loader, what="test", unit="batches", total=len(loader)):
-        batch = loaded.to(accelerator.device)
-        ranks.append(label_ranks(_forward(model, colour(batch), accelerator), batch.labels))
-    # Processes have one image more or less than others: what makes the parts equally long is taken off again.
-    parts = torch.stack([indices, torch.cat(ranks)], dim=1)
-    parts = accelerator.gather(accelerator.pad_across_processes(parts, dim=0, pad_index=-1)).cpu().numpy()
-    parts = parts[parts[:, 0] >= 0]
-    parts = parts[np.argsort(parts[:, 0])]
-    if not np.array_equal(parts[:, 0], np.arange(len(loader.sampler.labels))):
-        raise RuntimeError("the processes did not rank each image once")
-    return parts[:, 1]
+    row = {f"train_{name}": value for name, value in asdict(run.meter.of_all(recipe.accelerator).scores()).items()}
+    models = {"val": run.model} | ({"ema": run.ema.module} if run.ema else {})
+    for prefix, model in models.items():
+        predictions = predict(model, recipe.val_loader, recipe.colour, recipe.accelerator, what="validate")
+        scores = asdict(predictions.scores())
+        if prefix == "val" and not math.isfinite(scores["loss"]):
+            raise UserError(
+                f"the validation loss is {scores['loss']} after epoch {run.epoch + 1}: lower train.learning_rate"
+            )
+        scores["mean_per_class_accuracy"] = predictions.mean_per_class_accuracy()
+        for group, figures in predictions.by_shots(recipe.train_images, recipe.shots).items():
+            scores[group] = figures["mean_per_class_accuracy"]
+        row |= {f"{prefix}_{name}": value for name, value in scores.items()}
+        score = scores[recipe.params.keep_by]
+        if run.best is None or score > run.best.score:
+            state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            run.best = Best(run.epoch + 1, prefix, score, state)
+    batches = recipe.train_loader.batch_sampler
+    row["learning_rate"] = learning_rate(run.epoch, batches.steps - 1, batches.steps, recipe.params)
+    row["skipped_steps"] = sum(epoch == run.epoch for epoch, _, _ in run.skipped)
+    return row
 
 
-def _forward(model: nn.Module, images: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
-    """Give float32 logits [images, classes]."""
-    with accelerator.autocast():
-        return model(images).float()
+def halve_micro_batches(batches: EpochBatches, accelerator: Accelerator) -> None:
+    """Make smaller micro-batches, so that a step needs less memory and more time.
+
+    Raises:
+        UserError: they are of one image already, or other processes would have to do so too.
+    """
+    if batches.micro_images == 1 or accelerator.num_processes > 1:
+        raise UserError(
+            f"{batches.micro_images} images at once are too much for the device's memory: set a smaller "
+            "train.micro_batch_images, or GRADIENT_CHECKPOINTING=1"
+        )
+    if accelerator.device.type == "cuda":
+        torch.cuda.empty_cache()
+    batches.micro_images = -(-batches.micro_images // 2)
+    say(f"train: too much for the device's memory: going on with {batches.micro_images} images at once")
+
+
+def _timed(loader: DataLoader, clock: Clock) -> Iterator[Batch]:
+    """Pass batches on and note the time that was waited for them."""
+    batches = iter(loader)
+    while True:
+        start = time.perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            return
+        clock.waiting_s += time.perf_counter() - start
+        clock.images += len(batch.labels)
+        yield batch
+
+
+def _gathering(network: nn.Module, *, last: bool) -> AbstractContextManager:
+    """Let processes share gradients only in the last micro-batch of a step."""
+    return nullcontext() if last or not hasattr(network, "no_sync") else network.no_sync()
+
+
+def _add_nothing(run: Run, recipe: Recipe) -> None:
+    """Take part in the sharing of gradients without an image, when the last step has fewer images than processes."""
+    side = recipe.train_loader.dataset.image_px
+    recipe.accelerator.backward(run.network(torch.zeros(1, 3, side, side, device=recipe.accelerator.device)).sum() * 0)
+
+
+def _put_back(buffers: list[torch.Tensor], before: list[torch.Tensor]) -> None:
+    """Undo what a step did to the running statistics of norms."""
+    for buffer, value in zip(buffers, before, strict=True):
+        buffer.copy_(value)
+
+
+def _note_skipped(run: Run, recipe: Recipe) -> None:
+    dataset, batches = recipe.train_loader.dataset, recipe.train_loader.batch_sampler
+    names = [dataset.packed.names[index] for index in batches.indices(run.step)]
+    run.skipped.append((run.epoch, run.step, names))
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    where = f"epoch {run.epoch + 1}, step {run.step + 1}"
+    if len(run.skipped) > recipe.params.max_skipped_steps:
+        raise UserError(
+            f"the loss was no number in {len(run.skipped)} steps, now in {where} ({shown}): lower train.learning_rate, "
+            "or look at these images; the last checkpoint is of before"
+        )
+    say(f"train: the loss is no number in {where}: skipped ({shown})")

@@ -62,14 +62,17 @@ def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn
 
 def _start(params: Model, classes: int, image_px: int) -> nn.Module:
     weights = params.weights
+    dropping: dict[str, float] = {"drop_rate": params.drop_rate}
+    if params.drop_path_rate:  # not every network has such paths, and timm refuses what one does not take
+        dropping["drop_path_rate"] = params.drop_path_rate
     if isinstance(weights, PackageWeights):
-        model = _timm_model(params.name, image_px, drop_rate=params.drop_rate)
+        model = _timm_model(params.name, image_px, **dropping)
         _load_in_order(model, _read_weights(_package_file(weights), weights.sha256), params.name)
         model.reset_classifier(classes)
         return model
     if weights.kind == "timm":
-        return _timm_model(params.name, image_px, drop_rate=params.drop_rate, num_classes=classes, pretrained=True)
-    model = _timm_model(params.name, image_px, drop_rate=params.drop_rate, num_classes=classes)
+        return _timm_model(params.name, image_px, **dropping, num_classes=classes, pretrained=True)
+    model = _timm_model(params.name, image_px, **dropping, num_classes=classes)
     if isinstance(weights, FileWeights):
         _load_but_head(model, _read_weights(user_path(weights.path), weights.sha256), params.name)
     return model
@@ -133,6 +136,8 @@ def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
         options["img_size"] = image_px
     try:
         return timm.create_model(name, **options)
+    except TypeError as error:
+        raise UserError(f"params.yaml: model: {name} does not take that ({error})") from None
     except Exception as error:
         if not options.get("pretrained"):
             raise
@@ -193,6 +198,11 @@ def _load_but_head(model: nn.Module, state: dict[str, torch.Tensor], name: str) 
             "tensors are missing, unknown or of another shape"
         )
     model.load_state_dict(fitting, strict=False)
+
+
+def head_modules(model: nn.Module) -> list[nn.Module]:
+    """Give the layers that tell classes apart; some networks have two."""
+    return [model.get_submodule(name) for name in _classifier_names(model)]
 
 
 def _classifier_names(model: nn.Module) -> list[str]:

@@ -1,9 +1,13 @@
 """Scores of a classifier: loss, top-1, top-5, mean per-class accuracy, accuracy by class size."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+
+from stages.params import Shots
 
 
 @dataclass(frozen=True)
@@ -15,26 +19,82 @@ class Scores:
     top5: float
 
 
+@dataclass
 class Meter:
     """Adds up the scores of batches, so that each image counts once whatever the batch sizes."""
 
-    def __init__(self) -> None:
-        self.images = 0
-        self._loss = self._top1 = self._top5 = 0.0
+    images: int = 0
+    loss: float = 0.0
+    top1: int = 0
+    top5: int = 0
 
     def add(self, losses: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a batch: losses [images] (of each image), logits [images, classes], labels int64 [images]."""
         ranks = label_ranks(logits, labels)
         self.images += len(labels)
-        self._loss += float(losses.detach().double().sum())
-        self._top1 += int((ranks < 1).sum())
-        self._top5 += int((ranks < 5).sum())
+        self.loss += float(losses.detach().double().sum())
+        self.top1 += int((ranks < 1).sum())
+        self.top5 += int((ranks < 5).sum())
+
+    def of_all(self, accelerator: Accelerator) -> "Meter":
+        """Give the sums over all processes; each of them must ask."""
+        if accelerator.num_processes == 1:
+            return self
+        sums = torch.tensor([self.images, self.loss, self.top1, self.top5], dtype=torch.float64)
+        images, loss, top1, top5 = accelerator.reduce(sums.to(accelerator.device)).tolist()
+        return Meter(int(images), loss, int(top1), int(top5))
 
     def scores(self) -> Scores:
         """Give the means so far; NaN of no images."""
         if not self.images:
             return Scores(float("nan"), float("nan"), float("nan"))
-        return Scores(self._loss / self.images, self._top1 / self.images, self._top5 / self.images)
+        return Scores(self.loss / self.images, self.top1 / self.images, self.top5 / self.images)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model makes of each image of a split, in the split's order.
+
+    Attributes:
+        ranks: int64 [images], classes that it puts before an image's own; 0 is a top-1 hit.
+        losses: float64 [images], cross-entropy without label smoothing.
+        labels: int64 [images].
+    """
+
+    ranks: np.ndarray
+    losses: np.ndarray
+    labels: np.ndarray
+
+    def scores(self) -> Scores:
+        """Give the means over the images."""
+        return Scores(float(self.losses.mean()), float((self.ranks < 1).mean()), float((self.ranks < 5).mean()))
+
+    def mean_per_class_accuracy(self) -> float:
+        """Give top-1 where every class present counts alike."""
+        return mean_per_class_accuracy(self.ranks < 1, self.labels)
+
+    def by_shots(self, train_images: np.ndarray, shots: Shots) -> dict[str, dict[str, Any]]:
+        """Give figures of many-, medium- and few-shot classes apart, as the long-tail field does (Liu et al., CVPR 2019).
+
+        Args:
+            train_images: int [classes], training images of each class.
+            shots: where few-shot ends and many-shot begins.
+        """
+        size = train_images[self.labels]
+        groups = {
+            "few_shot": size < shots.few_below,
+            "medium_shot": (size >= shots.few_below) & (size <= shots.many_above),
+            "many_shot": size > shots.many_above,
+        }
+        return {
+            name: {
+                "classes": len(np.unique(self.labels[members])),
+                "images": int(members.sum()),
+                "mean_per_class_accuracy": mean_per_class_accuracy(self.ranks[members] < 1, self.labels[members]),
+            }
+            for name, members in groups.items()
+            if members.any()
+        }
 
 
 def label_ranks(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,57 @@
+"""What a model makes of a split, by one process or several together."""
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.utils.data import DataLoader
+
+from stages.learning.data import EpochBatches
+from stages.learning.device import Colour
+from stages.learning.scores import Predictions, label_ranks
+from stages.progress import progress
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator, *, what: str
+) -> Predictions:
+    """Let a model look at each image of a split once.
+
+    Of several processes each looks at the images that its loader gives it, or at none, and gets the predictions of all.
+
+    Args:
+        model: on its device; not one that waits for other processes in each batch, as DDP does.
+        loader: its ``batch_sampler`` is an ``EpochBatches`` in the split's own order.
+        colour: normalisation on the device.
+        accelerator: of ``make_accelerator``.
+        what: it is done for, in words.
+
+    Raises:
+        RuntimeError: an image was looked at twice, or not at all.
+    """
+    model.eval()
+    batches: EpochBatches = loader.batch_sampler
+    ranks, losses = [np.empty(0)], [np.empty(0)]
+    for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
+        batch = loaded.to(accelerator.device)
+        with accelerator.autocast():
+            logits = model(colour(batch)).float()
+        ranks.append(label_ranks(logits, batch.labels).cpu().numpy())
+        losses.append(nn.functional.cross_entropy(logits, batch.labels, reduction="none").cpu().numpy())
+    parts = np.stack([batches.indices().astype(np.float64), np.concatenate(ranks), np.concatenate(losses)], axis=1)
+    parts = _of_all(parts, accelerator)
+    if not np.array_equal(parts[:, 0], np.arange(len(batches.labels))):
+        raise RuntimeError("the processes did not look at each image once")
+    return Predictions(parts[:, 1].astype(np.int64), parts[:, 2], batches.labels)
+
+
+def _of_all(parts: np.ndarray, accelerator: Accelerator) -> np.ndarray:
+    """Bring rows of all processes together, by their first column."""
+    if accelerator.num_processes > 1:
+        here = torch.from_numpy(parts).to(accelerator.device)
+        # Processes have one row more or less than others: what makes the parts equally long is taken off again.
+        here = accelerator.gather(accelerator.pad_across_processes(here, dim=0, pad_index=-1))
+        parts = here.cpu().numpy()
+        parts = parts[parts[:, 0] >= 0]
+    return parts[np.argsort(parts[:, 0])]
