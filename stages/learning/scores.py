@@ -74,7 +74,7 @@ class Predictions:
         return mean_per_class_accuracy(self.ranks < 1, self.labels)
 
     def by_shots(self, train_images: np.ndarray, shots: Shots) -> dict[str, dict[str, Any]]:
-        """Give figures of many-, medium- and few-shot classes apart, as the long-tail field does (Liu et al., CVPR 2019).
+        """Give figures of many-, medium- and few-shot classes apart (Liu et al., CVPR 2019).
 
         Args:
             train_images: int [classes], training images of each class.
