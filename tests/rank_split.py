@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from stages.images.shards import PackedSplit
-from stages.learning.data import PackedImages, make_loader
+from stages.learning.data import EpochBatches, PackedImages, make_loader
 from stages.learning.device import Colour
-from stages.learning.loop import make_accelerator, predict_ranks
 from stages.learning.model import create_model
+from stages.learning.predict import predict
+from stages.learning.processes import make_accelerator
 from stages.params import Model, RandomWeights
 
 
@@ -24,19 +25,18 @@ def main() -> None:
     packed = PackedSplit(Path(sys.argv[1]), "train")
     accelerator = make_accelerator()
     torch.set_num_threads(1)
-    network = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.0)
+    network = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.0, drop_path_rate=0.0)
     model = create_model(network, classes=3, image_px=48, seed=1)
-    loader = make_loader(
-        PackedImages(packed, 48),
-        batch_images=4,
-        seed=None,
-        workers=0,
+    batches = EpochBatches(
+        packed.labels,
+        step_images=4 * accelerator.num_processes,
+        micro_images=4,
         process=accelerator.process_index,
         processes=accelerator.num_processes,
     )
-    model = accelerator.prepare_model(model, evaluation_mode=True)
-    ranks = predict_ranks(model, loader, Colour((0.5,) * 3, (0.25,) * 3), accelerator)
-    np.save(f"{sys.argv[2]}.{accelerator.process_index}.npy", ranks)
+    loader = make_loader(PackedImages(packed, 48), batches, workers=0)
+    predictions = predict(model, loader, Colour((0.5,) * 3, (0.25,) * 3), accelerator, what="test")
+    np.save(f"{sys.argv[2]}.{accelerator.process_index}.npy", predictions.ranks)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+from torch.utils.data import DataLoader
 
 from stages.classes import digest_classes
 from stages.errors import UserError
@@ -20,27 +21,19 @@ from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manife
 from stages.learning import PASSIVE_WAITING
 from stages.learning.augment import augment, cut_resized, rand_augment
 from stages.learning.checkpoint import FILE, checkpoint_folder, load_checkpoint, save_checkpoint
-from stages.learning.data import EpochOrder, PackedImages, epoch_order, make_loader
+from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader
 from stages.learning.device import Batch, Colour, Mixing
-from stages.learning.loop import Run, make_accelerator, start_run, train
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
-from stages.learning.scores import Meter, label_ranks, mean_per_class_accuracy
-from stages.params import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights, Train
+from stages.learning.scores import Meter, Predictions, label_ranks, mean_per_class_accuracy
+from stages.params import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights
 from stages.tables import CLASSES, write_table
 from tests.conftest import ROOT, jpeg
+from tests.tiny_training import PARAMS, PLAIN, RICH
 
 SPECIES = ["Abies alba", "Betula pendula", "Carex nigra"]
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
-TRAIN = Train(
-    seed=3, epochs=3, batch_images=8, learning_rate=0.01, warmup_epochs=1.0, weight_decay=0.01, label_smoothing=0.1,
-    clip_norm=1.0, sampling="natural",
-)  # fmt: skip
-PLAIN = Augment(recipe="crop", min_area=0.35, flip=True, randaugment=None, jitter=0.2, erase=0.0, mixup=0.0, cutmix=0.0)
-RICH = Augment(
-    recipe="resized_crop", min_area=0.35, flip=True, randaugment=9, jitter=0.2, erase=0.25, mixup=0.8, cutmix=1.0
-)
-TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2)
+TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2, drop_path_rate=0.0)
 
 
 def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedSplit:
@@ -62,6 +55,11 @@ def all_pixels(loader) -> list[Batch]:
     return list(loader)
 
 
+def loader_of(images: PackedImages, step_images: int, *, seed: int | None = None, workers: int = 0) -> DataLoader:
+    batches = EpochBatches(images.packed.labels, step_images=step_images, micro_images=step_images, seed=seed)
+    return make_loader(images, batches, workers=workers)
+
+
 # ---- data
 
 
@@ -75,10 +73,10 @@ def test_the_number_of_workers_changes_nothing(packed, recipe):
     seen = {}
     for workers in (0, 2):
         images = PackedImages(packed, 48, recipe, seed=5)
-        loader = make_loader(images, batch_images=7, seed=5, workers=workers)
+        loader = loader_of(images, 7, seed=5, workers=workers)
         batches = []
         for epoch in (0, 1):
-            loader.sampler.epoch = epoch
+            loader.batch_sampler.epoch = epoch
             batches += all_pixels(loader)
         seen[workers] = batches
     assert len(seen[0]) == len(seen[2]) == 10
@@ -90,10 +88,10 @@ def test_the_number_of_workers_changes_nothing(packed, recipe):
 
 def test_an_epoch_is_a_pure_function_of_its_number(packed):
     images = PackedImages(packed, 48, RICH, seed=5)
-    loader = make_loader(images, batch_images=30, seed=5, workers=0)
+    loader = loader_of(images, 30, seed=5)
 
     def epoch(number: int) -> Batch:
-        loader.sampler.epoch = number
+        loader.batch_sampler.epoch = number
         return next(iter(loader))
 
     late, first, late_again = epoch(7), epoch(0), epoch(7)
@@ -129,12 +127,34 @@ def test_classes_are_drawn_as_often_as_they_should_be(sampling, power):
     assert np.allclose(drawn, expected, rtol=0.15, atol=4)
 
 
-@given(long_tailed, st.integers(1, 5), st.sampled_from([None, 4]))
-def test_several_processes_see_every_image_once(labels, processes, seed):
-    parts = [EpochOrder(labels, seed, process=process, processes=processes) for process in range(processes)]
-    seen = [key for part in parts for key in part]
-    assert sorted(index for _, index in seen) == list(range(len(labels)))
-    assert sum(map(len, parts)) == len(labels)
+@given(long_tailed, st.integers(1, 5), st.sampled_from([None, 4]), st.integers(1, 20), st.integers(1, 9), st.data())
+def test_several_processes_see_every_image_once(labels, processes, seed, step_images, micro_images, data):
+    def parts(start: int) -> list[EpochBatches]:
+        made = []
+        for process in range(processes):
+            batches = EpochBatches(
+                labels, step_images=step_images, micro_images=micro_images, seed=seed, process=process,
+                processes=processes,
+            )  # fmt: skip
+            batches.start = start
+            made.append(batches)
+        return made
+
+    start = data.draw(st.integers(0, parts(0)[0].steps))
+    everything = [[key for batch in part for key in batch] for part in parts(0)]
+    left = [list(part) for part in parts(start)]
+    assert sorted(index for part in everything for _, index in part) == list(range(len(labels)))
+    order = epoch_order(labels, seed, 0)[start * step_images :]
+    assert sorted(index for part in left for batch in part for _, index in batch) == sorted(order.tolist())
+    for part, batches in zip(parts(start), left, strict=True):
+        assert len(part) == len(batches) == sum(map(part.micro_batches_in, range(start, part.steps)))
+        assert all(len(batch) <= micro_images for batch in batches)
+        assert [index for batch in batches for _, index in batch] == part.indices().tolist()
+        for step in range(start, part.steps):
+            together = [index for one in parts(0) for index in one.indices(step)]
+            wanted = epoch_order(labels, seed, 0)[step * step_images :][:step_images]
+            assert sorted(together) == sorted(wanted.tolist())
+            assert len(wanted) == part.images_in(step)
 
 
 @pytest.mark.parametrize("images", [31, 1])
@@ -238,7 +258,7 @@ def test_what_is_drawn_leaves_the_global_generators_alone():
 
 
 def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
-    loader = make_loader(PackedImages(packed, 48), batch_images=7, seed=None, workers=0)
+    loader = loader_of(PackedImages(packed, 48), 7)
     batches = all_pixels(loader)
     assert torch.cat([batch.labels for batch in batches]).tolist() == packed.labels.tolist()
     assert all(batch.jitter is None for batch in batches)
@@ -275,15 +295,25 @@ def test_jitter_is_torchvisions_brightness_contrast_and_saturation(which):
 # ---- schedule and scores
 
 
-@given(st.integers(0, 50), st.integers(51, 500))
-def test_the_rate_rises_to_its_peak_and_falls_to_nothing(warmup, total):
-    rates = [learning_rate(step, peak=0.5, warmup_steps=warmup, total_steps=total) for step in range(total)]
-    assert max(rates) == pytest.approx(0.5)
+@given(st.integers(1, 9), st.integers(1, 60), st.floats(0, 8), st.integers(0, 3))
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing(epochs, steps, warmup_epochs, head_epochs):
+    params = PARAMS.model_copy(
+        update={
+            "epochs": epochs, "warmup_epochs": min(warmup_epochs, epochs * 0.9), "learning_rate": 0.5,
+            "head_epochs": head_epochs,
+        }
+    )  # fmt: skip
+    rates = [learning_rate(epoch, step, steps, params) for epoch in range(epochs) for step in range(steps)]
+    assert max(rates) == pytest.approx(0.5, rel=0.3 if len(rates) < 9 else 1e-6)
     assert all(0 < rate <= 0.5 for rate in rates)
     top = rates.index(max(rates))
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] < 0.5 * 0.01 or total - warmup < 20
+    of_head = [
+        learning_rate(epochs + epoch, step, steps, params) for epoch in range(head_epochs) for step in range(steps)
+    ]
+    assert of_head == sorted(of_head, reverse=True)
+    assert of_head[:1] in ([], [params.head_learning_rate])
 
 
 def test_scores_agree_with_scikit_learn():
@@ -310,7 +340,7 @@ def test_a_model_that_says_the_same_of_all_is_never_right():
 def test_test_figures_by_class_size():
     ranks, labels = np.array([0, 3, 0, 0, 9, 0]), np.array([0, 0, 1, 1, 2, 2])
     train_images = np.array([1, 50, 300])
-    figures = summarise(ranks, labels, train_images, Shots(few_below=20, many_above=100))
+    figures = summarise(Predictions(ranks, np.ones(6), labels), train_images, Shots(few_below=20, many_above=100))
     assert (figures["top1"], figures["top5"]) == (pytest.approx(4 / 6), pytest.approx(5 / 6))
     assert figures["mean_per_class_accuracy"] == pytest.approx(2 / 3)
     assert figures["few_shot"]["mean_per_class_accuracy"] == 0.5
@@ -457,11 +487,7 @@ def test_a_damaged_packed_image_is_named(tmp_path, workers):
     content = path.read_bytes()
     path.write_bytes(content.replace(bytes(split.jpeg(1))[:4], b"none", 2))
     with pytest.raises(UserError, match=r"^the packed image train\d\.jpg is damaged [^\n]+$"):
-        list(
-            make_loader(
-                PackedImages(PackedSplit(tmp_path / "packed", "train"), 48), batch_images=3, seed=None, workers=workers
-            )
-        )
+        list(loader_of(PackedImages(PackedSplit(tmp_path / "packed", "train"), 48), 3, workers=workers))
 
 
 def test_weights_of_another_network_or_digest_are_refused(params):
@@ -474,83 +500,16 @@ def test_weights_of_another_network_or_digest_are_refused(params):
 
 def test_the_hub_out_of_reach_is_one_line(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    model = Model(name="test_vit.r160_in1k", weights=TimmWeights(kind="timm"), drop_rate=0.0)
+    model = Model(name="test_vit.r160_in1k", weights=TimmWeights(kind="timm"), drop_rate=0.0, drop_path_rate=0.0)
     with pytest.raises(UserError, match="needs the internet once, or the file itself"):
         create_model(model, classes=3, image_px=160, seed=1)
 
 
 def test_the_teachers_network_takes_the_size_of_params():
     """ViT-B/16 at another size than its name says, with random weights: sizes belong to the profile."""
-    model = create_model(
-        Model(name="vit_small_patch16_384.augreg_in21k_ft_in1k", weights=RandomWeights(kind="random"), drop_rate=0.2),
-        classes=4, image_px=64, seed=1,
-    )  # fmt: skip
+    name = "vit_small_patch16_384.augreg_in21k_ft_in1k"
+    model = create_model(TINY.model_copy(update={"name": name}), classes=4, image_px=64, seed=1)
     assert model(torch.rand(1, 3, 64, 64)).shape == (1, 4)
-
-
-# ---- the loop
-
-
-def make_run(packed, val, recipe: Augment = PLAIN) -> tuple[Run, list]:
-    accelerator = make_accelerator()
-    run = start_run(create_model(TINY, classes=3, image_px=48, seed=TRAIN.seed), TRAIN, accelerator)
-    augmented = PackedImages(packed, 48, recipe, seed=TRAIN.seed)
-    loaders = [
-        make_loader(augmented, batch_images=8, seed=TRAIN.seed, workers=0),
-        make_loader(PackedImages(val, 48), batch_images=8, seed=None, workers=0),
-    ]
-    mixing = Mixing(recipe, 3, seed=TRAIN.seed, smoothing=TRAIN.label_smoothing, device=accelerator.device)
-    return run, [*loaders, Colour((0.5,) * 3, (0.25,) * 3), mixing, TRAIN, accelerator]
-
-
-MIXED = RICH.model_copy(update={"randaugment": None, "mixup": 0.1, "cutmix": 0.0})
-
-
-@pytest.mark.parametrize("recipe", [PLAIN, MIXED])
-def test_it_learns(packed, tmp_path, recipe):
-    run, rest = make_run(packed, write_split(tmp_path / "packed", "val", 12, seed=1), recipe)
-    longer = TRAIN.model_copy(update={"epochs": 10})
-    train(run, *(longer if part is TRAIN else part for part in rest), after_epoch=lambda _run: None)
-    assert run.epoch == len(run.history) == 10
-    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
-    assert run.history[run.best_epoch() - 1]["val_top1"] > 0.6
-    assert set(run.history[0]) == {f"{split}_{name}" for split in ("train", "val") for name in ("loss", "top1", "top5")}
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-@pytest.mark.parametrize("epochs_before", [1, 2])
-def test_a_resumed_run_ends_as_an_undisturbed_one(packed, tmp_path, epochs_before):
-    val = write_split(tmp_path / "packed", "val", 12, seed=1)
-    straight, rest = make_run(packed, val)
-    train(straight, *rest, after_epoch=lambda _run: None)
-
-    def save_then_die(run: Run) -> None:
-        save_checkpoint(tmp_path / "run", run.state())
-        if run.epoch == epochs_before:
-            raise Killed
-
-    killed, rest = make_run(packed, val)
-    with pytest.raises(Killed):
-        train(killed, *rest, after_epoch=save_then_die)
-    resumed, rest = make_run(packed, val)
-    resumed.restore(load_checkpoint(tmp_path / "run"))
-    assert resumed.epoch == epochs_before
-    train(resumed, *rest, after_epoch=lambda _run: None)
-
-    assert resumed.history == straight.history
-    for name, tensor in straight.best_state.items():
-        assert torch.equal(tensor, resumed.best_state[name]), name
-
-
-def test_a_loss_that_is_no_number_stops_with_advice(packed, tmp_path):
-    run, rest = make_run(packed, write_split(tmp_path / "packed", "val", 12))
-    with torch.no_grad():
-        next(run.model.parameters()).fill_(float("nan"))
-    with pytest.raises(UserError, match=r"the loss is nan at step 1: lower train\.learning_rate"):
-        train(run, *rest, after_epoch=lambda _run: None)
 
 
 # ---- checkpoints
@@ -582,6 +541,13 @@ def test_a_damaged_checkpoint_is_none(tmp_path):
         (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:length])
         assert load_checkpoint(tmp_path) is None
     assert load_checkpoint(tmp_path / "none") is None
+    # The one before is there for that.
+    save_checkpoint(tmp_path, {"epoch": 4})
+    save_checkpoint(tmp_path, {"epoch": 5})
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:300])
+    assert load_checkpoint(tmp_path)["epoch"] == 4
+    (tmp_path / FILE).unlink()
+    assert load_checkpoint(tmp_path)["epoch"] == 4
 
 
 # ---- threads

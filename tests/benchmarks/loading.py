@@ -47,7 +47,7 @@ from stages.images.originals import IMAGES_A_TASK  # noqa: E402
 from stages.images.packing import pack_image  # noqa: E402
 from stages.images.previous import PreviousImages  # noqa: E402
 from stages.images.shards import Imprint, PackedSplit, check_shards, write_manifest, write_shards  # noqa: E402
-from stages.learning.data import PackedImages, make_loader  # noqa: E402
+from stages.learning.data import EpochBatches, PackedImages, make_loader  # noqa: E402
 from stages.pack import pack_rows  # noqa: E402
 from stages.parallel import parallel_map  # noqa: E402
 from stages.params import Params, validate  # noqa: E402
@@ -183,7 +183,9 @@ def make_loaders(folder: Path, packed: PackedSplit, params: Params) -> dict[str,
             datasets.ImageFolder(folder / "smaller", usual), shuffle=True, **settings
         ),
         "d  WebDataset, smaller files": DataLoader(shards, **settings),
-        "e  ours": make_loader(ours, batch_images=BATCH, seed=1, workers=WORKERS),
+        "e  ours": make_loader(
+            ours, EpochBatches(packed.labels, step_images=BATCH, micro_images=BATCH, seed=1), workers=WORKERS
+        ),
         "l  bare decode": DataLoader(BareDecode(packed), shuffle=True, **settings),
     }
 

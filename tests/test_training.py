@@ -1,0 +1,461 @@
+"""A training learns, ends the same however it is disturbed, divided or resumed, and survives what goes wrong."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stages.errors import UserError
+from stages.images.shards import PackedSplit
+from stages.learning.checkpoint import FILE, Keeper, Stopped, load_checkpoint
+from stages.learning.device import Batch
+from stages.learning.loop import Recipe, begin_phase, train
+from stages.learning.losses import Loss
+from stages.learning.model import create_model, head_modules
+from stages.learning.processes import make_accelerator
+from stages.learning.run import Run, start_run
+from stages.learning.stop import StopRequest, stop_requests
+from tests.conftest import ROOT
+from tests.test_learning import write_split
+from tests.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make
+
+SCRIPT = ROOT / "tests/tiny_training.py"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Shards of 30 training and 12 validation images: steps of 8, 8, 8 and 6."""
+    write_split(tmp_path / "packed", "train", 30)
+    write_split(tmp_path / "packed", "val", 12, seed=1)
+    return tmp_path / "packed"
+
+
+def changed(**values: object):
+    return PARAMS.model_copy(update=values)
+
+
+def trained(folder: Path, *args: object, **options: object) -> Run:
+    run, recipe = make(folder, *args, **options)
+    train(run, recipe)
+    return run
+
+
+def assert_same(one: Run, other: Run) -> None:
+    """To the bit: weights, average, moments, history, what is kept."""
+    assert_same_state(one.state(one.meter), other.state(other.meter))
+
+
+def assert_same_state(one: object, other: object, where: str = "state") -> None:
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for name in one:
+            assert_same_state(one[name], other[name], f"{where}.{name}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same_state(a, b, f"{where}[{number}]")
+    else:
+        assert one == other, where
+
+
+# ---- it learns
+
+
+@pytest.mark.parametrize("augment", [PLAIN, RICH.model_copy(update={"randaugment": None, "mixup": 0.1, "cutmix": 0.0})])
+def test_it_learns(folder, augment):
+    run = trained(folder, changed(epochs=10), augment)
+    assert (run.epoch, run.step, len(run.history)) == (10, 0, 10)
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    assert run.best.score == max(row["val_top1"] for row in run.history) > 0.6
+    for split in ("train", "val"):
+        assert {f"{split}_{name}" for name in ("loss", "top1", "top5")} <= run.history[0].keys()
+    assert {"val_mean_per_class_accuracy", "val_few_shot", "learning_rate", "skipped_steps"} <= run.history[0].keys()
+
+
+def test_micro_batches_change_nothing_but_rounding(folder):
+    whole, divided = (trained(folder, changed(micro_batch_images=micro), network=TRANSFORMER) for micro in (8, 3))
+    for row, other in zip(whole.history, divided.history, strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.allclose(tensor, divided.model.state_dict()[name], atol=1e-4), name
+
+
+def test_the_average_of_weights_is_what_it_says(folder):
+    """Recomputed from the weights after each step."""
+    run, recipe = make(folder, changed(epochs=2, ema_decay=0.9))
+    average = {name: value.clone().double() for name, value in run.model.named_parameters()}
+    updates = 0
+
+    def after_step(run: Run) -> None:
+        nonlocal updates
+        updates += 1
+        decay = min(0.9, 1 - (1 + updates - 1) ** -0.75) if updates > 1 else 0.0
+        for name, value in run.model.named_parameters():
+            average[name] += (value.detach().double() - average[name]) * (1 - decay)
+
+    train(run, recipe, after_step=after_step)
+    for name, value in run.ema.module.named_parameters():
+        assert torch.allclose(value.double(), average[name], atol=1e-5), name
+    assert {"ema_loss", "ema_top1", "ema_mean_per_class_accuracy"} <= run.history[0].keys()
+
+
+def test_the_weights_that_are_kept_are_the_best_of_both(folder):
+    run = trained(folder, changed(epochs=6, ema_decay=0.99))
+    scores = [(row[f"{which}_top1"], -epoch) for epoch, row in enumerate(run.history, 1) for which in ("val", "ema")]
+    assert (run.best.score, -run.best.epoch) == max(scores)
+    assert run.history[run.best.epoch - 1][f"{run.best.weights}_top1"] == run.best.score
+
+
+def test_a_frozen_body_stays_and_a_new_head_learns_on_it_at_last(folder):
+    params = changed(epochs=2, frozen_epochs=1, head_epochs=1)
+    run, recipe = make(folder, params)
+    states = [{name: value.clone() for name, value in run.model.state_dict().items()}]
+    samplings = []
+
+    def after_epoch(run: Run, _clock: object) -> None:
+        states.append({name: value.clone() for name, value in run.model.state_dict().items()})
+        samplings.append(recipe.train_loader.batch_sampler.sampling)
+
+    train(run, recipe, after_epoch=after_epoch)
+    prefixes = tuple(f"{run.model.pretrained_cfg['classifier']}." for _ in range(1))
+    body, head = ([name for name in states[0] if name.startswith(prefixes) == is_head] for is_head in (False, True))
+    assert body
+    assert head
+    at_start, frozen, whole, balanced = states
+    assert all(torch.equal(at_start[name], frozen[name]) for name in body)
+    assert not any(torch.equal(at_start[name], frozen[name]) for name in head)
+    assert not all(torch.equal(frozen[name], whole[name]) for name in body)
+    best_before = max((row["val_top1"], -number) for number, row in enumerate(run.history[:2]))
+    assert all(torch.equal(states[1 - best_before[1]][name], balanced[name]) for name in body)
+    assert not any(torch.equal(whole[name], balanced[name]) for name in head)
+    assert samplings == ["natural", "natural", "balanced"]
+
+
+def test_layers_learn_slower_the_deeper_they_are(folder):
+    run, recipe = make(folder, changed(layer_decay=0.5, epochs=1), network=TRANSFORMER)
+    scales = sorted({group["lr_scale"] for group in run.optimizer.param_groups})
+    assert scales[-1] == 1.0
+    assert scales[-2] == 0.5
+    assert len(scales) > 2
+    train(run, recipe)
+    rates = {group["lr_scale"]: group["lr"] for group in run.optimizer.param_groups}
+    assert rates[0.5] == pytest.approx(rates[1.0] / 2)
+
+
+def test_a_rare_class_must_win_by_a_margin():
+    """Against the formula of Menon et al.; with classes of equal size it is cross-entropy."""
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    targets = nn.functional.one_hot(labels, 3).float()
+    sizes = torch.tensor([900, 90, 10])
+    found = Loss(changed(loss="logit_adjusted", logit_tau=1.5), sizes)(logits, targets)
+    expected = nn.functional.cross_entropy(logits + 1.5 * (sizes / 1000).log(), labels, reduction="none")
+    assert torch.allclose(found, expected)
+    plain = Loss(changed(), sizes)(logits, targets)
+    assert torch.allclose(plain, nn.functional.cross_entropy(logits, labels, reduction="none"))
+    assert torch.allclose(Loss(changed(loss="logit_adjusted"), torch.tensor([5, 5, 5]))(logits, targets), plain)
+    assert torch.isfinite(Loss(changed(loss="logit_adjusted"), torch.tensor([5, 0, 5]))(logits, targets)).all()
+
+
+def test_gradient_checkpointing_changes_nothing_but_rounding(folder):
+    plain = trained(folder, changed(epochs=1), network=TRANSFORMER)
+    run, recipe = make(folder, changed(epochs=1), network=TRANSFORMER)
+    run.model.set_grad_checkpointing(True)
+    train(run, recipe)
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.allclose(tensor, run.model.state_dict()[name], atol=1e-5), name
+
+
+# ---- it goes on
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+EVERYTHING = changed(ema_decay=0.9, frozen_epochs=1, head_epochs=1, sampling="square_root", micro_batch_images=4)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 6, 11, 12, 13, 15])
+def test_a_resumed_run_ends_as_an_undisturbed_one(folder, tmp_path, steps):
+    """Killed after so many of 16 steps: in the middle and at the end of epochs, before and in the last phase."""
+    straight = trained(folder, EVERYTHING, RICH)
+    killed, recipe = make(folder, EVERYTHING, RICH)
+    keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=0)
+    done = 0
+
+    def save_then_die(run: Run) -> None:
+        nonlocal done
+        done += 1
+        keeper.after_step(run)
+        if done == steps:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(killed, recipe, after_step=save_then_die)
+    random.seed(0)
+    torch.manual_seed(0)  # whatever the generators hold
+    resumed, recipe = make(folder, EVERYTHING, RICH)
+    resumed.restore(load_checkpoint(tmp_path / "run"))
+    train(resumed, recipe)
+    assert_same(straight, resumed)
+
+
+def test_the_number_of_loader_processes_changes_nothing(folder, tmp_path):
+    """Also not for a run that goes on with another one."""
+    params = changed(epochs=2)
+    straight = trained(folder, params, RICH)
+    run, recipe = make(folder, params, RICH, workers=2)
+    keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=0)
+
+    def stop_in_the_middle(run: Run) -> None:
+        keeper.after_step(run)
+        if (run.epoch, run.step) == (0, 2):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(run, recipe, after_step=stop_in_the_middle)
+    resumed, recipe = make(folder, params, RICH, workers=1)
+    resumed.restore(load_checkpoint(tmp_path / "run"))
+    train(resumed, recipe)
+    assert_same(straight, resumed)
+
+
+def process(folder: Path, out: Path, *options: str, launch: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [*launch, str(SCRIPT), str(folder), str(out), *options]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(running: subprocess.Popen) -> tuple[int, str]:
+    said, errors = running.communicate(timeout=240)
+    return running.returncode, said + errors
+
+
+def final(path: Path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+def test_a_process_that_is_killed_again_and_again_ends_as_an_undisturbed_one(folder, tmp_path):
+    """SIGKILL at drawn steps and in the middle of checkpoints, and a last checkpoint that is cut."""
+    assert finish(process(folder, tmp_path / "straight"))[0] == 0
+    (folder / "checkpoints" / FILE).unlink()
+    (folder / "checkpoints/before.pt").unlink()
+    draw = random.Random(7)
+    for options in (
+        ["--kill-at", str(draw.randint(1, 5))],
+        ["--kill-in-save", str(draw.randint(2, 4))],
+        ["--kill-at", str(draw.randint(1, 4)), "--workers", "1"],
+    ):
+        code, said = finish(process(folder, tmp_path / "never", *options))
+        assert code == -signal.SIGKILL, said
+    last = folder / "checkpoints" / FILE
+    os.truncate(last, last.stat().st_size - 1000)
+    code, said = finish(process(folder, tmp_path / "resumed"))
+    assert code == 0, said
+    assert "last.pt is damaged" in said
+    assert not (tmp_path / "never").exists()
+    assert_same_state(final(tmp_path / "straight"), final(tmp_path / "resumed"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, number):
+    assert finish(process(folder, tmp_path / "straight"))[0] == 0
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    running = process(folder, tmp_path / "never", "--step-seconds", "0.2")
+    for line in running.stdout:
+        if line == "step 5\n":
+            running.send_signal(number)
+            break
+    code, said = finish(running)
+    assert code == 130
+    last = said.strip().splitlines()[-1]
+    assert f"stopped by {number.name} after epoch 1, step" in last
+    assert "the same command goes on from there" in last
+    assert "Traceback" not in said
+    assert finish(process(folder, tmp_path / "resumed"))[0] == 0
+    assert_same_state(final(tmp_path / "straight"), final(tmp_path / "resumed"))
+
+
+def test_a_second_signal_does_what_it_always_did():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_requests() as request:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.name() == "SIGINT"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint_and_the_run_goes_on(folder, tmp_path, monkeypatch, capsys):
+    straight = trained(folder)
+    run, recipe = make(folder)
+    keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=0)
+    save, saves = torch.save, 0
+
+    def fill_up(state: dict, path: Path) -> None:
+        nonlocal saves
+        saves += 1
+        if saves > 3:
+            Path(path).write_bytes(b"as much as fits")
+            raise OSError(28, "No space left on device")
+        save(state, path)
+
+    monkeypatch.setattr("stages.learning.checkpoint.torch.save", fill_up)
+    train(run, recipe, after_step=keeper.after_step)
+    assert_same(straight, run)
+    assert "No space left on device): the one before stays" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["before.pt", "last.pt"]
+    assert load_checkpoint(tmp_path / "run")["step"] == 3
+
+
+# ---- several processes
+
+
+def test_two_processes_train_as_one_does(folder, tmp_path):
+    """The same effective batch; the last step's 6 images are shared too, and so are 11 of validation."""
+    write_split(folder, "train", 33)  # the last step has one image: one process has none
+    write_split(folder, "val", 11, seed=1)
+    code, said = finish(process(folder, tmp_path / "one", "--transformer"))
+    assert code == 0, said
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    code, said = finish(process(folder, tmp_path / "two", "--transformer", launch=torchrun))
+    assert code == 0, said
+    one, two = final(tmp_path / "one"), final(tmp_path / "two")
+    assert len(one["history"]) == 4
+    for row, other in zip(one["history"], two["history"], strict=True):
+        assert row == pytest.approx(other, rel=1e-3, abs=1e-6)
+    for name, tensor in one["model"].items():
+        assert torch.allclose(tensor, two["model"][name], atol=1e-3), name
+
+
+# ---- what goes wrong
+
+
+class Poison(nn.Module):
+    """The colours, but not a number for the batches whose first image is one of some."""
+
+    def __init__(self, colour: nn.Module, of: set[int]) -> None:
+        super().__init__()
+        self.colour = colour
+        self.of = of
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        images = self.colour(batch)
+        return images * float("nan") if batch.jitter is not None and batch.first[1] in self.of else images
+
+
+def poisoned(recipe: Recipe, of: set[int]) -> Recipe:
+    return Recipe(**vars(recipe) | {"colour": Poison(recipe.colour, of)})
+
+
+def test_a_loss_that_is_no_number_changes_nothing_and_is_noted(folder, capsys):
+    run, recipe = make(folder, changed(epochs=1))
+    first = int(recipe.train_loader.batch_sampler.indices(2)[0])
+    before = {}
+
+    def after_step(run: Run) -> None:
+        state = {name: value.clone() for name, value in run.model.state_dict().items()}
+        if run.step == 3:
+            assert all(torch.equal(before[name], state[name]) for name in state)
+        before.update(state)
+
+    train(run, poisoned(recipe, {first}), after_step=after_step)
+    names = [PackedSplit(folder, "train").names[index] for index in recipe.train_loader.batch_sampler.indices(2)]
+    assert run.skipped == [(0, 2, names)]
+    assert run.history[0]["skipped_steps"] == 1
+    assert np.isfinite(run.history[0]["train_loss"])
+    assert f"the loss is no number in epoch 1, step 3: skipped ({names[0]}" in capsys.readouterr().out
+
+
+def test_too_many_of_them_stop_the_run_with_advice(folder):
+    run, recipe = make(folder)
+    with pytest.raises(UserError, match=r"no number in 4 steps, now in epoch 1, step 4 \(.*lower train\.learning_rate"):
+        train(run, poisoned(recipe, set(range(30))))
+    assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
+
+
+class Small(nn.Module):
+    """A device with memory for so many images."""
+
+    def __init__(self, network: nn.Module, images: int) -> None:
+        super().__init__()
+        self.network = network
+        self.images = images
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits = self.network(pixels)
+        if self.training and len(pixels) > self.images:
+            raise torch.OutOfMemoryError("no memory left")
+        return logits
+
+
+def test_micro_batches_that_are_too_large_are_halved(folder, monkeypatch, capsys):
+    plain = trained(folder, network=TRANSFORMER)
+
+    def on_a_small_device(run: Run, recipe: Recipe) -> None:
+        begin_phase(run, recipe)
+        run.network = Small(run.network, 3)
+
+    monkeypatch.setattr("stages.learning.loop.begin_phase", on_a_small_device)
+    run, recipe = make(folder, network=TRANSFORMER)
+    train(run, recipe)
+    assert recipe.train_loader.batch_sampler.micro_images == 2
+    assert "going on with 4 images at once" in capsys.readouterr().out
+    for row, other in zip(plain.history, run.history, strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
+
+    monkeypatch.setattr(
+        "stages.learning.loop.begin_phase", lambda run, recipe: setattr(run, "network", Small(run.model, 0))
+    )
+    run, recipe = make(folder, network=TRANSFORMER)
+    run.model.train()
+    with pytest.raises(UserError, match="1 images at once are too much"):
+        train(run, recipe)
+
+
+def test_a_validation_loss_that_is_no_number_stops_with_advice(folder):
+    run, recipe = make(folder, changed(max_skipped_steps=100))
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(float("nan"))
+    with pytest.raises(UserError, match=r"the validation loss is nan after epoch 1: lower train\.learning_rate"):
+        train(run, recipe)
+
+
+def test_a_network_without_layers_to_tell_apart_is_one_line():
+    model = nn.Sequential(nn.Linear(3, 3))
+    with pytest.raises(UserError, match=r"train\.layer_decay: not for this network"):
+        start_run(model, changed(layer_decay=0.5), make_accelerator())
+
+
+def test_a_network_that_drops_no_paths_is_one_line():
+    with pytest.raises(UserError, match="vgg11 does not take that"):
+        create_model(NETWORK.model_copy(update={"name": "vgg11"}), classes=3, image_px=48, seed=1)
+
+
+def test_heads_are_found(folder):
+    run, _ = make(folder)
+    (head,) = head_modules(run.model)
+    assert head.out_features == 3
+
+
+def test_somebody_who_stops_is_told_where_it_is_saved(folder, tmp_path):
+    run, recipe = make(folder)
+    request = StopRequest()
+    request.signal_number = signal.SIGTERM
+    keeper = Keeper(tmp_path / "run", recipe.accelerator, request, every_s=1e9)
+    with pytest.raises(Stopped, match=f"stopped by SIGTERM after epoch 0, step 1 of the next one; saved in {tmp_path}"):
+        train(run, recipe, after_step=keeper.after_step)
+    assert load_checkpoint(tmp_path / "run")["step"] == 1
