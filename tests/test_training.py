@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,7 @@ from stages.learning.device import Batch
 from stages.learning.loop import Recipe, begin_phase, train
 from stages.learning.losses import Loss
 from stages.learning.model import create_model, head_modules
-from stages.learning.processes import make_accelerator
-from stages.learning.run import Run, start_run
+from stages.learning.run import Run
 from stages.learning.stop import StopRequest, stop_requests
 from tests.conftest import ROOT
 from tests.test_learning import write_split
@@ -86,8 +86,14 @@ def test_micro_batches_change_nothing_but_rounding(folder):
     whole, divided = (trained(folder, changed(micro_batch_images=micro), network=TRANSFORMER) for micro in (8, 3))
     for row, other in zip(whole.history, divided.history, strict=True):
         assert row == pytest.approx(other, rel=1e-4)
-    for name, tensor in whole.model.state_dict().items():
-        assert torch.allclose(tensor, divided.model.state_dict()[name], atol=1e-4), name
+    assert_alike(whole.model, divided.model)
+
+
+def assert_alike(one: nn.Module, other: nn.Module) -> None:
+    """By what they say: a bias without a gradient, as keys have it, is moved by Adam for rounding alone."""
+    images = torch.rand(4, 3, 48, 48, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(one.eval()(images), other.eval()(images), atol=1e-3)
 
 
 def test_the_average_of_weights_is_what_it_says(folder):
@@ -171,8 +177,7 @@ def test_gradient_checkpointing_changes_nothing_but_rounding(folder):
     run, recipe = make(folder, changed(epochs=1), network=TRANSFORMER)
     run.model.set_grad_checkpointing(True)
     train(run, recipe)
-    for name, tensor in plain.model.state_dict().items():
-        assert torch.allclose(tensor, run.model.state_dict()[name], atol=1e-5), name
+    assert_alike(plain.model, run.model)
 
 
 # ---- it goes on
@@ -228,6 +233,12 @@ def test_the_number_of_loader_processes_changes_nothing(folder, tmp_path):
     resumed.restore(load_checkpoint(tmp_path / "run"))
     train(resumed, recipe)
     assert_same(straight, resumed)
+
+
+def test_loader_processes_end_with_the_training(folder, tmp_path):
+    """Killed, it cannot tell them; they hold its output open as long as they live."""
+    running = process(folder, tmp_path / "never", "--workers", "2", "--kill-at", "2")
+    assert finish(running)[0] == -signal.SIGKILL
 
 
 def process(folder: Path, out: Path, *options: str, launch: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
@@ -337,8 +348,10 @@ def test_two_processes_train_as_one_does(folder, tmp_path):
     assert len(one["history"]) == 4
     for row, other in zip(one["history"], two["history"], strict=True):
         assert row == pytest.approx(other, rel=1e-3, abs=1e-6)
-    for name, tensor in one["model"].items():
-        assert torch.allclose(tensor, two["model"][name], atol=1e-3), name
+    models = [create_model(TRANSFORMER, classes=3, image_px=48, seed=1) for _ in range(2)]
+    for model, state in zip(models, (one, two), strict=True):
+        model.load_state_dict(state["model"])
+    assert_alike(*models)
 
 
 # ---- what goes wrong
@@ -405,11 +418,14 @@ class Small(nn.Module):
 def test_micro_batches_that_are_too_large_are_halved(folder, monkeypatch, capsys):
     plain = trained(folder, network=TRANSFORMER)
 
-    def on_a_small_device(run: Run, recipe: Recipe) -> None:
-        begin_phase(run, recipe)
-        run.network = Small(run.network, 3)
+    def on_a_device_for(images: int) -> Callable[[Run, Recipe], None]:
+        def begin(run: Run, recipe: Recipe) -> None:
+            begin_phase(run, recipe)
+            run.network = Small(run.network, images)
 
-    monkeypatch.setattr("stages.learning.loop.begin_phase", on_a_small_device)
+        return begin
+
+    monkeypatch.setattr("stages.learning.loop.begin_phase", on_a_device_for(3))
     run, recipe = make(folder, network=TRANSFORMER)
     train(run, recipe)
     assert recipe.train_loader.batch_sampler.micro_images == 2
@@ -432,12 +448,6 @@ def test_a_validation_loss_that_is_no_number_stops_with_advice(folder):
         next(run.model.parameters()).fill_(float("nan"))
     with pytest.raises(UserError, match=r"the validation loss is nan after epoch 1: lower train\.learning_rate"):
         train(run, recipe)
-
-
-def test_a_network_without_layers_to_tell_apart_is_one_line():
-    model = nn.Sequential(nn.Linear(3, 3))
-    with pytest.raises(UserError, match=r"train\.layer_decay: not for this network"):
-        start_run(model, changed(layer_decay=0.5), make_accelerator())
 
 
 def test_a_network_that_drops_no_paths_is_one_line():

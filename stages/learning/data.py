@@ -8,7 +8,10 @@ device (``device.py``), as a jitter costs a CPU core more than everything else t
 """
 
 import math
+import multiprocessing
+import os
 from collections.abc import Iterator
+from threading import Thread
 
 import numpy as np
 import simplejpeg
@@ -201,7 +204,22 @@ def make_loader(images: PackedImages, batches: EpochBatches, *, workers: int) ->
         pin_memory=torch.cuda.is_available(),
         # Forked children of a process with OpenMP threads can hang; the forkserver starts them clean.
         multiprocessing_context="forkserver" if workers else None,
+        worker_init_fn=_end_with_parent,
     )
+
+
+def _end_with_parent(_worker: int) -> None:
+    """Let a loader process end when the training process does, by whatever means.
+
+    torch looks at the parent's number for that; under a forkserver that is the forkserver, which lives as long as its
+    children do.
+    """
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _batch_memory(shape: tuple[int, ...]) -> torch.Tensor:

@@ -176,9 +176,10 @@ def train_step(run: Run, recipe: Recipe, loaded: Iterator[Batch]) -> None:
     seen = []
     try:
         for number in range(micro_batches):
-            place = (run.epoch, run.step, accelerator.process_index, number)
-            torch.manual_seed(int(generator(params.seed, STEP, *place).integers(2**63)))  # dropout draws from it
             batch = next(loaded).to(accelerator.device)
+            # Dropout draws from it. Seeded after the batch has come: a loader that begins draws a number, too.
+            place = (run.epoch, run.step, accelerator.process_index, number)
+            torch.manual_seed(int(generator(params.seed, STEP, *place).integers(2**63)))
             pixels, targets = recipe.mixing(recipe.colour(batch), batch.labels, batch.first)
             with _gathering(run.network, last=number == micro_batches - 1):
                 with accelerator.autocast():

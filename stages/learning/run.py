@@ -13,7 +13,6 @@ from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from stages.errors import UserError
 from stages.learning.schedule import Phase
 from stages.learning.scores import Meter
 from stages.params import Train
@@ -105,18 +104,12 @@ def start_run(model: nn.Module, params: Train, accelerator: Accelerator) -> Run:
 
     Weight decay spares biases and norms, and each layer learns ``train.layer_decay`` times as fast as the one after it
     (Clark et al., ICLR 2020; Bao et al., ICLR 2022), both as timm does it.
-
-    Raises:
-        UserError: timm cannot tell this network's layers apart.
     """
     model = model.to(accelerator.device, memory_format=torch.channels_last)
     layer_decay = None if params.layer_decay == 1 else params.layer_decay
-    try:
-        optimizer = create_optimizer_v2(
-            model, opt="adamw", lr=params.learning_rate, weight_decay=params.weight_decay, layer_decay=layer_decay
-        )
-    except (AssertionError, AttributeError) as error:
-        raise UserError(f"params.yaml: train.layer_decay: not for this network ({error}): set it to 1.0") from None
+    optimizer = create_optimizer_v2(
+        model, opt="adamw", lr=params.learning_rate, weight_decay=params.weight_decay, layer_decay=layer_decay
+    )
     ema = None
     if params.ema_decay is not None:
         ema = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True, warmup_power=_EMA_WARMUP_POWER)
