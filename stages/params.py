@@ -342,6 +342,9 @@ class Train(Section):
     head_epochs: Annotated[int, Field(ge=0, le=1000)]
     head_learning_rate: Annotated[float, Field(gt=0, le=10)]
     keep_by: Literal["top1", "mean_per_class_accuracy"]
+    watched_images: Count
+    expect_epoch: Count
+    expect_top1: Share
     max_skipped_steps: Annotated[int, Field(ge=0, le=1_000_000)]
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ would have. The weights kept are those of the epoch that is best in validation.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,13 +16,15 @@ import polars as pl
 import torch
 from accelerate import Accelerator
 from dvclive import Live
+from torch.utils.data import DataLoader
 
 from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError, run
 from stages.images.shards import PackedSplit, check_shards
 from stages.learning.checkpoint import Keeper, checkpoint_folder, load_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, make_loader
+from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
 from stages.learning.device import Colour, Mixing
+from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
 from stages.learning.loop import Clock, Recipe, train
 from stages.learning.losses import Loss
 from stages.learning.model import WEIGHTS, ModelDescription, create_model, describe, save_model
@@ -32,7 +35,7 @@ from stages.learning.stop import stop_requests
 from stages.machine import machine_count, machine_flag
 from stages.outputs import replacing, write_bytes, write_json
 from stages.params import Params, stage_params
-from stages.progress import say
+from stages.progress import say, size_in_words
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
@@ -42,6 +45,7 @@ CURVES = Path("plots/curves.csv")
 METRICS = Path("metrics/train.json")
 
 CHECKPOINT_MINUTES = 10
+GROUPS = ("train", "val", "ema", "watched", "speed")  # of figures, each a folder of dvclive's
 WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
 CODE = [Path(__file__), *Path(__file__).parent.joinpath("learning").glob("*.py")]
 
@@ -77,7 +81,9 @@ def main() -> None:
         this_run.restore(state)
         if not accelerator.is_main_process:
             this_run.meter = Meter()  # the saved one is of all processes
-    announce(params, packed, species, this_run, folder=checkpoints)
+    if accelerator.is_main_process:
+        announce(params, packed, species, this_run, recipe, folder=checkpoints)
+        warn(doubts_about_labels(packed["train"].labels, packed["val"].labels))
 
     # Never resume=True: outputs are gone by now, and rows would double. The history is replayed instead.
     with (
@@ -90,8 +96,9 @@ def main() -> None:
         def after_epoch(run: Run, clock: Clock) -> None:
             keeper.save(run)
             if log_epoch:
-                log_epoch(run.history[-1])
+                log_epoch(run.history[-1] | speed_of(clock))
                 say(describe_epoch(run.epoch, run.history[-1], clock))
+                warn(doubts_after_epoch(run.history, params.train, classes=len(species)))
 
         train(this_run, recipe, after_step=keeper.after_step, after_epoch=after_epoch)
     if not accelerator.is_main_process:
@@ -117,7 +124,7 @@ def make_recipe(
     where = {"process": accelerator.process_index, "processes": processes}
     of_train, of_val = packed["train"], packed["val"]
     micro = min(params.train.micro_batch_images, -(-params.train.batch_images // processes))
-    in_order = EpochBatches(
+    shuffled = EpochBatches(
         of_train.labels,
         step_images=params.train.batch_images,
         micro_images=micro,
@@ -125,7 +132,12 @@ def make_recipe(
         sampling=params.train.sampling,
         **where,
     )
-    as_they_stand = EpochBatches(of_val.labels, step_images=micro * processes, micro_images=micro, **where)
+    watched = choose_watched(len(of_train), params.train.watched_images, seed)
+
+    def in_order(images: PackedImages) -> DataLoader:
+        batches = EpochBatches(images.labels, step_images=micro * processes, micro_images=micro, **where)
+        return make_loader(images, batches, workers=workers)
+
     train_images = np.bincount(of_train.labels, minlength=description.classes)
     mixing = Mixing(
         params.augment,
@@ -140,37 +152,67 @@ def make_recipe(
         mixing=mixing,
         loss=Loss(params.train, torch.from_numpy(train_images)).to(accelerator.device),
         accelerator=accelerator,
-        train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), in_order, workers=workers),
-        val_loader=make_loader(PackedImages(of_val, side), as_they_stand, workers=workers),
+        train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
+        val_loader=in_order(PackedImages(of_val, side)),
+        watched_loader=in_order(PackedImages(of_train, side, chosen=watched)),
         train_images=train_images,
         shots=params.shots,
         compiled=machine_flag("COMPILE"),
     )
 
 
-def announce(params: Params, packed: dict[str, PackedSplit], species: list[str], run: Run, *, folder: Path) -> None:
-    """Say what is about to be trained."""
-    resumed = f", resumed after epoch {run.epoch}, step {run.step} from {folder}" if run.epoch or run.step else ""
-    device = next(run.model.parameters()).device
+def announce(
+    params: Params, packed: dict[str, PackedSplit], species: list[str], run: Run, recipe: Recipe, *, folder: Path
+) -> None:
+    """Say what is about to be trained, on what, and from where."""
+    batches, processes = recipe.train_loader.batch_sampler, recipe.accelerator.num_processes
+    weights = sum(parameter.numel() for parameter in run.model.parameters())
+    at_once = f"{batches.micro_images} at once" + (f" in each of {processes} processes" if processes > 1 else "")
+    free = shutil.disk_usage(folder).free
     say(
-        f"train: {params.model.name} at {params.image.train_px} px on {device}: {len(species):,} species, "
-        f"{len(packed['train']):,} images to train, {len(packed['val']):,} to validate, "
-        f"{params.train.epochs + params.train.head_epochs} epochs{resumed}"
+        f"train: {params.model.name} at {params.image.train_px} px, {weights / 1e6:.1f} million weights; "
+        f"{len(species):,} species, {len(packed['train']):,} images to train, {len(packed['val']):,} to validate"
     )
+    say(
+        f"train: {params.train.epochs + params.train.head_epochs} epochs of {batches.steps:,} steps of "
+        f"{batches.step_images} images, {at_once}, on {describe_device(recipe.accelerator)}"
+    )
+    where = f"resumed after epoch {run.epoch}, step {run.step}" if run.epoch or run.step else "from the first step"
+    say(f"train: {where}; checkpoints in {folder} ({size_in_words(free)} free)")
+
+
+def describe_device(accelerator: Accelerator) -> str:
+    """Name the device, its memory and the precision."""
+    device = accelerator.device
+    if device.type != "cuda":
+        return f"{device.type} in float32, {torch.get_num_threads()} threads"
+    free, total = torch.cuda.mem_get_info(device)
+    name, precision = torch.cuda.get_device_name(device), accelerator.mixed_precision
+    return f"{name} in {precision}, {size_in_words(free)} of {size_in_words(total)} free"
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:
     """Say how an epoch went."""
     average = f" (average of weights {row['ema_top1']:.3f})" if "ema_top1" in row else ""
-    speed = ""
-    if clock.seconds:
-        rate, waiting = clock.images / clock.seconds, clock.waiting_s / clock.seconds
-        speed = f"; {rate:,.1f} images/s, {waiting:.1%} of the time for data"
+    speed = speed_of(clock)
     return (
         f"epoch {epoch}: train loss {row['train_loss']:.3f}, top-1 {row['train_top1']:.3f}; validation loss "
         f"{row['val_loss']:.3f}, top-1 {row['val_top1']:.3f}{average}, top-5 {row['val_top5']:.3f}, mean per class "
-        f"{row['val_mean_per_class_accuracy']:.3f}{speed}"
+        f"{row['val_mean_per_class_accuracy']:.3f}; {speed['speed_images_per_s']:,.1f} images/s, "
+        f"{speed['speed_data_wait_share']:.1%} of the time for data"
     )
+
+
+def speed_of(clock: Clock) -> dict[str, float]:
+    """Give images a second of this process, and the share of its time that it waited for data."""
+    seconds = max(clock.seconds, 1e-9)
+    return {"speed_images_per_s": clock.images / seconds, "speed_data_wait_share": clock.waiting_s / seconds}
+
+
+def warn(doubts: list[str]) -> None:
+    """Say what looks wrong."""
+    for doubt in doubts:
+        say(f"train: WARNING: {doubt}")
 
 
 @contextmanager
@@ -181,7 +223,7 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
         def log_epoch(row: dict[str, float]) -> None:
             for name, value in row.items():
                 group, _, metric = name.partition("_")
-                live.log_metric(f"{group}/{metric}" if group in ("train", "val", "ema") else name, value)
+                live.log_metric(f"{group}/{metric}" if group in GROUPS else name, value)
             live.next_step()
 
         for row in history:

@@ -16,7 +16,9 @@ from torch import nn
 from stages.errors import UserError
 from stages.images.shards import PackedSplit
 from stages.learning.checkpoint import FILE, Keeper, Stopped, load_checkpoint
+from stages.learning.data import choose_watched
 from stages.learning.device import Batch
+from stages.learning.doubts import EXPERIMENTS, doubts_about_labels, doubts_after_epoch
 from stages.learning.loop import Recipe, begin_phase, train
 from stages.learning.losses import Loss
 from stages.learning.model import create_model, head_modules
@@ -352,6 +354,60 @@ def test_two_processes_train_as_one_does(folder, tmp_path):
     for model, state in zip(models, (one, two), strict=True):
         model.load_state_dict(state["model"])
     assert_alike(*models)
+
+
+# ---- what it says
+
+
+def row(**values: float) -> dict[str, float]:
+    return {"train_top1": 0.9, "watched_top1": 0.95, "val_top1": 0.6} | values
+
+
+def test_a_validation_at_chance_while_training_images_are_known_is_no_overfitting():
+    """The user's: 98.6 % of train, 0.03 % of validation, of 5,914 classes."""
+    old = row(train_top1=0.986, watched_top1=0.99, val_top1=0.0003)
+    (doubt,) = doubts_after_epoch([row(), old, old, old], PARAMS, classes=5914)
+    assert "validation is at chance (0.0003): that is no overfitting; look at the order of labels" in doubt
+    assert doubts_after_epoch([row()] * 4, PARAMS, classes=5914) == []
+    overfitted = row(watched_top1=1.0, val_top1=0.1)
+    assert doubts_after_epoch([overfitted] * 4, PARAMS, classes=5914) == []
+
+
+def test_training_images_that_are_unknown_as_validation_sees_them_are_not_prepared_alike():
+    (doubt,) = doubts_after_epoch([row(watched_top1=0.0002, val_top1=0.0002)] * 4, PARAMS, classes=5914)
+    assert "the two are not prepared alike" in doubt
+
+
+def test_less_than_expected_names_the_experiments_once():
+    params = changed(expect_epoch=6, expect_top1=0.05)
+    short = row(watched_top1=0.2, val_top1=0.04)
+    (doubt,) = doubts_after_epoch([short] * 6, params, classes=5914)
+    assert "validation top-1 is 0.040 after 6 epochs, where train.expect_top1 is 0.05" in doubt
+    assert all(line in doubt for line in EXPERIMENTS)
+    assert doubts_after_epoch([short] * 5, params, classes=5914) == []
+    assert doubts_after_epoch([short] * 7, params, classes=5914) == []
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert all(line.split(": ")[1] in readme for line in EXPERIMENTS)
+
+
+def test_a_class_that_training_never_sees_is_named_before():
+    (doubt,) = doubts_about_labels(np.array([0, 1, 1]), np.array([0, 2, 2, 5]))
+    assert doubt.startswith("2 classes of validation have no training image, the first is class 2")
+    assert doubts_about_labels(np.array([0, 1, 1]), np.array([1])) == []
+
+
+def test_watched_images_are_the_same_every_time_and_seen_as_validation_is(folder):
+    run, recipe = make(folder)
+    dataset = recipe.watched_loader.dataset
+    assert len(dataset) == 7
+    assert np.array_equal(dataset.chosen, choose_watched(30, 7, PARAMS.seed))
+    assert not np.array_equal(dataset.chosen, choose_watched(30, 7, PARAMS.seed + 1))
+    assert len(choose_watched(5, 7, 1)) == 5
+    batch = next(iter(recipe.watched_loader))
+    assert batch.jitter is None
+    assert batch.labels.tolist() == [index % 3 for index in dataset.chosen[: len(batch.labels)]]
+    train(run, recipe)
+    assert {"watched_loss", "watched_top1"} <= run.history[0].keys()
 
 
 # ---- what goes wrong

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from stages.errors import run as run_as_command
 from stages.images.shards import PackedSplit
 from stages.learning import checkpoint
 from stages.learning.checkpoint import Keeper, load_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, make_loader
+from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
 from stages.learning.device import Colour, Mixing
 from stages.learning.loop import Recipe, train
 from stages.learning.losses import Loss
@@ -35,6 +36,7 @@ PARAMS = Train(
     seed=3, epochs=3, batch_images=8, micro_batch_images=8, learning_rate=0.01, warmup_epochs=1.0, weight_decay=0.01,
     layer_decay=1.0, label_smoothing=0.1, clip_norm=1.0, ema_decay=None, loss="cross_entropy", logit_tau=1.0,
     sampling="natural", frozen_epochs=0, head_epochs=0, head_learning_rate=0.01, keep_by="top1", max_skipped_steps=3,
+    watched_images=7, expect_epoch=2, expect_top1=0.0,
 )  # fmt: skip
 PLAIN = Augment(recipe="crop", min_area=0.35, flip=True, randaugment=None, jitter=0.2, erase=0.0, mixup=0.0, cutmix=0.0)
 RICH = Augment(
@@ -53,11 +55,15 @@ def make(
     splits = {name: PackedSplit(folder, name) for name in ("train", "val")}
     model = create_model(network, classes=3, image_px=IMAGE_PX, seed=params.seed)
     where = {"process": accelerator.process_index, "processes": accelerator.num_processes}
-    in_order = EpochBatches(
+    shuffled = EpochBatches(
         splits["train"].labels, step_images=params.batch_images, micro_images=params.micro_batch_images,
         seed=params.seed, sampling=params.sampling, **where,
     )  # fmt: skip
-    as_they_stand = EpochBatches(splits["val"].labels, step_images=5 * where["processes"], micro_images=5, **where)
+
+    def in_order(images: PackedImages) -> DataLoader:
+        batches = EpochBatches(images.labels, step_images=5 * where["processes"], micro_images=5, **where)
+        return make_loader(images, batches, workers=workers)
+
     train_images = np.bincount(splits["train"].labels, minlength=3)
     recipe = Recipe(
         params=params,
@@ -66,9 +72,10 @@ def make(
         loss=Loss(params, torch.from_numpy(train_images)),
         accelerator=accelerator,
         train_loader=make_loader(
-            PackedImages(splits["train"], IMAGE_PX, augment, seed=params.seed), in_order, workers=workers
+            PackedImages(splits["train"], IMAGE_PX, augment, seed=params.seed), shuffled, workers=workers
         ),
-        val_loader=make_loader(PackedImages(splits["val"], IMAGE_PX), as_they_stand, workers=workers),
+        val_loader=in_order(PackedImages(splits["val"], IMAGE_PX)),
+        watched_loader=in_order(PackedImages(splits["train"], IMAGE_PX, chosen=choose_watched(30, 7, params.seed))),
         train_images=train_images,
         shots=Shots(few_below=20, many_above=100),
     )

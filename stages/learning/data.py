@@ -22,7 +22,7 @@ from stages.errors import UserError
 from stages.images.shards import PackedSplit
 from stages.learning.augment import augment, cut_center
 from stages.learning.device import Batch, Key
-from stages.learning.draws import IMAGE, ORDER, generator
+from stages.learning.draws import IMAGE, ORDER, WATCHED, generator
 from stages.params import Augment, Sampling
 
 # How often a class is drawn, by the power of its number of images.
@@ -30,21 +30,40 @@ _POWERS: dict[Sampling, float] = {"natural": 1.0, "square_root": 0.5, "balanced"
 
 
 class PackedImages(Dataset):
-    """The images of a split at ``image_px``: augmented to train, cut out of the middle without ``params``.
+    """The images of a split, or some, at ``image_px``: augmented to train, cut out of the middle without ``params``.
 
     It gives whole batches: an image is decoded into memory that is used again for the next one, and what is seen of it
     goes straight to its place in the batch. Copies and fresh memory would cost more than the decode itself.
     """
 
-    def __init__(self, packed: PackedSplit, image_px: int, params: Augment | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        packed: PackedSplit,
+        image_px: int,
+        params: Augment | None = None,
+        *,
+        seed: int = 0,
+        chosen: np.ndarray | None = None,
+    ) -> None:
+        """Prepare; ``chosen``, int64, are the images to take, by default all: indices are places in it."""
         self.packed = packed
+        self.chosen = np.arange(len(packed)) if chosen is None else chosen
         self.image_px = image_px
         self.params = params
         self.seed = seed
         self._decoded = np.empty(3 * packed.imprint.size_px**2, np.uint8)
 
     def __len__(self) -> int:
-        return len(self.packed)
+        return len(self.chosen)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels, int64 [images]."""
+        return self.packed.labels[self.chosen]
+
+    def name(self, index: int) -> str:
+        """Give the name of an image."""
+        return self.packed.names[self.chosen[index]]
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         """Give the images of some (epoch, index) as a batch.
@@ -66,17 +85,21 @@ class PackedImages(Dataset):
                 spread = self.params.jitter
                 jitter[place] = torch.from_numpy(rng.uniform(1 - spread, 1 + spread, 3))
             augment(image, self.params, rng, seen)
-        labels = torch.from_numpy(self.packed.labels[[index for _, index in keys]])
+        labels = torch.from_numpy(self.packed.labels[self.chosen[[index for _, index in keys]]])
         return Batch(pixels, jitter, labels, keys[0])
 
     def _decode(self, index: int) -> np.ndarray:
         try:
-            return simplejpeg.decode_jpeg(self.packed.jpeg(index), buffer=self._decoded)
+            return simplejpeg.decode_jpeg(self.packed.jpeg(self.chosen[index]), buffer=self._decoded)
         except (ValueError, SystemError) as error:
-            name = self.packed.names[index]
             raise UserError(
-                f"the packed image {name} is damaged ({error}): bring data/packed back with `dvc checkout`"
+                f"the packed image {self.name(index)} is damaged ({error}): bring data/packed back with `dvc checkout`"
             ) from None
+
+
+def choose_watched(images: int, number: int, seed: int) -> np.ndarray:
+    """Draw up to ``number`` of a split's images, the same ones every time: int64, in the split's order."""
+    return np.sort(generator(seed, WATCHED).permutation(images)[:number])
 
 
 def epoch_order(labels: np.ndarray, seed: int | None, epoch: int, sampling: Sampling = "natural") -> np.ndarray:

@@ -44,6 +44,8 @@ class Recipe:
         accelerator: of ``make_accelerator``.
         train_loader: of training images; its ``batch_sampler`` is an ``EpochBatches``.
         val_loader: of validation images, likewise, in their own order.
+        watched_loader: of some training images as validation sees them, likewise. What they score tells a network that
+            learns its images by heart from a pipeline that is broken: that one scores here no better than there.
         train_images: int [classes], training images of each class.
         shots: where few-shot ends and many-shot begins.
         compiled: let torch.compile make the network faster.
@@ -56,6 +58,7 @@ class Recipe:
     accelerator: Accelerator
     train_loader: DataLoader
     val_loader: DataLoader
+    watched_loader: DataLoader
     train_images: np.ndarray
     shots: Shots
     compiled: bool = False
@@ -222,6 +225,8 @@ def validate(run: Run, recipe: Recipe) -> dict[str, float]:
         UserError: the loss is no number.
     """
     row = {f"train_{name}": value for name, value in asdict(run.meter.of_all(recipe.accelerator).scores()).items()}
+    watched = predict(run.model, recipe.watched_loader, recipe.colour, recipe.accelerator, what="watch")
+    row |= {f"watched_{name}": value for name, value in asdict(watched.scores()).items()}
     models = {"val": run.model} | ({"ema": run.ema.module} if run.ema else {})
     for prefix, model in models.items():
         predictions = predict(model, recipe.val_loader, recipe.colour, recipe.accelerator, what="validate")
@@ -293,7 +298,7 @@ def _put_back(buffers: list[torch.Tensor], before: list[torch.Tensor]) -> None:
 
 def _note_skipped(run: Run, recipe: Recipe) -> None:
     dataset, batches = recipe.train_loader.dataset, recipe.train_loader.batch_sampler
-    names = [dataset.packed.names[index] for index in batches.indices(run.step)]
+    names = [dataset.name(index) for index in batches.indices(run.step)]
     run.skipped.append((run.epoch, run.step, names))
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     where = f"epoch {run.epoch + 1}, step {run.step + 1}"

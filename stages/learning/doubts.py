@@ -1,0 +1,60 @@
+"""What in a training looks wrong, in words, and what to try: the failures that have happened before.
+
+A training once had 98.6 % of its training images right and 0.03 % in validation, which is chance, and went on for 15
+epochs. Overfitting alone does not do that.
+"""
+
+import numpy as np
+
+from stages.params import Train
+
+_CHANCES = 3  # a score of less than so many times chance is none
+_LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learnt them
+
+# As in the README: one experiment each.
+EXPERIMENTS = (
+    "A: dvc exp run -S profile=teacher -S split.min_images_per_class=5",
+    "B: dvc exp run -S profile=teacher -S model.drop_rate=0.3 -S train.weight_decay=0.05 -S train.label_smoothing=0.2",
+    "C: dvc exp run -S profile=teacher -S profiles.teacher.model.name=vit_small_patch16_384.augreg_in21k_ft_in1k",
+)
+
+
+def doubts_about_labels(train_labels: np.ndarray, val_labels: np.ndarray) -> list[str]:
+    """Say what is wrong with labels before anything is trained."""
+    unknown = np.setdiff1d(val_labels, train_labels)
+    if not len(unknown):
+        return []
+    return [
+        f"{len(unknown):,} classes of validation have no training image, the first is class {unknown[0]}: they cannot "
+        "be right; run `dvc repro split pack`"
+    ]
+
+
+def doubts_after_epoch(history: list[dict[str, float]], params: Train, *, classes: int) -> list[str]:
+    """Say what is wrong after the last epoch of a history.
+
+    Args:
+        history: rows of figures, as ``stages.learning.loop.validate`` gives them.
+        params: section ``train``.
+        classes: their number.
+    """
+    row, doubts = history[-1], []
+    chance = _CHANCES / classes
+    if row["watched_top1"] >= _LEARNT and row["val_top1"] < chance:
+        doubts.append(
+            f"training images score {row['watched_top1']:.3f} and validation is at chance ({row['val_top1']:.4f}): "
+            "that is no overfitting; look at the order of labels (data/splits/classes.csv), and at blank or swapped "
+            "images in val (plots/rejected_images.png)"
+        )
+    elif row["train_top1"] >= _LEARNT and row["watched_top1"] < chance:
+        doubts.append(
+            f"the steps score {row['train_top1']:.3f}, and their images as validation sees them "
+            f"{row['watched_top1']:.4f}: the two are not prepared alike; look at section augment and at image.train_px"
+        )
+    if len(history) == params.expect_epoch and row["val_top1"] < params.expect_top1:
+        causes = "few images a class, a learning rate far off, or labels or images that are wrong"
+        doubts.append(
+            f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, where train.expect_top1 is "
+            f"{params.expect_top1}: likely causes are {causes}; try, each as one experiment: {'; '.join(EXPERIMENTS)}"
+        )
+    return doubts
