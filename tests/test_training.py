@@ -2,10 +2,12 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -525,3 +527,11 @@ def test_somebody_who_stops_is_told_where_it_is_saved(folder, tmp_path):
     with pytest.raises(Stopped, match=f"stopped by SIGTERM after epoch 0, step 1 of the next one; saved in {tmp_path}"):
         train(run, recipe, after_step=keeper.after_step)
     assert load_checkpoint(tmp_path / "run")["step"] == 1
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_learns_the_same_but_for_rounding(folder):
+    plain = trained(folder, changed(epochs=1), network=TRANSFORMER)
+    run, recipe = make(folder, changed(epochs=1), network=TRANSFORMER)
+    train(run, replace(recipe, compiled=True))
+    assert plain.history[0] == pytest.approx(run.history[0], rel=1e-3)
