@@ -4,38 +4,30 @@ A run that was stopped, by whatever means, goes on from its last checkpoint when
 would have. The weights kept are those of the epoch that is best in validation.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
-from accelerate import Accelerator
 from dvclive import Live
-from torch.utils.data import DataLoader
 
-from stages.classes import check_order, digest_classes, read_classes
-from stages.errors import UserError, run
-from stages.images.shards import PackedSplit, check_shards
+from stages.classes import read_classes
+from stages.errors import run
+from stages.learning.announce import announce
 from stages.learning.checkpoint import Keeper, checkpoint_folder, load_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
-from stages.learning.device import Colour, Mixing
 from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
-from stages.learning.loop import Clock, Recipe, train
-from stages.learning.losses import Loss
-from stages.learning.model import WEIGHTS, ModelDescription, create_model, describe, save_model
+from stages.learning.loop import Clock, train
+from stages.learning.model import WEIGHTS, save_model
 from stages.learning.processes import make_accelerator
-from stages.learning.run import Run, start_run
+from stages.learning.recipe import make_recipe, new_run, open_shards
+from stages.learning.run import Run
 from stages.learning.scores import Meter
 from stages.learning.stop import stop_requests
-from stages.machine import machine_count, machine_flag
+from stages.machine import machine_count
 from stages.outputs import replacing, write_bytes, write_json
-from stages.params import Params, stage_params
-from stages.progress import say, size_in_words
+from stages.params import stage_params
+from stages.progress import say
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
@@ -54,25 +46,10 @@ def main() -> None:
     """Load the splits, make or resume the run, train, save the best weights with their order of labels."""
     params = stage_params("train")
     species = read_classes(SPLITS_IN / "classes.csv")
-    check_shards(PACKED_IN, ("train", "val"))
-    packed = {name: PackedSplit(PACKED_IN, name) for name in ("train", "val")}
-    for split in packed.values():
-        check_order(split.imprint.classes_sha256, digest_classes(species), where=str(PACKED_IN))
-        if split.imprint.size_px != params.image.pack_px:
-            raise UserError(
-                f"{PACKED_IN} holds {split.imprint.size_px} px, not image.pack_px {params.image.pack_px}: "
-                "run `dvc repro pack`"
-            )
-    if not len(packed["train"]) or not len(packed["val"]):
-        raise UserError("train or val is empty: a species needs images of two observations to stand in both")
+    packed = open_shards(PACKED_IN, species, params)
 
     accelerator = make_accelerator()
-    model = create_model(params.model, classes=len(species), image_px=params.image.train_px, seed=params.train.seed)
-    model.set_grad_checkpointing(machine_flag("GRADIENT_CHECKPOINTING"))
-    description = describe(
-        model, params.model, image_px=params.image.train_px, pack_px=params.image.pack_px, species=species
-    )
-    this_run = start_run(model, params.train, accelerator)
+    this_run, description = new_run(params, species, accelerator)
     recipe = make_recipe(packed, params, description, accelerator)
     checkpoints = checkpoint_folder(
         params.model_dump_json(), *(split.fingerprint() for split in packed.values()), code=CODE
@@ -111,84 +88,6 @@ def main() -> None:
     write_json(METRICS, figures_of(this_run))
     what = WEIGHTS_IN_WORDS[best.weights]
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
-
-
-def make_recipe(
-    packed: dict[str, PackedSplit], params: Params, description: ModelDescription, accelerator: Accelerator
-) -> Recipe:
-    """Bring together all that a run is trained with."""
-    # On a CPU the model is what takes time, and a loader process beside it only takes a core from it.
-    on_gpu = accelerator.device.type == "cuda"
-    workers = machine_count("LOADER_WORKERS", default=min(8, max(1, (os.cpu_count() or 1) - 1)) if on_gpu else 0)
-    side, seed, processes = params.image.train_px, params.train.seed, accelerator.num_processes
-    where = {"process": accelerator.process_index, "processes": processes}
-    of_train, of_val = packed["train"], packed["val"]
-    micro = min(params.train.micro_batch_images, -(-params.train.batch_images // processes))
-    shuffled = EpochBatches(
-        of_train.labels,
-        step_images=params.train.batch_images,
-        micro_images=micro,
-        seed=seed,
-        sampling=params.train.sampling,
-        **where,
-    )
-    watched = choose_watched(len(of_train), params.train.watched_images, seed)
-
-    def in_order(images: PackedImages) -> DataLoader:
-        batches = EpochBatches(images.labels, step_images=micro * processes, micro_images=micro, **where)
-        return make_loader(images, batches, workers=workers)
-
-    train_images = np.bincount(of_train.labels, minlength=description.classes)
-    mixing = Mixing(
-        params.augment,
-        description.classes,
-        seed=seed,
-        smoothing=params.train.label_smoothing,
-        device=accelerator.device,
-    )
-    return Recipe(
-        params=params.train,
-        colour=Colour(description.mean, description.std).to(accelerator.device),
-        mixing=mixing,
-        loss=Loss(params.train, torch.from_numpy(train_images)).to(accelerator.device),
-        accelerator=accelerator,
-        train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
-        val_loader=in_order(PackedImages(of_val, side)),
-        watched_loader=in_order(PackedImages(of_train, side, chosen=watched)),
-        train_images=train_images,
-        shots=params.shots,
-        compiled=machine_flag("COMPILE"),
-    )
-
-
-def announce(
-    params: Params, packed: dict[str, PackedSplit], species: list[str], run: Run, recipe: Recipe, *, folder: Path
-) -> None:
-    """Say what is about to be trained, on what, and from where."""
-    batches, processes = recipe.train_loader.batch_sampler, recipe.accelerator.num_processes
-    weights = sum(parameter.numel() for parameter in run.model.parameters())
-    at_once = f"{batches.micro_images} at once" + (f" in each of {processes} processes" if processes > 1 else "")
-    free = shutil.disk_usage(folder).free
-    say(
-        f"train: {params.model.name} at {params.image.train_px} px, {weights / 1e6:.1f} million weights; "
-        f"{len(species):,} species, {len(packed['train']):,} images to train, {len(packed['val']):,} to validate"
-    )
-    say(
-        f"train: {params.train.epochs + params.train.head_epochs} epochs of {batches.steps:,} steps of "
-        f"{batches.step_images} images, {at_once}, on {describe_device(recipe.accelerator)}"
-    )
-    where = f"resumed after epoch {run.epoch}, step {run.step}" if run.epoch or run.step else "from the first step"
-    say(f"train: {where}; checkpoints in {folder} ({size_in_words(free)} free)")
-
-
-def describe_device(accelerator: Accelerator) -> str:
-    """Name the device, its memory and the precision."""
-    device = accelerator.device
-    if device.type != "cuda":
-        return f"{device.type} in float32, {torch.get_num_threads()} threads"
-    free, total = torch.cuda.mem_get_info(device)
-    name, precision = torch.cuda.get_device_name(device), accelerator.mixed_precision
-    return f"{name} in {precision}, {size_in_words(free)} of {size_in_words(total)} free"
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:

@@ -21,9 +21,10 @@ from stages.learning.checkpoint import FILE, Keeper, Stopped, load_checkpoint
 from stages.learning.data import choose_watched
 from stages.learning.device import Batch
 from stages.learning.doubts import EXPERIMENTS, doubts_about_labels, doubts_after_epoch
-from stages.learning.loop import Recipe, begin_phase, train
+from stages.learning.loop import begin_phase, train
 from stages.learning.losses import Loss
 from stages.learning.model import create_model, head_modules
+from stages.learning.recipe import Recipe
 from stages.learning.run import Run
 from stages.learning.stop import StopRequest, stop_requests
 from tests.conftest import ROOT

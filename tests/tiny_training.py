@@ -22,10 +22,11 @@ from stages.learning import checkpoint
 from stages.learning.checkpoint import Keeper, load_checkpoint
 from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
 from stages.learning.device import Colour, Mixing
-from stages.learning.loop import Recipe, train
+from stages.learning.loop import train
 from stages.learning.losses import Loss
 from stages.learning.model import create_model
 from stages.learning.processes import make_accelerator
+from stages.learning.recipe import Recipe
 from stages.learning.run import Run, start_run
 from stages.learning.scores import Meter
 from stages.learning.stop import stop_requests

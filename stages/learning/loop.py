@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -20,48 +19,15 @@ from torch.utils.data import DataLoader
 
 from stages.errors import UserError
 from stages.learning.data import EpochBatches
-from stages.learning.device import Batch, Colour, Mixing
+from stages.learning.device import Batch
 from stages.learning.draws import STEP, generator
-from stages.learning.losses import Loss
 from stages.learning.model import head_modules
 from stages.learning.predict import predict
 from stages.learning.processes import any_process
+from stages.learning.recipe import Recipe
 from stages.learning.run import Best, Run
 from stages.learning.schedule import learning_rate, phase_of
-from stages.params import Shots, Train
 from stages.progress import progress, say
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What stays as it is while a run goes on.
-
-    Attributes:
-        params: section ``train`` of params.yaml.
-        colour: jitter and normalisation on the device.
-        mixing: erasing and mixing of training images there.
-        loss: of training.
-        accelerator: of ``make_accelerator``.
-        train_loader: of training images; its ``batch_sampler`` is an ``EpochBatches``.
-        val_loader: of validation images, likewise, in their own order.
-        watched_loader: of some training images as validation sees them, likewise. What they score tells a network that
-            learns its images by heart from a pipeline that is broken: that one scores here no better than there.
-        train_images: int [classes], training images of each class.
-        shots: where few-shot ends and many-shot begins.
-        compiled: let torch.compile make the network faster.
-    """
-
-    params: Train
-    colour: Colour
-    mixing: Mixing
-    loss: Loss
-    accelerator: Accelerator
-    train_loader: DataLoader
-    val_loader: DataLoader
-    watched_loader: DataLoader
-    train_images: np.ndarray
-    shots: Shots
-    compiled: bool = False
 
 
 @dataclass

@@ -1,0 +1,138 @@
+"""What a run is made of: shards, network and optimiser, loaders, loss; brought together from parameters."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+
+from stages.classes import check_order, digest_classes
+from stages.errors import UserError
+from stages.images.shards import PackedSplit, check_shards
+from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
+from stages.learning.device import Colour, Mixing
+from stages.learning.losses import Loss
+from stages.learning.model import ModelDescription, create_model, describe
+from stages.learning.run import Run, start_run
+from stages.machine import machine_count, machine_flag
+from stages.params import Params, Shots, Train
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What stays as it is while a run goes on.
+
+    Attributes:
+        params: section ``train`` of params.yaml.
+        colour: jitter and normalisation on the device.
+        mixing: erasing and mixing of training images there.
+        loss: of training.
+        accelerator: of ``make_accelerator``.
+        train_loader: of training images; its ``batch_sampler`` is an ``EpochBatches``.
+        val_loader: of validation images, likewise, in their own order.
+        watched_loader: of some training images as validation sees them, likewise. What they score tells a network that
+            learns its images by heart from a pipeline that is broken: that one scores here no better than there.
+        train_images: int [classes], training images of each class.
+        shots: where few-shot ends and many-shot begins.
+        compiled: let torch.compile make the network faster.
+    """
+
+    params: Train
+    colour: Colour
+    mixing: Mixing
+    loss: Loss
+    accelerator: Accelerator
+    train_loader: DataLoader
+    val_loader: DataLoader
+    watched_loader: DataLoader
+    train_images: np.ndarray
+    shots: Shots
+    compiled: bool = False
+
+
+def open_shards(folder: Path, species: list[str], params: Params) -> dict[str, PackedSplit]:
+    """Open train and val, read from end to end first.
+
+    Raises:
+        UserError: a shard is missing or damaged, or they are of another order of labels or another size, or empty.
+    """
+    check_shards(folder, ("train", "val"))
+    packed = {name: PackedSplit(folder, name) for name in ("train", "val")}
+    for split in packed.values():
+        check_order(split.imprint.classes_sha256, digest_classes(species), where=str(folder))
+        if split.imprint.size_px != params.image.pack_px:
+            raise UserError(
+                f"{folder} holds {split.imprint.size_px} px, not image.pack_px {params.image.pack_px}: "
+                "run `dvc repro pack`"
+            )
+    if not len(packed["train"]) or not len(packed["val"]):
+        raise UserError("train or val is empty: a species needs images of two observations to stand in both")
+    return packed
+
+
+def new_run(params: Params, species: list[str], accelerator: Accelerator) -> tuple[Run, ModelDescription]:
+    """Make a run at its first step, and what describes its model.
+
+    Raises:
+        UserError: as ``create_model``, or the network cannot save memory in the way that is asked for.
+    """
+    side = params.image.train_px
+    model = create_model(params.model, classes=len(species), image_px=side, seed=params.train.seed)
+    if machine_flag("GRADIENT_CHECKPOINTING"):
+        try:
+            model.set_grad_checkpointing(True)
+        except (AssertionError, AttributeError):
+            raise UserError(f"{params.model.name} cannot save memory so: set GRADIENT_CHECKPOINTING=0") from None
+    description = describe(model, params.model, image_px=side, pack_px=params.image.pack_px, species=species)
+    return start_run(model, params.train, accelerator), description
+
+
+def make_recipe(
+    packed: dict[str, PackedSplit], params: Params, description: ModelDescription, accelerator: Accelerator
+) -> Recipe:
+    """Bring together all that a run is trained with."""
+    # On a CPU the model is what takes time, and a loader process beside it only takes a core from it.
+    on_gpu = accelerator.device.type == "cuda"
+    workers = machine_count("LOADER_WORKERS", default=min(8, max(1, (os.cpu_count() or 1) - 1)) if on_gpu else 0)
+    side, seed, processes = params.image.train_px, params.train.seed, accelerator.num_processes
+    where = {"process": accelerator.process_index, "processes": processes}
+    of_train, of_val = packed["train"], packed["val"]
+    micro = min(params.train.micro_batch_images, -(-params.train.batch_images // processes))
+    shuffled = EpochBatches(
+        of_train.labels,
+        step_images=params.train.batch_images,
+        micro_images=micro,
+        seed=seed,
+        sampling=params.train.sampling,
+        **where,
+    )
+    watched = choose_watched(len(of_train), params.train.watched_images, seed)
+
+    def in_order(images: PackedImages) -> DataLoader:
+        batches = EpochBatches(images.labels, step_images=micro * processes, micro_images=micro, **where)
+        return make_loader(images, batches, workers=workers)
+
+    train_images = np.bincount(of_train.labels, minlength=description.classes)
+    mixing = Mixing(
+        params.augment,
+        description.classes,
+        seed=seed,
+        smoothing=params.train.label_smoothing,
+        device=accelerator.device,
+    )
+    return Recipe(
+        params=params.train,
+        colour=Colour(description.mean, description.std).to(accelerator.device),
+        mixing=mixing,
+        loss=Loss(params.train, torch.from_numpy(train_images)).to(accelerator.device),
+        accelerator=accelerator,
+        train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
+        val_loader=in_order(PackedImages(of_val, side)),
+        watched_loader=in_order(PackedImages(of_train, side, chosen=watched)),
+        train_images=train_images,
+        shots=params.shots,
+        compiled=machine_flag("COMPILE"),
+    )
