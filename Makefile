@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compare lint format fetch inventory remember credits evict sample crop-figures benchmark clean
+.PHONY: help demo test compare lint format fetch inventory preflight remember credits evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -40,6 +40,9 @@ fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--prob
 
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
 	@python -m stages.download.inventory
+
+preflight: .venv/run.stamp ## try whether the active profile's training can work, and say how long it takes
+	@python -m stages.report.preflight
 
 remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there
 	@python -m stages.splitting.remember

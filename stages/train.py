@@ -14,6 +14,7 @@ from dvclive import Live
 
 from stages.classes import read_classes
 from stages.errors import run
+from stages.images.shards import PackedSplit
 from stages.learning.announce import announce
 from stages.learning.checkpoint import Keeper, checkpoint_folder, load_checkpoint
 from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
@@ -26,7 +27,7 @@ from stages.learning.scores import Meter
 from stages.learning.stop import stop_requests
 from stages.machine import machine_count
 from stages.outputs import replacing, write_bytes, write_json
-from stages.params import stage_params
+from stages.params import Params, stage_params
 from stages.progress import say
 
 SPLITS_IN = Path("data/splits")
@@ -51,9 +52,7 @@ def main() -> None:
     accelerator = make_accelerator()
     this_run, description = new_run(params, species, accelerator)
     recipe = make_recipe(packed, params, description, accelerator)
-    checkpoints = checkpoint_folder(
-        params.model_dump_json(), *(split.fingerprint() for split in packed.values()), code=CODE
-    )
+    checkpoints = checkpoints_of(params, packed)
     if state := load_checkpoint(checkpoints):
         this_run.restore(state)
         if not accelerator.is_main_process:
@@ -88,6 +87,11 @@ def main() -> None:
     write_json(METRICS, figures_of(this_run))
     what = WEIGHTS_IN_WORDS[best.weights]
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
+
+
+def checkpoints_of(params: Params, packed: dict[str, PackedSplit]) -> Path:
+    """Give the folder of the checkpoints of the run with these parameters, shards and code."""
+    return checkpoint_folder(params.model_dump_json(), *(split.fingerprint() for split in packed.values()), code=CODE)
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:

@@ -205,6 +205,28 @@ def test_a_second_repro_runs_nothing(clone):
 
 
 @pytest.mark.pipeline
+def test_preflight_tries_a_run_and_touches_nothing(clone):
+    status = git(clone, "status", "--porcelain")
+    result = run_stage("report.preflight", clone)
+    assert result.returncode == 0, result.stderr
+    assert "resumed after epoch 6, step 0" in result.stdout
+    assert re.search(r"an epoch takes about \d+ s without its validation, all 6 take ", result.stdout)
+    assert re.search(r"one batch is learnt by heart in \d+ steps", result.stdout)
+    with Image.open(clone / "plots/train_batch.png") as picture:
+        assert picture.width > 500
+    assert git(clone, "status", "--porcelain") == status
+
+    params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
+    changed = params | {"pack": params["pack"] | {"jpeg_quality": 89}}
+    committed = (clone / "params.yaml").read_bytes()
+    (clone / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    assert "the outputs of pack are not of this commit and params.yaml: run `dvc repro pack` first" in complaint(
+        run_stage("report.preflight", clone)
+    )
+    (clone / "params.yaml").write_bytes(committed)
+
+
+@pytest.mark.pipeline
 def test_images_fetched_from_a_server_give_the_committed_data(clone, tmp_path):
     """An empty cache, filled by `fetch` from the user's own copy; then inventory and the data stages."""
     committed = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]

@@ -27,6 +27,8 @@ from stages.learning.model import create_model, head_modules
 from stages.learning.recipe import Recipe
 from stages.learning.run import Run
 from stages.learning.stop import StopRequest, stop_requests
+from stages.report.preflight import steps_to_learn_a_batch
+from stages.report.train_batch import caption
 from tests.conftest import ROOT
 from tests.test_learning import write_split
 from tests.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make
@@ -411,6 +413,31 @@ def test_watched_images_are_the_same_every_time_and_seen_as_validation_is(folder
     assert batch.labels.tolist() == [index % 3 for index in dataset.chosen[: len(batch.labels)]]
     train(run, recipe)
     assert {"watched_loss", "watched_top1"} <= run.history[0].keys()
+
+
+def test_a_mixture_is_named_by_its_two_species():
+    species = ["Abies alba", "Betula pendula", "Carex nigra", "Daucus carota"]
+    smooth = 0.1 / 4
+    single = np.full(4, smooth)
+    single[2] += 0.9
+    assert caption(single, species) == "Carex nigra"
+    mixture = np.full(4, smooth)
+    mixture[[1, 3]] += (0.6, 0.3)
+    assert caption(mixture, species).replace("\n", " ") == "62% Betula pendula, 32% Daucus carota"
+    assert caption(np.array([0.1, 0.9]), species[:2]) == "Betula pendula"
+
+
+@pytest.mark.parametrize("damage", ["none", "labels at random"])
+def test_a_batch_is_learnt_by_heart_or_that_is_said(folder, damage, monkeypatch):
+    """What cannot be learnt: the same picture under other labels."""
+    run, recipe = make(folder, network=TRANSFORMER)
+    if damage != "none":
+        monkeypatch.setattr("stages.report.preflight.LEARN_STEPS", 20)
+        recipe.colour.register_forward_hook(lambda _module, _inputs, images: torch.zeros_like(images))
+        with pytest.raises(UserError, match="one batch of 8 images cannot be learnt by heart: the loss is"):
+            steps_to_learn_a_batch(run, recipe)
+    else:
+        assert 1 < steps_to_learn_a_batch(run, recipe) < 200
 
 
 # ---- what goes wrong
