@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import bson
 import dvc.api
 import pytest
 import yaml
+from PIL import Image
 
 from stages.params import stage_params
-from tests.conftest import ROOT, run_stage
+from tests.conftest import ROOT, complaint, run_stage
 from tests.image_server import image, image_server
 from tests.mongodb import running_server
 

@@ -81,9 +81,8 @@ def check_lock() -> None:
     except DvcException as error:
         raise UserError(f"DVC cannot tell whether the data are up to date ({error})") from None
     if changed:
-        raise UserError(
-            f"the outputs of {' and '.join(changed)} are not of this commit and params.yaml: run `dvc repro pack` first"
-        )
+        what = " and ".join(changed)
+        raise UserError(f"the outputs of {what} are not of this commit and params.yaml: run `dvc repro pack` first")
 
 
 def what_it_sees(recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
