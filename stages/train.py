@@ -4,6 +4,7 @@ A run that was stopped, by whatever means, goes on from its last checkpoint when
 would have. The weights kept are those of the epoch that is best in validation.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -140,7 +141,8 @@ def figures_of(run: Run) -> dict[str, Any]:
     trained = {name: row[name] for name in ("train_loss", "train_top1", "train_top5")}
     of_kept = {name: value for name, value in row.items() if name.startswith(f"{best.weights}_")}
     kept = {f"val_{name.removeprefix(f'{best.weights}_')}": value for name, value in of_kept.items()}
-    return trained | kept | {"best_epoch": best.epoch, "epochs": run.epoch, "skipped_steps": len(run.skipped)}
+    known = {name: value for name, value in (trained | kept).items() if math.isfinite(value)}
+    return known | {"best_epoch": best.epoch, "epochs": run.epoch, "skipped_steps": len(run.skipped)}
 
 
 def write_curves(history: list[dict[str, float]], path: Path) -> None:

@@ -21,7 +21,7 @@ from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manife
 from stages.learning import PASSIVE_WAITING
 from stages.learning.augment import augment, cut_resized, rand_augment
 from stages.learning.checkpoint import FILE, checkpoint_folder, load_checkpoint, save_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader
+from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader, times_before
 from stages.learning.device import Batch, Colour, Mixing
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
@@ -127,6 +127,19 @@ def test_classes_are_drawn_as_often_as_they_should_be(sampling, power):
     assert np.allclose(drawn, expected, rtol=0.15, atol=4)
 
 
+@given(st.lists(st.integers(0, 5), max_size=30))
+def test_an_image_that_comes_again_is_counted(drawn):
+    order = np.array(drawn, dtype=np.int64)
+    assert times_before(order).tolist() == [drawn[:place].count(image) for place, image in enumerate(drawn)]
+
+
+def test_an_image_that_comes_again_looks_otherwise(packed):
+    images = PackedImages(packed, 48, RICH, seed=5)
+    batch = images.__getitems__([(0, 3, 0), (0, 3, 1), (0, 3, 0)])
+    assert torch.equal(batch.pixels[0], batch.pixels[2])
+    assert not torch.equal(batch.pixels[0], batch.pixels[1])
+
+
 @given(long_tailed, st.integers(1, 5), st.sampled_from([None, 4]), st.integers(1, 20), st.integers(1, 9), st.data())
 def test_several_processes_see_every_image_once(labels, processes, seed, step_images, micro_images, data):
     def parts(start: int) -> list[EpochBatches]:
@@ -143,13 +156,13 @@ def test_several_processes_see_every_image_once(labels, processes, seed, step_im
     start = data.draw(st.integers(0, parts(0)[0].steps))
     everything = [[key for batch in part for key in batch] for part in parts(0)]
     left = [list(part) for part in parts(start)]
-    assert sorted(index for part in everything for _, index in part) == list(range(len(labels)))
+    assert sorted(index for part in everything for _, index, _ in part) == list(range(len(labels)))
     order = epoch_order(labels, seed, 0)[start * step_images :]
-    assert sorted(index for part in left for batch in part for _, index in batch) == sorted(order.tolist())
+    assert sorted(index for part in left for batch in part for _, index, _ in batch) == sorted(order.tolist())
     for part, batches in zip(parts(start), left, strict=True):
         assert len(part) == len(batches) == sum(map(part.micro_batches_in, range(start, part.steps)))
         assert all(len(batch) <= micro_images for batch in batches)
-        assert [index for batch in batches for _, index in batch] == part.indices().tolist()
+        assert [index for batch in batches for _, index, _ in batch] == part.indices().tolist()
         for step in range(start, part.steps):
             together = [index for one in parts(0) for index in one.indices(step)]
             wanted = epoch_order(labels, seed, 0)[step * step_images :][:step_images]

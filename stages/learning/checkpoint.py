@@ -7,6 +7,7 @@ checkpoint again, another one never does, and a 384 px run cannot trip over the 
 """
 
 import hashlib
+import os
 import pickle
 import time
 import zipfile
@@ -47,8 +48,9 @@ def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
     root = user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
     folder = root / digest.hexdigest()[:16]
     # Tried now: to find out after an epoch that nothing can be saved costs an hour.
-    write_bytes(folder / ".writable", b"")
-    (folder / ".writable").unlink()
+    trial = folder / f".writable.{os.getpid()}"  # other processes of the run try it, too
+    write_bytes(trial, b"")
+    trial.unlink()
     return folder
 
 

@@ -1,7 +1,7 @@
 """Feeding the model: packed JPEGs to batches.
 
-What an image looks like is a pure function of (seed, epoch, image), and the order one of (seed, epoch). So a run can
-go on from any epoch, and the number of loader processes changes nothing.
+What an image looks like is a pure function of (seed, epoch, image, how often it came before in this epoch), and the
+order one of (seed, epoch). So a run can go on from any epoch, and the number of loader processes changes nothing.
 
 The workers decode, cut and mirror on uint8 (``augment.py``); colour, erasing and mixing work on whole batches on the
 device (``device.py``), as a jitter costs a CPU core more than everything else together.
@@ -10,6 +10,7 @@ device (``device.py``), as a jitter costs a CPU core more than everything else t
 import math
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from threading import Thread
 
@@ -66,7 +67,7 @@ class PackedImages(Dataset):
         return self.packed.names[self.chosen[index]]
 
     def __getitems__(self, keys: list[Key]) -> Batch:
-        """Give the images of some (epoch, index) as a batch.
+        """Give the images of some keys as a batch.
 
         Raises:
             UserError: a packed image does not decode; it is named.
@@ -75,17 +76,17 @@ class PackedImages(Dataset):
         jitter = None
         if self.params and self.params.jitter:
             jitter = torch.empty(len(keys), 3)
-        for place, (epoch, index) in enumerate(keys):
+        for place, (epoch, index, time) in enumerate(keys):
             image, seen = self._decode(index), pixels[place].numpy()
             if self.params is None:
                 seen[:] = cut_center(image, self.image_px)
                 continue
-            rng = generator(self.seed, IMAGE, epoch, index)
+            rng = generator(self.seed, IMAGE, epoch, index, time)
             if jitter is not None:
                 spread = self.params.jitter
                 jitter[place] = torch.from_numpy(rng.uniform(1 - spread, 1 + spread, 3))
             augment(image, self.params, rng, seen)
-        labels = torch.from_numpy(self.packed.labels[self.chosen[[index for _, index in keys]]])
+        labels = torch.from_numpy(self.packed.labels[self.chosen[[index for _, index, _ in keys]]])
         return Batch(pixels, jitter, labels, keys[0])
 
     def _decode(self, index: int) -> np.ndarray:
@@ -130,6 +131,15 @@ def epoch_order(labels: np.ndarray, seed: int | None, epoch: int, sampling: Samp
         if number
     ]
     return rng.permutation(np.concatenate(taken))
+
+
+def times_before(order: np.ndarray) -> np.ndarray:
+    """Say of each place of an order, int64 [images], how often its image came before: it shall look otherwise again."""
+    by_image = np.argsort(order, kind="stable")
+    first_of_image = np.searchsorted(order[by_image], order[by_image], side="left")
+    times = np.empty_like(order)
+    times[by_image] = np.arange(len(order)) - first_of_image
+    return times
 
 
 class EpochBatches(Sampler[list[Key]]):
@@ -203,11 +213,12 @@ class EpochBatches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)
+        order = np.stack([order, times_before(order)], axis=1)
         for step in range(self.start, self.steps):
             own = order[step * self.step_images :][: self.step_images][self.process :: self.processes]
             for first in range(0, len(own), self.micro_images):
                 # The epoch goes with the index: workers that live on from epoch to epoch learn it that way.
-                yield [(self.epoch, int(index)) for index in own[first : first + self.micro_images]]
+                yield [(self.epoch, int(index), int(time)) for index, time in own[first : first + self.micro_images]]
 
 
 def make_loader(images: PackedImages, batches: EpochBatches, *, workers: int) -> DataLoader:
@@ -232,11 +243,14 @@ def make_loader(images: PackedImages, batches: EpochBatches, *, workers: int) ->
 
 
 def _end_with_parent(_worker: int) -> None:
-    """Let a loader process end when the training process does, by whatever means.
+    """Let a loader process end when the training process does, by whatever means, and not before.
 
     torch looks at the parent's number for that; under a forkserver that is the forkserver, which lives as long as its
-    children do.
+    children do. And a Ctrl-C goes to all processes of a terminal: the training still needs batches to stop in good
+    order.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
     def wait() -> None:
         multiprocessing.parent_process().join()

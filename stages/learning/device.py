@@ -11,7 +11,7 @@ from timm.data.random_erasing import RandomErasing
 from stages.learning.draws import BATCH, generator, global_draws
 from stages.params import Augment
 
-Key = tuple[int, int]  # epoch, index of an image
+Key = tuple[int, int, int]  # epoch, index of an image, how often it came before in this epoch
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,11 @@ class Mixing:
         self._mix = None
         if params.mixup or params.cutmix:
             self._mix = Mixup(params.mixup, params.cutmix, label_smoothing=smoothing, num_classes=classes)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed, in pairs."""
+        return self._mix is not None
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, first: Key) -> tuple[torch.Tensor, torch.Tensor]:
         """Change a batch.

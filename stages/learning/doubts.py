@@ -39,7 +39,7 @@ def doubts_after_epoch(history: list[dict[str, float]], params: Train, *, classe
         classes: their number.
     """
     row, doubts = history[-1], []
-    chance = _CHANCES / classes
+    chance = min(_CHANCES / classes, (1 + 1 / classes) / 2)
     if row["watched_top1"] >= _LEARNT and row["val_top1"] < chance:
         doubts.append(
             f"training images score {row['watched_top1']:.3f} and validation is at chance ({row['val_top1']:.4f}): "

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -23,7 +22,7 @@ from stages.learning.device import Batch
 from stages.learning.draws import STEP, generator
 from stages.learning.model import head_modules
 from stages.learning.predict import predict
-from stages.learning.processes import any_process
+from stages.learning.processes import any_process, same_buffers
 from stages.learning.recipe import Recipe
 from stages.learning.run import Best, Run
 from stages.learning.schedule import learning_rate, phase_of
@@ -64,6 +63,8 @@ def train(
         UserError: the loss was no number too often, or is none in validation.
     """
     params = recipe.params
+    if run.micro_images:
+        recipe.train_loader.batch_sampler.micro_images = run.micro_images
     while run.epoch < params.epochs + params.head_epochs:
         begin_phase(run, recipe)
         clock = train_epoch(run, recipe, after_step)
@@ -93,7 +94,9 @@ def begin_phase(run: Run, recipe: Recipe) -> None:
     run.model.requires_grad_(phase == "all")
     for module in head_modules(run.model):
         module.requires_grad_(True)
-    network = run.model
+    if run.called_in == phase:
+        return
+    network, run.called_in = run.model, phase
     if recipe.accelerator.num_processes > 1:
         network = DistributedDataParallel(network)
     run.network = torch.compile(network) if recipe.compiled else network
@@ -119,9 +122,8 @@ def train_epoch(run: Run, recipe: Recipe, after_step: Callable[[Run], None]) -> 
                 train_step(run, recipe, loaded)
                 run.step = step + 1
                 after_step(run)
-        except torch.OutOfMemoryError:
-            run.optimizer.zero_grad()
-            halve_micro_batches(batches, recipe.accelerator)
+        except TooLargeError:
+            halve_micro_batches(run, recipe)
     clock.seconds = time.perf_counter() - start
     return clock
 
@@ -159,14 +161,15 @@ def train_step(run: Run, recipe: Recipe, loaded: Iterator[Batch]) -> None:
             seen.append((losses.detach(), logits.detach().float(), batch.labels))
         if not micro_batches:
             _add_nothing(run, recipe)
-        norm = accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)
-        finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
-        # With a scaler, gradients without an end are its own business: it skips the update and scales less.
-        finite = finite and (run.scaler is not None or bool(torch.isfinite(norm)))
-        finite = not any_process(not finite, accelerator)
     except torch.OutOfMemoryError:
+        run.optimizer.zero_grad()
         _put_back(buffers, before)
-        raise
+        raise TooLargeError from None
+    norm = accelerator.clip_grad_norm_(run.model.parameters(), params.clip_norm)
+    finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
+    # With a scaler, gradients without an end are its own business: it skips the update and scales less.
+    finite = finite and (run.scaler is not None or bool(torch.isfinite(norm)))
+    finite = not any_process(not finite, accelerator)
     if finite or run.scaler:
         run.optimizer.step()
     run.optimizer.zero_grad()
@@ -174,9 +177,11 @@ def train_step(run: Run, recipe: Recipe, loaded: Iterator[Batch]) -> None:
         _put_back(buffers, before)
         _note_skipped(run, recipe)
         return
-    run.updates += 1
-    if run.ema:
-        run.ema.update(run.model, step=run.updates)
+    same_buffers(run.model, accelerator)
+    if not run.optimizer.step_was_skipped:  # by the scaler
+        run.updates += 1
+        if run.ema:
+            run.ema.update(run.model, step=run.updates)
     for one in seen:
         run.meter.add(*one)
 
@@ -206,6 +211,8 @@ def validate(run: Run, recipe: Recipe) -> dict[str, float]:
             scores[group] = figures["mean_per_class_accuracy"]
         row |= {f"{prefix}_{name}": value for name, value in scores.items()}
         score = scores[recipe.params.keep_by]
+        if not math.isfinite(scores["loss"]):  # of an average
+            continue
         if run.best is None or score > run.best.score:
             state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
             run.best = Best(run.epoch + 1, prefix, score, state)
@@ -215,21 +222,28 @@ def validate(run: Run, recipe: Recipe) -> dict[str, float]:
     return row
 
 
-def halve_micro_batches(batches: EpochBatches, accelerator: Accelerator) -> None:
-    """Make smaller micro-batches, so that a step needs less memory and more time.
+class TooLargeError(Exception):
+    """A step's gradient did not fit the device's memory, and nothing was changed by it."""
+
+
+def halve_micro_batches(run: Run, recipe: Recipe) -> None:
+    """Make smaller micro-batches, so that a step needs less memory and more time; even ones where images are mixed.
 
     Raises:
-        UserError: they are of one image already, or other processes would have to do so too.
+        UserError: they cannot be smaller, or other processes would have to do so too.
     """
-    if batches.micro_images == 1 or accelerator.num_processes > 1:
+    batches, accelerator = recipe.train_loader.batch_sampler, recipe.accelerator
+    smaller = -(-batches.micro_images // 2)
+    smaller += smaller % 2 if recipe.mixing.mixes else 0
+    if smaller >= batches.micro_images or accelerator.num_processes > 1:
         raise UserError(
             f"{batches.micro_images} images at once are too much for the device's memory: set a smaller "
             "train.micro_batch_images, or GRADIENT_CHECKPOINTING=1"
         )
     if accelerator.device.type == "cuda":
         torch.cuda.empty_cache()
-    batches.micro_images = -(-batches.micro_images // 2)
-    say(f"train: too much for the device's memory: going on with {batches.micro_images} images at once")
+    batches.micro_images = run.micro_images = smaller
+    say(f"train: too much for the device's memory: going on with {smaller} images at once")
 
 
 def _timed(loader: DataLoader, clock: Clock) -> Iterator[Batch]:
@@ -253,7 +267,13 @@ def _gathering(network: nn.Module, *, last: bool) -> AbstractContextManager:
 def _add_nothing(run: Run, recipe: Recipe) -> None:
     """Take part in the sharing of gradients without an image, when the last step has fewer images than processes."""
     side = recipe.train_loader.dataset.image_px
-    recipe.accelerator.backward(run.network(torch.zeros(1, 3, side, side, device=recipe.accelerator.device)).sum() * 0)
+    modes = [(module, module.training) for module in run.model.modules()]
+    run.model.eval()  # norms shall not learn from a black image
+    with recipe.accelerator.autocast():
+        logits = run.network(torch.zeros(1, 3, side, side, device=recipe.accelerator.device))
+    recipe.accelerator.backward(logits.float().sum() * 0)
+    for module, mode in modes:
+        module.training = mode
 
 
 def _put_back(buffers: list[torch.Tensor], before: list[torch.Tensor]) -> None:
@@ -273,4 +293,5 @@ def _note_skipped(run: Run, recipe: Recipe) -> None:
             f"the loss was no number in {len(run.skipped)} steps, now in {where} ({shown}): lower train.learning_rate, "
             "or look at these images; the last checkpoint is of before"
         )
-    say(f"train: the loss is no number in {where}: skipped ({shown})")
+    if recipe.accelerator.is_main_process:
+        say(f"train: the loss is no number in {where}: skipped ({shown})")

@@ -101,6 +101,15 @@ def make_recipe(
     where = {"process": accelerator.process_index, "processes": processes}
     of_train, of_val = packed["train"], packed["val"]
     micro = min(params.train.micro_batch_images, -(-params.train.batch_images // processes))
+    mixing = Mixing(
+        params.augment,
+        description.classes,
+        seed=seed,
+        smoothing=params.train.label_smoothing,
+        device=accelerator.device,
+    )
+    if mixing.mixes and micro > 1:
+        micro -= micro % 2
     shuffled = EpochBatches(
         of_train.labels,
         step_images=params.train.batch_images,
@@ -113,16 +122,9 @@ def make_recipe(
 
     def in_order(images: PackedImages) -> DataLoader:
         batches = EpochBatches(images.labels, step_images=micro * processes, micro_images=micro, **where)
-        return make_loader(images, batches, workers=workers)
+        return make_loader(images, batches, workers=min(workers, 2))
 
     train_images = np.bincount(of_train.labels, minlength=description.classes)
-    mixing = Mixing(
-        params.augment,
-        description.classes,
-        seed=seed,
-        smoothing=params.train.label_smoothing,
-        device=accelerator.device,
-    )
     return Recipe(
         params=params.train,
         colour=Colour(description.mean, description.std).to(accelerator.device),

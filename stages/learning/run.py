@@ -51,6 +51,8 @@ class Run:
         epoch: epochs done.
         step: steps done of the next one.
         updates: steps of the optimiser, in all.
+        micro_images: images at once, where those of params.yaml turned out to be too many.
+        called_in: the phase that ``network`` was made for.
         meter: the scores of these steps.
         skipped: epoch, step and image names of the steps whose loss was no number.
         history: a row of figures an epoch.
@@ -66,6 +68,8 @@ class Run:
     epoch: int = 0
     step: int = 0
     updates: int = 0
+    micro_images: int | None = None
+    called_in: Phase | None = None
     meter: Meter = field(default_factory=Meter)
     skipped: list[tuple[int, int, list[str]]] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -88,7 +92,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
-        if self.scaler:
+        if self.scaler and state["scaler"]:  # a run may go on where precision is another
             self.scaler.load_state_dict(state["scaler"])
         self.meter = Meter(**state["meter"])
         self.best = Best(**state["best"]) if state["best"] else None
@@ -96,7 +100,7 @@ class Run:
             setattr(self, name, state[name])
 
 
-_PLAIN = ("phase", "epoch", "step", "updates", "skipped", "history")
+_PLAIN = ("phase", "epoch", "step", "updates", "micro_images", "skipped", "history")
 
 
 def start_run(model: nn.Module, params: Train, accelerator: Accelerator) -> Run:

@@ -24,7 +24,7 @@ from stages.learning.checkpoint import load_checkpoint
 from stages.learning.data import PackedImages
 from stages.learning.device import Batch
 from stages.learning.doubts import doubts_about_labels
-from stages.learning.loop import begin_phase, halve_micro_batches, set_rate, train_step
+from stages.learning.loop import TooLargeError, begin_phase, halve_micro_batches, set_rate, train_step
 from stages.learning.processes import make_accelerator
 from stages.learning.recipe import Recipe, make_recipe, new_run, open_shards
 from stages.learning.run import Run
@@ -101,7 +101,7 @@ def tell_time(this_run: Run, recipe: Recipe, params: Params) -> None:
     """Make some real steps; say how long an epoch and the whole run will take, and what memory a step needs."""
     batches = recipe.train_loader.batch_sampler
     begin_phase(this_run, recipe)
-    this_run.model.train()
+    this_run.model.requires_grad_(True).train()  # all of it, also where it is frozen at first: that takes the most
     times: list[float] = []
     while not times:
         loaded = iter(recipe.train_loader)
@@ -111,9 +111,9 @@ def tell_time(this_run: Run, recipe: Recipe, params: Params) -> None:
                 start = time.perf_counter()
                 train_step(this_run, recipe, loaded)
                 times.append(time.perf_counter() - start)
-        except torch.OutOfMemoryError:
+        except TooLargeError:
             times.clear()
-            halve_micro_batches(batches, recipe.accelerator)
+            halve_micro_batches(this_run, recipe)
     if this_run.skipped:
         raise UserError("the loss is no number in the first steps: lower train.learning_rate, or look at the images")
     epoch_s = float(np.median(times[WARM_UP_STEPS:] or times)) * batches.steps
