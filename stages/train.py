@@ -35,11 +35,12 @@ SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
 OUT = Path("models")
 LIVE = Path("plots/train")
+SPEED = Path("plots/speed")
 CURVES = Path("plots/curves.csv")
 METRICS = Path("metrics/train.json")
 
 CHECKPOINT_MINUTES = 10
-GROUPS = ("train", "val", "ema", "watched", "speed")  # of figures, each a folder of dvclive's
+GROUPS = ("train", "val", "ema", "watched")  # of figures, each a folder of dvclive's
 WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
 CODE = [Path(__file__), *Path(__file__).parent.joinpath("learning").glob("*.py")]
 
@@ -73,7 +74,7 @@ def main() -> None:
         def after_epoch(run: Run, clock: Clock) -> None:
             keeper.save(run)
             if log_epoch:
-                log_epoch(run.history[-1] | speed_of(clock))
+                log_epoch(run.history[-1], clock)
                 say(describe_epoch(run.epoch, run.history[-1], clock))
                 warn(doubts_after_epoch(run.history, params.train, classes=len(species)))
 
@@ -102,15 +103,15 @@ def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:
     return (
         f"epoch {epoch}: train loss {row['train_loss']:.3f}, top-1 {row['train_top1']:.3f}; validation loss "
         f"{row['val_loss']:.3f}, top-1 {row['val_top1']:.3f}{average}, top-5 {row['val_top5']:.3f}, mean per class "
-        f"{row['val_mean_per_class_accuracy']:.3f}; {speed['speed_images_per_s']:,.1f} images/s, "
-        f"{speed['speed_data_wait_share']:.1%} of the time for data"
+        f"{row['val_mean_per_class_accuracy']:.3f}; {speed['images_per_s']:,.1f} images/s, "
+        f"{speed['data_wait_share']:.1%} of the time for data"
     )
 
 
 def speed_of(clock: Clock) -> dict[str, float]:
     """Give images a second of this process, and the share of its time that it waited for data."""
     seconds = max(clock.seconds, 1e-9)
-    return {"speed_images_per_s": clock.images / seconds, "speed_data_wait_share": clock.waiting_s / seconds}
+    return {"images_per_s": clock.images / seconds, "data_wait_share": clock.waiting_s / seconds}
 
 
 def warn(doubts: list[str]) -> None:
@@ -120,9 +121,13 @@ def warn(doubts: list[str]) -> None:
 
 
 @contextmanager
-def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, float]], None]]:
-    """Give what hands an epoch's figures to dvclive; it has those of ``history`` already."""
-    with Live(str(LIVE), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False) as live:
+def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, float], Clock], None]]:
+    """Give what hands an epoch's figures to dvclive; it has those of ``history`` already.
+
+    Speeds go to a folder that is no output: they are never the same again, and dvc.lock would not be, either.
+    """
+    settings = {"dvcyaml": None, "save_dvc_exp": False, "report": None, "monitor_system": False}
+    with Live(str(LIVE), **settings) as live, Live(str(SPEED), **settings) as speed:
 
         def log_epoch(row: dict[str, float]) -> None:
             for name, value in row.items():
@@ -130,9 +135,16 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
                 live.log_metric(f"{group}/{metric}" if group in GROUPS else name, value)
             live.next_step()
 
+        def log(row: dict[str, float], clock: Clock) -> None:
+            log_epoch(row)
+            for name, value in speed_of(clock).items():
+                speed.log_metric(name, value)
+            speed.next_step()
+
         for row in history:
             log_epoch(row)
-        yield log_epoch
+        speed.step = len(history)
+        yield log
 
 
 def figures_of(run: Run) -> dict[str, Any]:
