@@ -6,7 +6,6 @@ see the image cache, may come and go. Each of these is an error in one line, and
 
 import asyncio
 import logging
-import pickle
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
+import cloudpickle
 from distributed import Client, KilledWorker
 from distributed.core import rpc
 
@@ -60,13 +60,14 @@ class Cluster:
         """Let a worker call ``function(item)``; Dask moves it to another one when that dies, three times."""
 
         # As bytes, and through a function that travels whole: what does not unpickle kills a worker, or the scheduler,
-        # without a word. This way it is an error of the one call.
+        # without a word. This way it is an error of the one call. By cloudpickle, as functions of a stage that runs as
+        # `python -m stages...` are those of __main__, which a worker cannot import: they travel whole, too.
         def call(work: bytes, program: str) -> Any:
             from stages.cluster import checked_call
 
             return checked_call(work, program)
 
-        return self._executor.submit(call, pickle.dumps((function, item)), PROGRAM)
+        return self._executor.submit(call, cloudpickle.dumps((function, item)), PROGRAM)
 
     def result(self, future: Future) -> Any:
         """Wait for a result.
@@ -133,7 +134,7 @@ def checked_call(work: bytes, wanted: str) -> Any:
     """
     where = f"worker on {socket.gethostname()}"
     loaded = _loaded_modules()
-    function, item = pickle.loads(work)
+    function, item = cloudpickle.loads(work)
     try:
         result = function(item)
     except UserError as error:

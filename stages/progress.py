@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -12,15 +12,25 @@ Item = TypeVar("Item")
 LINE_EVERY_S = 30.0
 
 
-def progress(items: Iterable[Item], *, what: str, total: int | None = None, unit: str = "images") -> Iterator[Item]:
-    """Pass ``items`` on and say how far it has come, with the rate and the time left.
+def progress(
+    items: Iterable[Item],
+    *,
+    what: str,
+    total: int | None = None,
+    unit: str = "images",
+    also: Callable[[], str] | None = None,
+) -> Iterator[Item]:
+    """Pass ``items`` on and say how far it has come, with the rate and the time left, and what ``also`` says.
 
     On a terminal that is a bar, gone when the work is done. In a log it is a line every 30 s, which reads well with
     ``tail -f`` and holds no control characters; work that is done before says nothing.
     """
     if sys.stderr.isatty():
         bar = tqdm(items, desc=what, total=total, unit=f" {unit}", dynamic_ncols=True, leave=False)
-        yield from bar
+        for item in bar:
+            yield item
+            if also:
+                bar.set_postfix_str(also(), refresh=False)
         return
     start = last = time.monotonic()
     for done, item in enumerate(items, start=1):
@@ -28,7 +38,8 @@ def progress(items: Iterable[Item], *, what: str, total: int | None = None, unit
         now = time.monotonic()
         if now - last >= LINE_EVERY_S:
             last = now
-            print(_line(what, unit, done, total, now - start), file=sys.stderr, flush=True)  # noqa: T201
+            more = f", {also()}" if also else ""
+            print(_line(what, unit, done, total, now - start) + more, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def say(line: str) -> None:

@@ -8,21 +8,22 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
+from accelerate import Accelerator
 from dvclive import Live
 
 from stages.classes import read_classes
 from stages.errors import run
 from stages.images.shards import PackedSplit
-from stages.learning.announce import announce
+from stages.learning.announce import Pace, announce
 from stages.learning.checkpoint import Keeper, checkpoint_folder, load_checkpoint
 from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
 from stages.learning.loop import Clock, train
-from stages.learning.model import WEIGHTS, save_model
+from stages.learning.model import WEIGHTS, ModelDescription, save_model
 from stages.learning.processes import make_accelerator
-from stages.learning.recipe import make_recipe, new_run, open_shards
+from stages.learning.recipe import Recipe, make_recipe, new_run, open_shards
 from stages.learning.run import Run
 from stages.learning.scores import Meter
 from stages.learning.stop import stop_requests
@@ -48,13 +49,8 @@ CODE = [Path(__file__), *Path(__file__).parent.joinpath("learning").glob("*.py")
 def main() -> None:
     """Load the splits, make or resume the run, train, save the best weights with their order of labels."""
     params = stage_params("train")
-    species = read_classes(SPLITS_IN / "classes.csv")
-    packed = open_shards(PACKED_IN, species, params)
-
     accelerator = make_accelerator()
-    this_run, description = new_run(params, species, accelerator)
-    recipe = make_recipe(packed, params, description, accelerator)
-    checkpoints = checkpoints_of(params, packed)
+    species, packed, this_run, description, recipe, checkpoints = set_up(params, accelerator)
     if state := load_checkpoint(checkpoints):
         this_run.restore(state)
         if not accelerator.is_main_process:
@@ -70,6 +66,12 @@ def main() -> None:
     ):
         every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
         keeper = Keeper(checkpoints, accelerator, request, every_s=every_s)
+        pace = Pace(recipe)
+
+        def after_step(run: Run) -> None:
+            keeper.after_step(run)
+            if log_epoch:
+                pace.after_step(run)
 
         def after_epoch(run: Run, clock: Clock) -> None:
             keeper.save(run)
@@ -78,7 +80,7 @@ def main() -> None:
                 say(describe_epoch(run.epoch, run.history[-1], clock))
                 warn(doubts_after_epoch(run.history, params.train, classes=len(species)))
 
-        train(this_run, recipe, after_step=keeper.after_step, after_epoch=after_epoch)
+        train(this_run, recipe, after_step=after_step, after_epoch=after_epoch)
     if not accelerator.is_main_process:
         return
 
@@ -91,9 +93,38 @@ def main() -> None:
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
 
 
-def checkpoints_of(params: Params, packed: dict[str, PackedSplit]) -> Path:
-    """Give the folder of the checkpoints of the run with these parameters, shards and code."""
-    return checkpoint_folder(params.model_dump_json(), *(split.fingerprint() for split in packed.values()), code=CODE)
+class SetUp(NamedTuple):
+    """A training before its first step.
+
+    Attributes:
+        species: in the order of labels.
+        packed: the shards of train and val.
+        run: new.
+        description: of its model.
+        recipe: all that it is trained with.
+        checkpoints: the folder of the run with these parameters, shards and code.
+    """
+
+    species: list[str]
+    packed: dict[str, PackedSplit]
+    run: Run
+    description: ModelDescription
+    recipe: Recipe
+    checkpoints: Path
+
+
+def set_up(params: Params, accelerator: Accelerator) -> SetUp:
+    """Read the splits and shards, and make the run.
+
+    Raises:
+        UserError: as ``open_shards`` and ``new_run``.
+    """
+    species = read_classes(SPLITS_IN / "classes.csv")
+    packed = open_shards(PACKED_IN, species, params)
+    new, description = new_run(params, species, accelerator)
+    recipe = make_recipe(packed, params, description, accelerator)
+    identity = [params.model_dump_json(), *(split.fingerprint() for split in packed.values())]
+    return SetUp(species, packed, new, description, recipe, checkpoint_folder(*identity, code=CODE))
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:

@@ -1,6 +1,7 @@
 """Nothing half-written ever bears a real name, and what a user can cause is one line."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.outputs import replacing, replacing_directory, write_bytes, write_json
+from stages.progress import progress
 from stages.provenance import code_digest
 from tests.conftest import ROOT
 
@@ -134,3 +136,11 @@ def test_a_digest_of_code_is_of_what_it_does(tmp_path):
     assert digest("a = '# 1'\n") != digest("a = '# 2'\n")
     assert digest("a = 2\n") != plain
     assert code_digest([]) != plain
+
+
+def test_progress_in_a_log_is_a_line_with_rate_and_time_left_and_more(capsys, monkeypatch):
+    monkeypatch.setattr("stages.progress.LINE_EVERY_S", 0.0)
+    assert list(progress("abcd", what="letters", total=4, unit="letters", also=lambda: "loss 1.5")) == list("abcd")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert re.fullmatch(r"letters: 2 of 4 letters, [\d,.]+ letters/s, 0\.0 min left, loss 1\.5", lines[1])

@@ -248,6 +248,12 @@ def test_loader_processes_end_with_the_training(folder, tmp_path):
     assert finish(running)[0] == -signal.SIGKILL
 
 
+def test_a_process_that_ends_by_an_error_does_not_wait_for_its_loaders(folder, tmp_path):
+    code, said = finish(process(folder, tmp_path / "never", "--workers", "2", "--fail-at", "2"))
+    assert code == 1
+    assert said.strip().splitlines()[-1] == "tiny_training: that is enough"
+
+
 def process(folder: Path, out: Path, *options: str, launch: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [*launch, str(SCRIPT), str(folder), str(out), *options]
@@ -479,14 +485,23 @@ def test_a_loss_that_is_no_number_changes_nothing_and_is_noted(folder, capsys):
     assert run.skipped == [(0, 2, names)]
     assert run.history[0]["skipped_steps"] == 1
     assert np.isfinite(run.history[0]["train_loss"])
-    assert f"the loss is no number in epoch 1, step 3: skipped ({names[0]}" in capsys.readouterr().out
+    assert f"the loss is no number in epoch 1, step 3 ({names[0]}" in capsys.readouterr().out
 
 
-def test_too_many_of_them_stop_the_run_with_advice(folder):
+def test_too_many_of_them_stop_the_run_with_advice(folder, tmp_path):
     run, recipe = make(folder)
-    with pytest.raises(UserError, match=r"no number in 4 steps, now in epoch 1, step 4 \(.*lower train\.learning_rate"):
-        train(run, poisoned(recipe, set(range(30))))
+    recipe = poisoned(recipe, set(range(30)))
+    keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=1e9)
+    why = r"no number in 4 steps, at last in epoch 1, step 4 \(.*lower train\.learning_rate"
+    with pytest.raises(UserError, match=why):
+        train(run, recipe, after_step=keeper.after_step)
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
+    again, _ = make(folder)
+    again.restore(load_checkpoint(tmp_path / "run"))
+    assert_same_state(again.state(again.meter), run.state(run.meter))
+    with pytest.raises(UserError, match=why):
+        train(again, recipe, after_step=keeper.after_step)
+    assert len(again.skipped) == 4
 
 
 class Small(nn.Module):

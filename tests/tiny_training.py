@@ -1,9 +1,11 @@
 """A training of a minute's worth, of real parts, that tests disturb: imported by them, or run as a process of its own.
 
-    tiny_training.py FOLDER OUT [--kill-at STEP] [--kill-in-save NUMBER] [--workers N] [--step-seconds S]
+    tiny_training.py FOLDER OUT [--kill-at STEP] [--kill-in-save NUMBER] [--fail-at STEP]
+                     [--workers N] [--step-seconds S]
 
 FOLDER holds shards of ``train`` and ``val``; OUT gets the final state, and FOLDER/checkpoints the checkpoints. With
-``--kill-at`` the process kills itself after so many steps, with ``--kill-in-save`` in the middle of a checkpoint.
+``--kill-at`` the process kills itself after so many steps, with ``--kill-in-save`` in the middle of a checkpoint,
+and with ``--fail-at`` it ends by an error that leaves all it made alive.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from stages.errors import UserError
 from stages.errors import run as run_as_command
 from stages.images.shards import PackedSplit
 from stages.learning import checkpoint
@@ -33,6 +36,7 @@ from stages.learning.stop import stop_requests
 from stages.params import Augment, Model, RandomWeights, Shots, Train
 
 IMAGE_PX = 48
+ALIVE: list[object] = []  # until the process ends
 PARAMS = Train(
     seed=3, epochs=3, batch_images=8, micro_batch_images=8, learning_rate=0.01, warmup_epochs=1.0, weight_decay=0.01,
     layer_decay=1.0, label_smoothing=0.1, clip_norm=1.0, ema_decay=None, loss="cross_entropy", logit_tau=1.0,
@@ -90,6 +94,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--kill-at", type=int)
     parser.add_argument("--kill-in-save", type=int)
+    parser.add_argument("--fail-at", type=int)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--step-seconds", type=float, default=0.0)
     parser.add_argument("--transformer", action="store_true")
@@ -98,6 +103,7 @@ def main() -> None:
     params = PARAMS.model_copy(update={"ema_decay": 0.9, "head_epochs": 1})
     network = TRANSFORMER if arguments.transformer else NETWORK
     run, recipe = make(arguments.folder, params, network=network, workers=arguments.workers)
+    ALIVE.append(recipe)
     main_process = recipe.accelerator.is_main_process
     checkpoints = arguments.folder / "checkpoints"
     if state := load_checkpoint(checkpoints):
@@ -118,6 +124,8 @@ def main() -> None:
             keeper.after_step(run)
             if done == arguments.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if done == arguments.fail_at:
+                raise UserError("that is enough")
 
         train(run, recipe, after_step=after_step, after_epoch=lambda run, _clock: keeper.save(run))
     if main_process:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from stages.learning.processes import any_process
+from stages.learning.processes import greatest
 from stages.learning.run import Run
 from stages.learning.stop import StopRequest
 from stages.machine import machine_setting, repo_root, user_path
@@ -58,8 +58,14 @@ class Stopped(KeyboardInterrupt):
     """A training was asked to stop, and its state is saved."""
 
 
+_DUE, _STOP = 1, 2  # what a process may want after a step; the greatest wish of all counts
+
+
 class Keeper:
-    """Saves a run as it goes: every so many seconds, at the end of an epoch, and when it is asked to stop."""
+    """Saves a run as it goes: every so many seconds, at the end of an epoch, and when it is asked to stop.
+
+    Also after a step that was skipped: what is wrong with its images shall be known after the run as well.
+    """
 
     def __init__(self, folder: Path, accelerator: Accelerator, request: StopRequest, *, every_s: float) -> None:
         """Start to count the time.
@@ -75,6 +81,7 @@ class Keeper:
         self._request = request
         self._every_s = every_s
         self._saved_at = time.monotonic()
+        self._skipped = 0
 
     def after_step(self, run: Run) -> None:
         """Save the run if that is due.
@@ -82,11 +89,11 @@ class Keeper:
         Raises:
             Stopped: somebody asked to stop.
         """
-        stop = any_process(bool(self._request), self._accelerator)
-        due = any_process(time.monotonic() - self._saved_at >= self._every_s, self._accelerator)
-        if stop or due:
+        due = time.monotonic() - self._saved_at >= self._every_s or len(run.skipped) > self._skipped
+        wish = greatest(_STOP if self._request else _DUE if due else 0, self._accelerator)
+        if wish:
             self.save(run)
-        if stop:
+        if wish == _STOP:
             name = self._request.name() if self._request else "another process"
             raise Stopped(
                 f"stopped by {name} after epoch {run.epoch}, step {run.step} of the next one; saved in {self._folder}: "
@@ -101,7 +108,7 @@ class Keeper:
                 save_checkpoint(self._folder, state)
             except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
                 say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
-        self._saved_at = time.monotonic()
+        self._saved_at, self._skipped = time.monotonic(), len(run.skipped)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

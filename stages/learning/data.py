@@ -7,6 +7,7 @@ The workers decode, cut and mirror on uint8 (``augment.py``); colour, erasing an
 device (``device.py``), as a jitter costs a CPU core more than everything else together.
 """
 
+import atexit
 import math
 import multiprocessing
 import os
@@ -257,6 +258,17 @@ def _end_with_parent(_worker: int) -> None:
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()
+
+
+@atexit.register
+def _end_loader_processes() -> None:
+    """End the loader processes that are left when this process ends, as it does after an error.
+
+    multiprocessing would ask them to by SIGTERM, which they ignore, and wait without end.
+    """
+    for process in multiprocessing.active_children():
+        if process.daemon:  # those that multiprocessing ends, too
+            process.kill()
 
 
 def _batch_memory(shape: tuple[int, ...]) -> torch.Tensor:

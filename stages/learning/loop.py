@@ -9,9 +9,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
+from accelerate.utils import gather_object
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -22,11 +23,13 @@ from stages.learning.device import Batch
 from stages.learning.draws import STEP, generator
 from stages.learning.model import head_modules
 from stages.learning.predict import predict
-from stages.learning.processes import any_process, same_buffers
+from stages.learning.processes import greatest, peak_memory, same_buffers
 from stages.learning.recipe import Recipe
 from stages.learning.run import Best, Run
 from stages.learning.schedule import learning_rate, phase_of
-from stages.progress import progress, say
+from stages.learning.scores import Meter
+from stages.params import Train
+from stages.progress import progress, say, size_in_words
 
 
 @dataclass
@@ -35,13 +38,15 @@ class Clock:
 
     Attributes:
         images: trained on, by this process.
-        seconds: in all.
+        seconds: in all, up to the last step.
         waiting_s: of them, for data.
+        start: of the first, as ``time.perf_counter`` gives it.
     """
 
     images: int = 0
     seconds: float = 0.0
     waiting_s: float = 0.0
+    start: float = field(default_factory=time.perf_counter)
 
 
 def train(
@@ -65,12 +70,13 @@ def train(
     params = recipe.params
     if run.micro_images:
         recipe.train_loader.batch_sampler.micro_images = run.micro_images
+    _stop_if_too_many_are_skipped(run, params)  # also a run that goes on where it was stopped so
     while run.epoch < params.epochs + params.head_epochs:
         begin_phase(run, recipe)
         clock = train_epoch(run, recipe, after_step)
         run.history.append(validate(run, recipe))
         run.epoch, run.step = run.epoch + 1, 0
-        run.meter = type(run.meter)()
+        run.meter = Meter()
         after_epoch(run, clock)
 
 
@@ -98,33 +104,46 @@ def begin_phase(run: Run, recipe: Recipe) -> None:
         return
     network, run.called_in = run.model, phase
     if recipe.accelerator.num_processes > 1:
-        network = DistributedDataParallel(network)
+        # Buffers are made the same after each step: here, norms of the first micro-batch would count for all.
+        network = DistributedDataParallel(network, broadcast_buffers=False)
     run.network = torch.compile(network) if recipe.compiled else network
 
 
 def train_epoch(run: Run, recipe: Recipe, after_step: Callable[[Run], None]) -> Clock:
-    """Make what is left of a pass over the training images; the meter's scores are of the steps, on changed images."""
+    """Make what is left of a pass over the training images; the meter's scores are of the steps, on changed images.
+
+    Raises:
+        UserError: the loss was no number in more steps than ``train.max_skipped_steps``.
+    """
     params, batches = recipe.params, recipe.train_loader.batch_sampler
     batches.epoch = run.epoch
     batches.sampling = "balanced" if run.phase == "balanced_head" else params.sampling
     run.model.train(run.phase == "all")
     for module in head_modules(run.model):
         module.train()
-    clock, start = Clock(), time.perf_counter()
+    clock = Clock()
     what = f"epoch {run.epoch + 1} of {params.epochs + params.head_epochs}"
+
+    def how_it_goes() -> str:
+        memory = size_in_words(peak_memory(recipe.accelerator))
+        speed, waiting = clock.images / clock.seconds, clock.waiting_s / clock.seconds
+        loss = run.meter.scores().loss
+        return f"{speed:,.1f} images/s, {waiting:.1%} of the time for data, loss {loss:.3f}, {memory}"
+
     while run.step < batches.steps:
         batches.start = run.step
         loaded = _timed(recipe.train_loader, clock)
         steps = range(run.step, batches.steps)
         try:
-            for step in progress(steps, what=what, total=len(steps), unit="steps"):
+            for step in progress(steps, what=what, total=len(steps), unit="steps", also=how_it_goes):
                 set_rate(run.optimizer, learning_rate(run.epoch, step, batches.steps, params))
                 train_step(run, recipe, loaded)
                 run.step = step + 1
                 after_step(run)
+                _stop_if_too_many_are_skipped(run, params)
+                clock.seconds = time.perf_counter() - clock.start
         except TooLargeError:
             halve_micro_batches(run, recipe)
-    clock.seconds = time.perf_counter() - start
     return clock
 
 
@@ -169,7 +188,7 @@ def train_step(run: Run, recipe: Recipe, loaded: Iterator[Batch]) -> None:
     finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
     # With a scaler, gradients without an end are its own business: it skips the update and scales less.
     finite = finite and (run.scaler is not None or bool(torch.isfinite(norm)))
-    finite = not any_process(not finite, accelerator)
+    finite = not greatest(not finite, accelerator)
     if finite or run.scaler:
         run.optimizer.step()
     run.optimizer.zero_grad()
@@ -284,14 +303,22 @@ def _put_back(buffers: list[torch.Tensor], before: list[torch.Tensor]) -> None:
 
 def _note_skipped(run: Run, recipe: Recipe) -> None:
     dataset, batches = recipe.train_loader.dataset, recipe.train_loader.batch_sampler
-    names = [dataset.name(index) for index in batches.indices(run.step)]
+    names = gather_object([dataset.name(index) for index in batches.indices(run.step)])  # of all processes
     run.skipped.append((run.epoch, run.step, names))
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    where = f"epoch {run.epoch + 1}, step {run.step + 1}"
-    if len(run.skipped) > recipe.params.max_skipped_steps:
-        raise UserError(
-            f"the loss was no number in {len(run.skipped)} steps, now in {where} ({shown}): lower train.learning_rate, "
-            "or look at these images; the last checkpoint is of before"
-        )
     if recipe.accelerator.is_main_process:
-        say(f"train: the loss is no number in {where}: skipped ({shown})")
+        say(f"train: the loss is no number in {_describe_skipped(run)}: skipped")
+
+
+def _stop_if_too_many_are_skipped(run: Run, params: Train) -> None:
+    if len(run.skipped) > params.max_skipped_steps:
+        raise UserError(
+            f"the loss was no number in {len(run.skipped)} steps, at last in {_describe_skipped(run)}: lower "
+            "train.learning_rate, or look at these images; the checkpoint holds the weights, which are sound"
+        )
+
+
+def _describe_skipped(run: Run) -> str:
+    """Name the last step that was skipped, and its images."""
+    epoch, step, names = run.skipped[-1]
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"epoch {epoch + 1}, step {step + 1} ({shown})"

@@ -1,11 +1,12 @@
 """Losses of training, for single labels and for mixtures of them."""
 
 import torch
+from torch import nn
 
 from stages.params import Train
 
 
-class Loss:
+class Loss(nn.Module):
     """The loss of each image, by ``train.loss``.
 
     ``cross_entropy`` is the usual one. ``logit_adjusted`` adds to each logit ``logit_tau`` times the logarithm of its
@@ -15,17 +16,14 @@ class Loss:
 
     def __init__(self, params: Train, train_images: torch.Tensor) -> None:
         """Prepare for classes with so many training images each, [classes]."""
-        self._shift = torch.zeros(len(train_images))
+        super().__init__()
+        shift = torch.zeros(len(train_images))
         if params.loss == "logit_adjusted":
             # A class without training images would be infinitely rare.
             share = train_images.double().clamp(min=0.5) / train_images.sum()
-            self._shift = (params.logit_tau * share.log()).float()
+            shift = (params.logit_tau * share.log()).float()
+        self.register_buffer("shift", shift)
 
-    def to(self, device: torch.device) -> "Loss":
-        """Give the loss on ``device``."""
-        self._shift = self._shift.to(device)
-        return self
-
-    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Give float32 [images] for logits [images, classes] and targets, float32 [images, classes], of sum 1."""
-        return torch.nn.functional.cross_entropy(logits + self._shift, targets, reduction="none")
+        return nn.functional.cross_entropy(logits + self.shift, targets, reduction="none")

@@ -4,6 +4,9 @@
 rounding.
 """
 
+import resource
+import sys
+
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -16,11 +19,13 @@ def make_accelerator() -> Accelerator:
     return Accelerator(mixed_precision="bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16")
 
 
-def any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Say whether any process says yes; each of them must ask."""
+def greatest(number: int, accelerator: Accelerator) -> int:
+    """Give the greatest of all processes' numbers; each of them must ask."""
     if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.reduce(torch.tensor(int(flag), device=accelerator.device)))
+        return number
+    of_all = torch.tensor(number, device=accelerator.device)
+    torch.distributed.all_reduce(of_all, torch.distributed.ReduceOp.MAX)
+    return int(of_all)
 
 
 def same_buffers(model: nn.Module, accelerator: Accelerator) -> None:
@@ -28,3 +33,11 @@ def same_buffers(model: nn.Module, accelerator: Accelerator) -> None:
     if accelerator.num_processes > 1:
         for buffer in model.buffers():
             torch.distributed.broadcast(buffer, src=0)
+
+
+def peak_memory(accelerator: Accelerator) -> int:
+    """Give the most bytes that this process has held so far: of the GPU's memory, or of the machine's."""
+    if accelerator.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(accelerator.device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # kilobytes, but on a Mac

@@ -26,7 +26,7 @@ class Best:
 
     Attributes:
         epoch: from 1.
-        weights: ``model`` or ``ema``.
+        weights: ``val`` for those of the model, ``ema`` for their average: the group of their figures.
         score: what they are best by.
         state: the weights, on the CPU.
     """

@@ -8,8 +8,8 @@ plots/train_batch.png, what the model really sees. Nothing of a run that was beg
 """
 
 import argparse
-import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +17,24 @@ import torch
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from stages.classes import read_classes
 from stages.errors import UserError, run
-from stages.learning.announce import announce
+from stages.learning.announce import TIMED_STEPS, announce, describe_pace
 from stages.learning.checkpoint import load_checkpoint
 from stages.learning.data import PackedImages
 from stages.learning.device import Batch
 from stages.learning.doubts import doubts_about_labels
 from stages.learning.loop import TooLargeError, begin_phase, halve_micro_batches, set_rate, train_step
 from stages.learning.processes import make_accelerator
-from stages.learning.recipe import Recipe, make_recipe, new_run, open_shards
+from stages.learning.recipe import Recipe
 from stages.learning.run import Run
 from stages.learning.schedule import learning_rate
-from stages.params import Params, stage_params
-from stages.progress import progress, say, size_in_words
+from stages.params import stage_params
+from stages.progress import progress, say
 from stages.report.train_batch import draw_batch
-from stages.train import PACKED_IN, SPLITS_IN, checkpoints_of
+from stages.train import set_up
 
 PICTURE = Path("plots/train_batch.png")
 
-TIMED_STEPS = 12  # of which the first few only warm up
-WARM_UP_STEPS = 4
 LEARN_STEPS = 200  # at the most, for one batch
 LEARNT_LOSS = 0.05
 FASTER = 10  # a batch is learnt by heart with so many times the learning rate, up to
@@ -49,23 +46,21 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = stage_params("train")
     check_lock()
-    species = read_classes(SPLITS_IN / "classes.csv")
-    packed = open_shards(PACKED_IN, species, params)
-    accelerator = make_accelerator()
-    this_run, description = new_run(params, species, accelerator)
-    recipe = make_recipe(packed, params, description, accelerator)
-    folder = checkpoints_of(params, packed)
-    begun = load_checkpoint(folder)
-    if begun:
-        this_run.epoch, this_run.step = begun["epoch"], begun["step"]
-    announce(params, packed, species, this_run, recipe, folder=folder)
+    species, packed, new, _, recipe, checkpoints = set_up(params, make_accelerator())
+    begun = load_checkpoint(checkpoints) or {"epoch": 0, "step": 0}
+    at = replace(new, epoch=begun["epoch"], step=begun["step"])
+    announce(params, packed, species, at, recipe, folder=checkpoints)
     for doubt in doubts_about_labels(packed["train"].labels, packed["val"].labels):
         raise UserError(doubt)
 
     draw_batch(*what_it_sees(recipe), species, PICTURE)
     say(f"preflight: {PICTURE} shows what the model sees")
-    tell_time(new_run(params, species, accelerator)[0], recipe, params)
-    steps = steps_to_learn_a_batch(new_run(params, species, accelerator)[0], recipe)
+    # A network that was timed knows the images: it begins anew, as a second one might not fit the memory beside it.
+    weights = {name: value.cpu().clone() for name, value in new.model.state_dict().items()}
+    say(f"preflight: {describe_pace(seconds_of_steps(new, recipe), replace(new, step=0), recipe)}")
+    new.model.load_state_dict(weights)
+    new.optimizer.state.clear()
+    steps = steps_to_learn_a_batch(new, recipe)
     say(f"preflight: one batch is learnt by heart in {steps} steps: images, labels and network work together")
 
 
@@ -97,8 +92,12 @@ def what_it_sees(recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     return pixels.permute(0, 2, 3, 1).round().byte().cpu().numpy(), targets.cpu().numpy()
 
 
-def tell_time(this_run: Run, recipe: Recipe, params: Params) -> None:
-    """Make some real steps; say how long an epoch and the whole run will take, and what memory a step needs."""
+def seconds_of_steps(this_run: Run, recipe: Recipe) -> list[float]:
+    """Make some real steps; give the seconds that each takes.
+
+    Raises:
+        UserError: the loss is no number in one, or they fit no memory.
+    """
     batches = recipe.train_loader.batch_sampler
     begin_phase(this_run, recipe)
     this_run.model.requires_grad_(True).train()  # all of it, also where it is frozen at first: that takes the most
@@ -107,7 +106,7 @@ def tell_time(this_run: Run, recipe: Recipe, params: Params) -> None:
         loaded = iter(recipe.train_loader)
         try:
             for this_run.step in range(min(TIMED_STEPS, batches.steps)):
-                set_rate(this_run.optimizer, learning_rate(0, this_run.step, batches.steps, params.train))
+                set_rate(this_run.optimizer, learning_rate(0, this_run.step, batches.steps, recipe.params))
                 start = time.perf_counter()
                 train_step(this_run, recipe, loaded)
                 times.append(time.perf_counter() - start)
@@ -116,16 +115,7 @@ def tell_time(this_run: Run, recipe: Recipe, params: Params) -> None:
             halve_micro_batches(this_run, recipe)
     if this_run.skipped:
         raise UserError("the loss is no number in the first steps: lower train.learning_rate, or look at the images")
-    epoch_s = float(np.median(times[WARM_UP_STEPS:] or times)) * batches.steps
-    epochs = params.train.epochs + params.train.head_epochs
-    if recipe.accelerator.device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(recipe.accelerator.device)
-    else:
-        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    say(
-        f"preflight: an epoch takes about {_duration(epoch_s)} without its validation, all {epochs} take "
-        f"{_duration(epoch_s * epochs)}; a step of {batches.micro_images} images at once peaks at {size_in_words(peak)}"
-    )
+    return times
 
 
 def steps_to_learn_a_batch(this_run: Run, recipe: Recipe) -> int:
@@ -156,12 +146,6 @@ def steps_to_learn_a_batch(this_run: Run, recipe: Recipe) -> int:
         f"one batch of {len(keys)} images cannot be learnt by heart: the loss is {loss:.2f} after {LEARN_STEPS} steps; "
         f"look at {PICTURE}, at train.learning_rate and at the starting weights"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
 
 
 if __name__ == "__main__":
