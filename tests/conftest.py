@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import faulthandler
 import io
 import ipaddress
 import os
@@ -28,6 +29,15 @@ ROOT = Path(__file__).parent.parent
 
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """See to it that the process ends when the tests have: what waits without end at exit is a failure, with its stack.
+
+    A loader process that nobody had told to end has once held up a finished run so for an hour.
+    """
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture

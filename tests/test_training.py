@@ -315,13 +315,16 @@ def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, number, whom, w
 
 
 def test_a_second_signal_does_what_it_always_did():
-    before = signal.getsignal(signal.SIGINT)
-    with stop_requests() as request:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert request.name() == "SIGINT"
-        with pytest.raises(KeyboardInterrupt):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with stop_requests() as request:
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+            assert request.name() == "SIGINT"
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint_and_the_run_goes_on(folder, tmp_path, monkeypatch, capsys):
