@@ -16,7 +16,8 @@ from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
 from stages.params import validate
 from stages.records.labels import LabelCleaner, read_synonyms
-from stages.sample.compose import Scene, draw_scene, take_photo
+from stages.sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, take_photo
+from stages.sample.ingredients import load_living
 from stages.sample.make import make_sample
 from stages.tables import BOXES, INVENTORY, read_table
 from tests.conftest import ROOT, picture
@@ -162,6 +163,58 @@ def test_the_box_is_where_the_plant_is():
         assert abs(xs.max() + 1 - x - width) <= 3
         assert abs(ys.min() - y) <= 3
         assert abs(ys.max() + 1 - y - height) <= 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_share_of_the_subject_is_hidden_from_one_side_and_nothing_else_changes(seed):
+    red = np.zeros((200, 300, 3), np.uint8)
+    red[60:140, 100:220] = (255, 0, 0)
+    photo = hide(Photo(red, (100, 60, 120, 80)), np.full((400, 600, 3), 90, np.uint8), 0.4, np.random.default_rng(seed))
+    assert photo.box == (100, 60, 120, 80)
+    left = (photo.pixels[60:140, 100:220, 1] < 45).mean()
+    assert left == pytest.approx(0.6, abs=0.06)
+    far = np.ones((200, 300), bool)
+    far[40:160, 80:240] = False
+    assert not photo.pixels[far].any()
+
+
+def test_hues_turn_and_transparency_stays():
+    cutout = np.full((4, 4, 4), (200, 40, 40, 77), np.uint8)
+    assert shift_hue(cutout, 120)[0, 0].tolist() == pytest.approx([40, 200, 40, 77], abs=4)
+    assert shift_hue(cutout, -120)[0, 0].tolist() == pytest.approx([40, 40, 200, 77], abs=4)
+    assert np.allclose(shift_hue(cutout, 0), cutout, atol=2)
+
+
+def test_cut_outs_that_are_drawn_or_small_or_lifeless_are_left_out(tmp_path):
+    def stamp(name: str, side: int) -> None:
+        path = tmp_path / "usr/share/tuxpaint/stamps" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rgba = np.zeros((200, 200, 4), np.uint8)
+        rgba[20 : 20 + side, 10 : 10 + side] = 255
+        Image.fromarray(rgba).save(path)
+
+    for name in ("animals/birds/Blue_Heron2.png", "plants/thyme.png"):
+        stamp(name, 120)
+    for name in ("animals/birds/cartoon/duck.png", "food/pizza.png", "household/tools/saw.png"):
+        stamp(name, 120)
+    stamp("plants/moss.png", 99)
+    stamp("plants/nothing.png", 0)
+    found = load_living(tmp_path)
+    assert {name: cutout.shape for name, cutout in found.items()} == {
+        "Birds blue-heron-c": (120, 120, 4),
+        "Plants thyme": (120, 120, 4),
+    }
+
+
+def test_out_of_focus_is_less_sharp_and_as_bright():
+    photo = Photo(picture(), (1, 2, 3, 4))
+    soft = defocus(photo, 2.0)
+    assert soft.box == photo.box
+    assert (
+        np.abs(np.diff(soft.pixels.astype(int), axis=1)).mean()
+        < 0.5 * np.abs(np.diff(photo.pixels.astype(int), axis=1)).mean()
+    )
+    assert soft.pixels.mean() == pytest.approx(photo.pixels.mean(), abs=1)
 
 
 def test_one_photo_of_the_cache_decodes_to_its_inventory_size(inventory):

@@ -1,6 +1,7 @@
 """One synthetic photo: a plant cut-out with transparency laid over a piece of a background photo.
 
-The picture comes with what no web photo has: the true box of its subject. Crops are measured against it.
+The picture comes with what no web photo has: the true box of its subject. Crops are measured against it. A photo can be
+made hard to tell: by a subject that is small or of another hue, half hidden, or out of focus.
 """
 
 from dataclasses import dataclass
@@ -51,11 +52,11 @@ def draw_scene(cutout: np.ndarray, background: np.ndarray, rng: np.random.Genera
     return Scene(cutout, piece, blur_px=float(rng.uniform(0.6, 2.2)))
 
 
-def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) -> Photo:
+def take_photo(scene: Scene, rng: np.random.Generator, *, usual: float = 0.5, largest: float = 0.6) -> Photo:
     """Take one photo of a scene: another frame, position, turn, size and light each time.
 
     The long side is 480 to 800 px; the subject's longer side is 10 % to ``largest`` of the frame's short side where the
-    cut-out has the pixels for it, and it stands off centre in four photos of five.
+    cut-out has the pixels for it, most often ``usual``, and it stands off centre in four photos of five.
     """
     names = list(FRAMES)
     weights = np.array([FRAMES[name][2] for name in names])
@@ -66,7 +67,7 @@ def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) 
 
     frame = _cut_frame(scene.backdrop, width, height, rng)
     frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px).astype(np.float32)
-    subject = _turn_and_size(scene.cutout, min(width, height), largest, rng)
+    subject = _turn_and_size(scene.cutout, min(width, height), usual, largest, rng)
     h, w = subject.shape[:2]
     if rng.random() < 0.2:
         left, top = (width - w) // 2, (height - h) // 2
@@ -81,6 +82,35 @@ def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) 
     return Photo(_light(frame, rng), box)
 
 
+def shift_hue(cutout: np.ndarray, degrees: float) -> np.ndarray:
+    """Give a cut-out, uint8 [h, w, 4] RGBA, with all its hues turned by so many degrees."""
+    hsv = cv2.cvtColor(np.ascontiguousarray(cutout[..., :3]), cv2.COLOR_RGB2HSV_FULL)  # 256 steps of hue
+    hsv[..., 0] += np.uint8(round(degrees / 360 * 256) % 256)
+    return np.dstack([cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL), cutout[..., 3]])
+
+
+def hide(photo: Photo, backdrop: np.ndarray, share: float, rng: np.random.Generator) -> Photo:
+    """Hide so much of the subject's box, from one of its four sides, behind a soft piece of ``backdrop``.
+
+    It is as if a leaf or a stone stood before it. The box stays that of the whole subject.
+    """
+    pixels, (x, y, width, height) = photo.pixels.astype(np.float32), photo.box
+    mask = np.zeros(pixels.shape[:2], np.float32)
+    wide, high = round(width * share), round(height * share)
+    side = rng.integers(4)
+    left = x + (width - wide if side == 1 else 0)
+    top = y + (height - high if side == 3 else 0)
+    mask[top : top + (height if side < 2 else high), left : left + (wide if side < 2 else width)] = 1
+    mask = cv2.GaussianBlur(mask, (0, 0), max(width, height) / 30 + 0.5)[..., None]
+    piece = _cut_frame(backdrop, pixels.shape[1], pixels.shape[0], rng).astype(np.float32)
+    return Photo((pixels * (1 - mask) + piece * mask).round().astype(np.uint8), photo.box)
+
+
+def defocus(photo: Photo, blur_px: float) -> Photo:
+    """Put a photo out of focus; ``blur_px`` is the standard deviation in pixels."""
+    return Photo(cv2.GaussianBlur(photo.pixels, (0, 0), blur_px), photo.box)
+
+
 def _cut_frame(backdrop: np.ndarray, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     """Cut the largest piece of the right shape, at a random place and perhaps mirrored, and size it."""
     scale = min(backdrop.shape[1] / width, backdrop.shape[0] / height)
@@ -93,10 +123,12 @@ def _cut_frame(backdrop: np.ndarray, width: int, height: int, rng: np.random.Gen
     return cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _turn_and_size(cutout: np.ndarray, short_side: int, largest: float, rng: np.random.Generator) -> np.ndarray:
+def _turn_and_size(
+    cutout: np.ndarray, short_side: int, usual: float, largest: float, rng: np.random.Generator
+) -> np.ndarray:
     """Turn a cut-out by up to 35 degrees, size it against the frame and trim it to its visible part."""
     h, w = cutout.shape[:2]
-    wanted = rng.triangular(0.1, 0.5, largest) * short_side
+    wanted = rng.triangular(0.1, usual, largest) * short_side
     scale = min(wanted / max(h, w), MAX_ENLARGEMENT)
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(-35, 35)), scale)
     reach = int(np.ceil(np.hypot(w, h) * scale)) + 4

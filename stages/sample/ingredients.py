@@ -5,6 +5,7 @@ cut-outs that are drawn, plastic, or under 100 px on the long side, and backgrou
 paintings or rendered, or that hold a salient object of their own (a flower, a ladybird, a pier, boats, a kite).
 """
 
+import re
 from pathlib import Path
 
 import cv2
@@ -106,6 +107,12 @@ UNSEEN_BACKGROUNDS: dict[str, tuple[float, float, float, float]] = {
     f"{_PLASMA}/OneStandsOut/contents/images/2560x1600.jpg": (0, 0, 0.58, 1),
 }
 
+# What lives or grows, of all the package's cut-outs; drawn ones stand in folders of that name, but for these.
+LIVING = ("plants", "food", "animals")
+DRAWN = ("animals/mammals/hedgehog.png", "food/pizza.png")
+_DRAWN_FOLDERS = {"cartoon", "plastic", "toys"}
+_SMALLEST_PX = 100
+
 
 def load_cutouts(root: Path) -> dict[str, list[np.ndarray]]:
     """Load every species' cut-outs, uint8 [h, w, 4] RGBA, from packages unpacked under ``root``.
@@ -114,6 +121,23 @@ def load_cutouts(root: Path) -> dict[str, list[np.ndarray]]:
         UserError: a package is not unpacked there, or a cut-out is under 100 px.
     """
     return {species: [_load_cutout(root / _STAMPS / name) for name in names] for species, names in CUTOUTS.items()}
+
+
+def load_living(root: Path) -> dict[str, np.ndarray]:
+    """Load all photographic cut-outs of plants, fruits and animals, uint8 [h, w, 4] RGBA, each under a name of its own.
+
+    Names are made of folder and file and only look like those of species; in the order of the files.
+    """
+    cutouts = {}
+    for path in sorted(path for kind in LIVING for path in (root / _STAMPS / kind).rglob("*.png")):
+        drawn = str(path.relative_to(root / _STAMPS)) in DRAWN or _DRAWN_FOLDERS & set(path.parts)
+        if drawn or max((cutout := _trim(path)).shape[:2]) < _SMALLEST_PX:
+            continue
+        words = re.sub(r"\d", lambda digit: f" {'abcdefghij'[int(digit[0])]} ", path.stem.lower())
+        cutouts[f"{path.parent.name.capitalize()} {'-'.join(re.findall('[a-z]+', words))}"] = cutout
+    if not cutouts:
+        raise UserError(f"{root / _STAMPS} holds no cut-outs: Debian's packages have changed")
+    return cutouts
 
 
 def load_backgrounds(root: Path) -> list[np.ndarray]:
@@ -137,13 +161,18 @@ def _open(path: Path) -> Image.Image:
 
 
 def _load_cutout(path: Path) -> np.ndarray:
+    trimmed = _trim(path)
+    if max(trimmed.shape[:2]) < _SMALLEST_PX:
+        raise UserError(f"{path}: a cut-out under {_SMALLEST_PX} px makes no photo")
+    return trimmed
+
+
+def _trim(path: Path) -> np.ndarray:
+    """Load a cut-out without its transparent margins."""
     with _open(path) as image:
         rgba = np.asarray(image.convert("RGBA"))
     ys, xs = np.nonzero(rgba[..., 3] > 127)
-    trimmed = rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-    if max(trimmed.shape[:2]) < 100:
-        raise UserError(f"{path}: a cut-out under 100 px makes no photo")
-    return trimmed
+    return rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1] if len(ys) else rgba[:0, :0]
 
 
 def _load_background(path: Path, part: tuple[float, float, float, float] = (0, 0, 1, 1)) -> np.ndarray:

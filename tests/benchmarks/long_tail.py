@@ -1,0 +1,197 @@
+"""What the recipes for a long tail are worth: queued DVC experiments on a data set of 175 classes that is hard to tell.
+
+    python tests/benchmarks/long_tail.py FOLDER [--seeds 3] [--jobs 2] [--only NAME ...]
+
+FOLDER gets a clone of this repo with a profile ``long_tail``: photos composed of all photographic cut-outs of living
+things in a Debian package, small, half hidden, out of focus and of shifted hue; two in five are kept for the test.
+There each recipe is queued with each seed, DVC runs them, and a table is printed. A second call goes on where the first
+one was stopped. Needs apt-get and dpkg-deb, fetches 330 MB, and takes about two hours on two CPU cores.
+"""
+
+import argparse
+import gzip
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import bson
+import dvc.api
+import numpy as np
+import polars as pl
+import yaml
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from stages.errors import UserError, run  # noqa: E402
+from stages.outputs import write_bytes  # noqa: E402
+from stages.progress import progress  # noqa: E402
+from stages.sample.compose import Photo, defocus, draw_scene, hide, shift_hue, take_photo  # noqa: E402
+from stages.sample.ingredients import UNSEEN_PACKAGES, load_backgrounds, load_living, load_unseen  # noqa: E402
+from stages.sample.make import FIRST_OBSERVATION_ID, OPEN_DATA, draw_photo_count, encode  # noqa: E402
+from stages.sample.packages import unpack_packages  # noqa: E402
+from stages.tables import BOXES, write_table  # noqa: E402
+
+SEED = 20261128
+PROFILE = "long_tail"
+COMMONEST, STEEPNESS, FEWEST = 240, 0.75, 3  # images of the k-th class: COMMONEST / k ** STEEPNESS
+# What is changed of the sample's profile, and of the sections that all profiles share.
+CHANGES = {
+    "image": {"pack_px": 112, "train_px": 96},
+    "train": {"epochs": 10, "batch_images": 32, "micro_batch_images": 32, "warmup_epochs": 1.0, "expect_top1": 0.0},
+}
+COMMON = {"split": {"val_share": 0.15, "test_share": 0.4}, "shots": {"few_below": 8, "many_above": 30}}
+
+# The recipes, each by what it changes.
+RECIPES: dict[str, list[str]] = {
+    "natural": [],
+    "square-root": ["train.sampling=square_root"],
+    "balanced": ["train.sampling=balanced"],
+    "logit-adjusted": ["train.loss=logit_adjusted"],
+    "balanced-head": ["train.head_epochs=3"],
+    "option-a": ["split.min_images_per_class=5"],
+    "option-b": ["model.drop_rate=0.3", "train.weight_decay=0.05", "train.label_smoothing=0.2"],
+}
+FIGURES = {
+    "top-1": ("top1",),
+    "mean per class": ("mean_per_class_accuracy",),
+    "many-shot": ("many_shot", "mean_per_class_accuracy"),
+    "medium-shot": ("medium_shot", "mean_per_class_accuracy"),
+    "few-shot": ("few_shot", "mean_per_class_accuracy"),
+}
+
+
+def main() -> None:
+    """Prepare the clone, run what has not run yet, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="experiments at once, a core each")
+    parser.add_argument("--only", nargs="+", choices=RECIPES, default=list(RECIPES))
+    arguments = parser.parse_args()
+    repo, images = arguments.folder.absolute() / "repo", arguments.folder.absolute() / "images"
+    if not (repo / "data/packed.json").exists():
+        prepare(repo, images)
+    names = {(name, seed): f"{name}-{seed}" for seed in range(1, arguments.seeds + 1) for name in arguments.only}
+    done = figures_of(repo)
+    queued = call(repo, "dvc", "queue", "status")
+    for (name, seed), experiment in names.items():
+        if experiment not in done and f" {experiment} " not in queued:
+            changes = [word for change in [*RECIPES[name], f"train.seed={seed}"] for word in ("-S", change)]
+            call(repo, "dvc", "exp", "run", "--queue", "--name", experiment, *changes, "evaluate")
+    call(repo, "dvc", "exp", "run", "--run-all", "--jobs", str(arguments.jobs), shown=True)
+    done = figures_of(repo)
+    lost = [experiment for experiment in names.values() if experiment not in done]
+    if lost:
+        raise UserError(f"no figures of {', '.join(lost)}: see `dvc queue logs {lost[0]}` in {repo}")
+    print_table({name: [done[names[name, seed]] for seed in range(1, arguments.seeds + 1)] for name in arguments.only})
+
+
+def prepare(repo: Path, images: Path) -> None:
+    """Clone this repo, compose the photos, and commit there what the experiments start from."""
+    if not repo.exists():
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repo)], check=True)
+    source = repo / "data/sources" / PROFILE
+    compose(images, source)
+    write_bytes(source / "synonyms.csv", b"synonym,accepted\n")
+    write_bytes(source / "assignments/README.md", b"Nothing is remembered here.\n")
+    write_bytes(repo / ".env", f"IMAGE_CACHE_DIR={images}\n".encode())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    sample = params["profiles"]["sample"]
+    params["profiles"][PROFILE] = sample | {name: sample[name] | change for name, change in CHANGES.items()}
+    params |= {"profile": PROFILE} | {name: params[name] | change for name, change in COMMON.items()}
+    write_bytes(repo / "params.yaml", yaml.safe_dump(params, sort_keys=False).encode())
+    call(repo, sys.executable, "-m", "stages.download.inventory", shown=True)
+    call(repo, "dvc", "repro", "pack", shown=True)
+    call(repo, "git", "add", "--all")
+    call(repo, "git", "-c", "user.name=benchmark", "-c", "user.email=", "commit", "--quiet", "-m", "The long tail")
+
+
+def compose(images: Path, source: Path) -> None:
+    """Write the photos into an image cache, and their documents and boxes into a profile's sources."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = unpack_packages(UNSEEN_PACKAGES, Path(folder))
+        cutouts, backgrounds = load_living(root), load_backgrounds(root) + load_unseen(root)[1]
+    rng = np.random.default_rng(SEED)
+    by_rank = [list(cutouts)[index] for index in rng.permutation(len(cutouts))]
+    documents, boxes = [], []
+    numbers = count(1)
+    for observation, (species, photos) in enumerate(progress(plan(by_rank, rng), what="compose", unit="observations")):
+        background = backgrounds[rng.integers(len(backgrounds))]
+        for photo in hard_photos(cutouts[species], background, photos, rng):
+            url = f"{OPEN_DATA}/{PROFILE}-{next(numbers)}/original.jpg"
+            name = hashlib.md5(url.encode()).hexdigest() + ".jpg"
+            write_bytes(images / name, encode(photo.pixels))
+            boxes.append((name, *photo.box))
+            sighting = FIRST_OBSERVATION_ID + observation
+            documents.append({"url": url, "scientific_name": species, "rights": "cc0", "sighting": sighting})
+    for number, document in enumerate(documents):
+        documents[number] = {"_id": bson.ObjectId(number.to_bytes(12, "big")), **document}
+    write_bytes(source / "dump/plants.bson.gz", gzip.compress(b"".join(map(bson.encode, documents)), mtime=0))
+    write_table(pl.DataFrame(sorted(boxes), schema=list(BOXES), orient="row"), BOXES, source / "boxes.parquet")
+
+
+def plan(by_rank: list[str], rng: np.random.Generator) -> list[tuple[str, int]]:
+    """Say which observations to make: (species, photos)."""
+    observations = []
+    for rank, species in enumerate(by_rank, start=1):
+        left = max(FEWEST, round(COMMONEST / rank**STEEPNESS))
+        few = left < 10  # so that a rare class has an observation for each split
+        while left > 0:
+            photos = 1 if few else min(left, draw_photo_count(rng))
+            observations.append((species, photos))
+            left -= photos
+    return observations
+
+
+def hard_photos(cutout: np.ndarray, background: np.ndarray, number: int, rng: np.random.Generator) -> Iterator[Photo]:
+    """Yield photos of an observation: the plant small, of another hue, in half of them partly hidden, and blurred."""
+    scene = draw_scene(shift_hue(cutout, rng.normal(0, 20)), background, rng)
+    for _ in range(number):
+        own = replace(scene, cutout=shift_hue(scene.cutout, rng.normal(0, 8)))
+        photo = take_photo(own, rng, usual=0.2, largest=0.5)
+        if rng.random() < 0.6:
+            photo = hide(photo, scene.backdrop, rng.uniform(0.25, 0.6), rng)
+        yield defocus(photo, rng.uniform(0.5, 3.0))
+
+
+def figures_of(repo: Path) -> dict[str, dict]:
+    """Give the test's figures of each experiment that has run, by its name."""
+    found = {}
+    for row in dvc.api.exp_show(str(repo)):
+        if row.get("Experiment") and row.get("State") not in ("Queued", "Running", "Failed") and row.get("top1"):
+            found[row["Experiment"]] = row
+    return found
+
+
+def print_table(figures: dict[str, list[dict]]) -> None:
+    """Print mean and standard deviation over the seeds."""
+    print(f"| recipe | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}")
+    for name, rows in figures.items():
+        cells = []
+        for path in FIGURES.values():
+            values = [float(row[".".join(path)]) for row in rows]
+            cells.append(f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}")
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def call(repo: Path, *command: str, shown: bool = False) -> str:
+    """Run a command in the clone, a thread an experiment; give what it says, or let it say it."""
+    here = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
+    environment = os.environ | here | {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
+    output = None if shown else subprocess.PIPE
+    done = subprocess.run(command, cwd=repo, env=environment, stdout=output, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"`{' '.join(command)}` failed in {repo}: its last lines say why")
+    return done.stdout or ""
+
+
+if __name__ == "__main__":
+    run(main)
