@@ -70,7 +70,7 @@ def describe_pace(times: list[float], run: Run, recipe: Recipe) -> str:
     epochs = params.epochs + params.head_epochs
     left_s = epoch_s * (epochs - run.epoch - run.step / batches.steps)
     return (
-        f"an epoch takes about {duration_in_words(epoch_s)} without its validation, what is left of {epochs} takes "
+        f"an epoch takes about {duration_in_words(epoch_s)} without its validation, all that is left "
         f"{duration_in_words(left_s)}; a step of {batches.micro_images} images at once peaks at "
         f"{size_in_words(peak_memory(recipe.accelerator))}"
     )

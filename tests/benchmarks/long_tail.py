@@ -41,7 +41,7 @@ from stages.tables import BOXES, write_table  # noqa: E402
 
 SEED = 20261128
 PROFILE = "long_tail"
-COMMONEST, STEEPNESS, FEWEST = 240, 0.75, 3  # images of the k-th class: COMMONEST / k ** STEEPNESS
+COMMONEST, STEEPNESS, FEWEST = 280, 0.75, 3  # images of the k-th class: COMMONEST / k ** STEEPNESS
 # What is changed of the sample's profile, and of the sections that all profiles share.
 CHANGES = {
     "image": {"pack_px": 112, "train_px": 96},
@@ -153,13 +153,13 @@ def plan(by_rank: list[str], rng: np.random.Generator) -> list[tuple[str, int]]:
 
 def hard_photos(cutout: np.ndarray, background: np.ndarray, number: int, rng: np.random.Generator) -> Iterator[Photo]:
     """Yield photos of an observation: the plant small, of another hue, in half of them partly hidden, and blurred."""
-    scene = draw_scene(shift_hue(cutout, rng.normal(0, 20)), background, rng)
+    scene = draw_scene(shift_hue(cutout, rng.normal(0, 12)), background, rng)
     for _ in range(number):
         own = replace(scene, cutout=shift_hue(scene.cutout, rng.normal(0, 8)))
-        photo = take_photo(own, rng, usual=0.2, largest=0.5)
-        if rng.random() < 0.6:
-            photo = hide(photo, scene.backdrop, rng.uniform(0.25, 0.6), rng)
-        yield defocus(photo, rng.uniform(0.5, 3.0))
+        photo = take_photo(own, rng, usual=0.5, largest=0.7)
+        if rng.random() < 0.5:
+            photo = hide(photo, scene.backdrop, rng.uniform(0.2, 0.5), rng)
+        yield defocus(photo, rng.uniform(0.5, 2.5))
 
 
 def figures_of(repo: Path) -> dict[str, dict]:
