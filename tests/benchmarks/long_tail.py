@@ -45,7 +45,7 @@ COMMONEST, STEEPNESS, FEWEST = 280, 0.75, 3  # images of the k-th class: COMMONE
 # What is changed of the sample's profile, and of the sections that all profiles share.
 CHANGES = {
     "image": {"pack_px": 112, "train_px": 96},
-    "train": {"epochs": 10, "batch_images": 32, "micro_batch_images": 32, "warmup_epochs": 1.0, "expect_top1": 0.0},
+    "train": {"epochs": 8, "batch_images": 32, "micro_batch_images": 32, "warmup_epochs": 1.0, "expect_top1": 0.0},
 }
 COMMON = {"split": {"val_share": 0.15, "test_share": 0.4}, "shots": {"few_below": 8, "many_above": 30}}
 
@@ -55,7 +55,7 @@ RECIPES: dict[str, list[str]] = {
     "square-root": ["train.sampling=square_root"],
     "balanced": ["train.sampling=balanced"],
     "logit-adjusted": ["train.loss=logit_adjusted"],
-    "balanced-head": ["train.head_epochs=3"],
+    "balanced-head": ["train.head_epochs=2"],
     "option-a": ["split.min_images_per_class=5"],
     "option-b": ["model.drop_rate=0.3", "train.weight_decay=0.05", "train.label_smoothing=0.2"],
 }
