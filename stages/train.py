@@ -18,7 +18,7 @@ from stages.classes import read_classes
 from stages.errors import run
 from stages.images.shards import PackedSplit
 from stages.learning.announce import Pace, announce
-from stages.learning.checkpoint import Keeper, checkpoint_folder, load_checkpoint
+from stages.learning.checkpoint import Keeper, checkpoint_folder, drop_spare, load_checkpoint
 from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
 from stages.learning.loop import Clock, train
 from stages.learning.model import WEIGHTS, ModelDescription, save_model
@@ -89,6 +89,7 @@ def main() -> None:
     write_bytes(OUT / "classes.csv", (SPLITS_IN / "classes.csv").read_bytes())
     write_curves(this_run.history, CURVES)
     write_json(METRICS, figures_of(this_run))
+    drop_spare(checkpoints)
     what = WEIGHTS_IN_WORDS[best.weights]
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
 
@@ -118,31 +119,35 @@ def set_up(params: Params, accelerator: Accelerator) -> SetUp:
 
     Raises:
         UserError: as ``open_shards`` and ``new_run``.
+        OSError: no checkpoint can be written.
     """
     species = read_classes(SPLITS_IN / "classes.csv")
     packed = open_shards(PACKED_IN, species, params)
     new, description = new_run(params, species, accelerator)
     recipe = make_recipe(packed, params, description, accelerator)
-    identity = [params.model_dump_json(), *(split.fingerprint() for split in packed.values())]
+    # What only warns or stops makes no other run.
+    what_counts = params.model_dump_json(exclude={"train": {"max_skipped_steps", "expect_epoch", "expect_top1"}})
+    identity = [what_counts, *(split.fingerprint() for split in packed.values())]
     return SetUp(species, packed, new, description, recipe, checkpoint_folder(*identity, code=CODE))
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:
     """Say how an epoch went."""
     average = f" (average of weights {row['ema_top1']:.3f})" if "ema_top1" in row else ""
-    speed = speed_of(clock)
+    how_fast = ""
+    if clock.images:  # a run may go on after the last step of an epoch
+        speed = speed_of(clock)
+        how_fast = f"; {speed['images_per_s']:,.1f} images/s, {speed['data_wait_share']:.1%} of the time for data"
     return (
         f"epoch {epoch}: train loss {row['train_loss']:.3f}, top-1 {row['train_top1']:.3f}; validation loss "
         f"{row['val_loss']:.3f}, top-1 {row['val_top1']:.3f}{average}, top-5 {row['val_top5']:.3f}, mean per class "
-        f"{row['val_mean_per_class_accuracy']:.3f}; {speed['images_per_s']:,.1f} images/s, "
-        f"{speed['data_wait_share']:.1%} of the time for data"
+        f"{row['val_mean_per_class_accuracy']:.3f}{how_fast}"
     )
 
 
 def speed_of(clock: Clock) -> dict[str, float]:
     """Give images a second of this process, and the share of its time that it waited for data."""
-    seconds = max(clock.seconds, 1e-9)
-    return {"images_per_s": clock.images / seconds, "data_wait_share": clock.waiting_s / seconds}
+    return {"images_per_s": clock.images / clock.seconds, "data_wait_share": clock.waiting_s / clock.seconds}
 
 
 def warn(doubts: list[str]) -> None:
@@ -168,7 +173,7 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
 
         def log(row: dict[str, float], clock: Clock) -> None:
             log_epoch(row)
-            for name, value in speed_of(clock).items():
+            for name, value in speed_of(clock).items() if clock.images else ():
                 speed.log_metric(name, value)
             speed.next_step()
 

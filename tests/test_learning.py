@@ -20,7 +20,7 @@ from stages.evaluate import accuracy_by_class_size, summarise
 from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manifest, write_shards
 from stages.learning import PASSIVE_WAITING
 from stages.learning.augment import augment, cut_resized, rand_augment
-from stages.learning.checkpoint import FILE, checkpoint_folder, load_checkpoint, save_checkpoint
+from stages.learning.checkpoint import FILE, checkpoint_folder, drop_spare, load_checkpoint, save_checkpoint
 from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader, times_before
 from stages.learning.device import Batch, Colour, Mixing
 from stages.learning.model import create_model, describe, load_model, save_model
@@ -559,8 +559,28 @@ def test_a_damaged_checkpoint_is_none(tmp_path):
     save_checkpoint(tmp_path, {"epoch": 5})
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:300])
     assert load_checkpoint(tmp_path)["epoch"] == 4
+    # A damaged one never takes the place of a whole one.
+    save_checkpoint(tmp_path, {"epoch": 6})
     (tmp_path / FILE).unlink()
     assert load_checkpoint(tmp_path)["epoch"] == 4
+
+
+def test_what_cannot_be_brought_to_the_disk_takes_no_checkpoint_away(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, {"epoch": 1})
+    save_checkpoint(tmp_path, {"epoch": 2})
+
+    def fail(_number: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        save_checkpoint(tmp_path, {"epoch": 3})
+    assert load_checkpoint(tmp_path)["epoch"] == 2
+    drop_spare(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    (tmp_path / FILE).rename(tmp_path / "before.pt")
+    drop_spare(tmp_path)
+    assert load_checkpoint(tmp_path)["epoch"] == 2
 
 
 # ---- threads

@@ -1,6 +1,7 @@
 """A training learns, ends the same however it is disturbed, divided or resumed, and survives what goes wrong."""
 
 import os
+import platform
 import random
 import shutil
 import signal
@@ -17,9 +18,9 @@ from torch import nn
 
 from stages.errors import UserError
 from stages.images.shards import PackedSplit
+from stages.learning.announce import Pace
 from stages.learning.checkpoint import FILE, Keeper, Stopped, load_checkpoint
 from stages.learning.data import choose_watched
-from stages.learning.device import Batch
 from stages.learning.doubts import EXPERIMENTS, doubts_about_labels, doubts_after_epoch
 from stages.learning.loop import begin_phase, train
 from stages.learning.losses import Loss
@@ -31,7 +32,7 @@ from stages.report.preflight import steps_to_learn_a_batch
 from stages.report.train_batch import caption
 from tests.conftest import ROOT
 from tests.test_learning import write_split
-from tests.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make
+from tests.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make, poisoned
 
 SCRIPT = ROOT / "tests/tiny_training.py"
 
@@ -353,17 +354,24 @@ def test_a_full_disk_keeps_the_last_good_checkpoint_and_the_run_goes_on(folder, 
 
 
 def test_two_processes_train_as_one_does(folder, tmp_path):
-    """The same effective batch; the last step's 6 images are shared too, and so are 11 of validation."""
+    """The same effective batch, and the last step's only image counts as one; so do 11 of validation.
+
+    A step whose loss is no number in one of them is skipped by both, who name all of its images.
+    """
     write_split(folder, "train", 33)  # the last step has one image: one process has none
     write_split(folder, "val", 11, seed=1)
-    code, said = finish(process(folder, tmp_path / "one", "--transformer"))
+    code, said = finish(process(folder, tmp_path / "one", "--transformer", "--poison"))
     assert code == 0, said
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    code, said = finish(process(folder, tmp_path / "two", "--transformer", launch=torchrun))
+    code, said = finish(process(folder, tmp_path / "two", "--transformer", "--poison", launch=torchrun))
     assert code == 0, said
     one, two = final(tmp_path / "one"), final(tmp_path / "two")
+    ((*where, names),), ((*there, others),) = one["skipped"], two["skipped"]
+    assert where == there == [0, 1]
+    assert sorted(names) == sorted(others)
+    assert len(names) == 8
     assert len(one["history"]) == 4
     for row, other in zip(one["history"], two["history"], strict=True):
         assert row == pytest.approx(other, rel=1e-3, abs=1e-6)
@@ -374,6 +382,47 @@ def test_two_processes_train_as_one_does(folder, tmp_path):
 
 
 # ---- what it says
+
+
+def test_it_tells_its_pace_once_by_whole_steps_of_the_whole_network(folder, capsys, monkeypatch):
+    """Not by those of a frozen body, nor by those before which a validation ran."""
+    run, recipe = make(folder, changed(epochs=10))
+    pace = Pace(recipe)
+    monkeypatch.setattr("stages.learning.announce.TIMED_STEPS", 4)
+    monkeypatch.setattr("stages.learning.announce.WARM_UP_STEPS", 1)
+    monkeypatch.setattr("stages.learning.announce.time.perf_counter", lambda: clock)
+    clock = 0.0
+    for run.epoch, run.phase in enumerate(["frozen", "all", "all", "all"]):
+        clock += 1000  # of validation
+        for run.step in range(1, 5):
+            clock += 0.1 if run.phase == "frozen" else 3
+            pace.after_step(run)
+    (line,) = capsys.readouterr().out.splitlines()
+    # In epoch 2, after its second step of 4: 7.5 epochs of 4 steps of 3 s are left.
+    assert line.startswith(
+        "train: an epoch takes about 12 s without its validation, all that is left 2 minutes; a step"
+    )
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of other C libraries has no such setting")
+def test_memory_that_is_freed_is_kept_for_the_next_step():
+    """Else each page of each large tensor is asked of the system, and cleared by it, again and again."""
+    code = """
+import resource, sys, torch
+if sys.argv[1] == "keep":
+    from stages.learning.processes import keep_freed_memory
+    keep_freed_memory()
+faults = []
+for _ in range(6):
+    torch.ones(25_000_000)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(faults[-1] - faults[1])
+"""
+    run = {
+        way: int(subprocess.run([sys.executable, "-c", code, way], cwd=ROOT, capture_output=True, check=True).stdout)
+        for way in ("plain", "keep")
+    }
+    assert run["keep"] < 0.05 * run["plain"]
 
 
 def row(**values: float) -> dict[str, float]:
@@ -455,23 +504,6 @@ def test_a_batch_is_learnt_by_heart_or_that_is_said(folder, damage, monkeypatch)
 # ---- what goes wrong
 
 
-class Poison(nn.Module):
-    """The colours, but not a number for the batches whose first image is one of some."""
-
-    def __init__(self, colour: nn.Module, of: set[int]) -> None:
-        super().__init__()
-        self.colour = colour
-        self.of = of
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        images = self.colour(batch)
-        return images * float("nan") if batch.jitter is not None and batch.first[1] in self.of else images
-
-
-def poisoned(recipe: Recipe, of: set[int]) -> Recipe:
-    return Recipe(**vars(recipe) | {"colour": Poison(recipe.colour, of)})
-
-
 def test_a_loss_that_is_no_number_changes_nothing_and_is_noted(folder, capsys):
     run, recipe = make(folder, changed(epochs=1))
     first = int(recipe.train_loader.batch_sampler.indices(2)[0])
@@ -483,7 +515,7 @@ def test_a_loss_that_is_no_number_changes_nothing_and_is_noted(folder, capsys):
             assert all(torch.equal(before[name], state[name]) for name in state)
         before.update(state)
 
-    train(run, poisoned(recipe, {first}), after_step=after_step)
+    train(run, poisoned(recipe, {(0, first)}), after_step=after_step)
     names = [PackedSplit(folder, "train").names[index] for index in recipe.train_loader.batch_sampler.indices(2)]
     assert run.skipped == [(0, 2, names)]
     assert run.history[0]["skipped_steps"] == 1
@@ -493,7 +525,7 @@ def test_a_loss_that_is_no_number_changes_nothing_and_is_noted(folder, capsys):
 
 def test_too_many_of_them_stop_the_run_with_advice(folder, tmp_path):
     run, recipe = make(folder)
-    recipe = poisoned(recipe, set(range(30)))
+    recipe = poisoned(recipe, {(0, index) for index in range(30)})
     keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=1e9)
     why = r"no number in 4 steps, at last in epoch 1, step 4 \(.*lower train\.learning_rate"
     with pytest.raises(UserError, match=why):

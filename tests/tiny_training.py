@@ -1,11 +1,12 @@
 """A training of a minute's worth, of real parts, that tests disturb: imported by them, or run as a process of its own.
 
     tiny_training.py FOLDER OUT [--kill-at STEP] [--kill-in-save NUMBER] [--fail-at STEP]
-                     [--workers N] [--step-seconds S]
+                     [--poison] [--workers N] [--step-seconds S]
 
 FOLDER holds shards of ``train`` and ``val``; OUT gets the final state, and FOLDER/checkpoints the checkpoints. With
 ``--kill-at`` the process kills itself after so many steps, with ``--kill-in-save`` in the middle of a checkpoint,
-and with ``--fail-at`` it ends by an error that leaves all it made alive.
+and with ``--fail-at`` it ends by an error that leaves all it made alive. With ``--poison`` the loss of the second step
+is no number, in the first process.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
 from stages.errors import UserError
@@ -23,8 +25,8 @@ from stages.errors import run as run_as_command
 from stages.images.shards import PackedSplit
 from stages.learning import checkpoint
 from stages.learning.checkpoint import Keeper, load_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
-from stages.learning.device import Colour, Mixing
+from stages.learning.data import EpochBatches, PackedImages, choose_watched, epoch_order, make_loader
+from stages.learning.device import Batch, Colour, Mixing
 from stages.learning.loop import train
 from stages.learning.losses import Loss
 from stages.learning.model import create_model
@@ -87,6 +89,25 @@ def make(
     return start_run(model, params, accelerator), recipe
 
 
+class Poison(nn.Module):
+    """The colours, but not a number for the training batches whose first image is one of some."""
+
+    def __init__(self, colour: nn.Module, of: set[tuple[int, int]]) -> None:
+        """Wrap ``colour``; ``of`` are epochs and indices of images."""
+        super().__init__()
+        self.colour = colour
+        self.of = of
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        images = self.colour(batch)
+        return images * float("nan") if batch.jitter is not None and batch.first[:2] in self.of else images
+
+
+def poisoned(recipe: Recipe, of: set[tuple[int, int]]) -> Recipe:
+    """Give a recipe with such colours."""
+    return Recipe(**vars(recipe) | {"colour": Poison(recipe.colour, of)})
+
+
 def main() -> None:
     """Train or go on, perhaps to be killed, and write the final state."""
     parser = argparse.ArgumentParser()
@@ -95,6 +116,7 @@ def main() -> None:
     parser.add_argument("--kill-at", type=int)
     parser.add_argument("--kill-in-save", type=int)
     parser.add_argument("--fail-at", type=int)
+    parser.add_argument("--poison", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--step-seconds", type=float, default=0.0)
     parser.add_argument("--transformer", action="store_true")
@@ -104,6 +126,9 @@ def main() -> None:
     network = TRANSFORMER if arguments.transformer else NETWORK
     run, recipe = make(arguments.folder, params, network=network, workers=arguments.workers)
     ALIVE.append(recipe)
+    if arguments.poison:
+        order = epoch_order(recipe.train_loader.dataset.labels, params.seed, 0)
+        recipe = poisoned(recipe, {(0, int(order[params.batch_images]))})
     main_process = recipe.accelerator.is_main_process
     checkpoints = arguments.folder / "checkpoints"
     if state := load_checkpoint(checkpoints):

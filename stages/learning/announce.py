@@ -25,8 +25,9 @@ def announce(
 ) -> None:
     """Say what is about to be trained, on what, and from where."""
     batches, processes = recipe.train_loader.batch_sampler, recipe.accelerator.num_processes
+    at_once = f"{run.micro_images or batches.micro_images} at once"
+    at_once += f" in each of {processes} processes" if processes > 1 else ""
     weights = sum(parameter.numel() for parameter in run.model.parameters())
-    at_once = f"{batches.micro_images} at once" + (f" in each of {processes} processes" if processes > 1 else "")
     free = shutil.disk_usage(folder).free
     say(
         f"train: {params.model.name} at {params.image.train_px} px, {weights / 1e6:.1f} million weights; "
@@ -41,21 +42,22 @@ def announce(
 
 
 class Pace:
-    """Says once, from the first steps that a process makes, how long the run takes."""
+    """Says once, from the first steps of the whole network that a process makes, how long the run takes."""
 
     def __init__(self, recipe: Recipe) -> None:
-        """Start to count the time."""
+        """Prepare."""
         self._recipe = recipe
-        self._at = time.perf_counter()
+        self._at: float | None = None
         self._times: list[float] = []
 
     def after_step(self, run: Run) -> None:
         """Take note of a step that ends now."""
-        if len(self._times) == TIMED_STEPS:
+        if len(self._times) == TIMED_STEPS or run.phase != "all":
             return
-        now = time.perf_counter()
-        self._times.append(now - self._at)
-        self._at = now
+        before, self._at = self._at, time.perf_counter()
+        if before is None or run.step == 1:  # since then there was a validation, too
+            return
+        self._times.append(self._at - before)
         if len(self._times) == TIMED_STEPS:
             say(f"train: {describe_pace(self._times, run, self._recipe)}")
 

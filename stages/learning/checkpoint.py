@@ -8,7 +8,6 @@ checkpoint again, another one never does, and a 384 px run cannot trip over the 
 
 import hashlib
 import os
-import pickle
 import time
 import zipfile
 from collections.abc import Iterable
@@ -81,7 +80,6 @@ class Keeper:
         self._request = request
         self._every_s = every_s
         self._saved_at = time.monotonic()
-        self._skipped = 0
 
     def after_step(self, run: Run) -> None:
         """Save the run if that is due.
@@ -89,7 +87,8 @@ class Keeper:
         Raises:
             Stopped: somebody asked to stop.
         """
-        due = time.monotonic() - self._saved_at >= self._every_s or len(run.skipped) > self._skipped
+        skipped = bool(run.skipped) and tuple(run.skipped[-1][:2]) == (run.epoch, run.step - 1)
+        due = skipped or time.monotonic() - self._saved_at >= self._every_s
         wish = greatest(_STOP if self._request else _DUE if due else 0, self._accelerator)
         if wish:
             self.save(run)
@@ -108,31 +107,44 @@ class Keeper:
                 save_checkpoint(self._folder, state)
             except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
                 say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
-        self._saved_at, self._skipped = time.monotonic(), len(run.skipped)
+        self._saved_at = time.monotonic()
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run; the one before stays beside it, and is replaced only by a whole one."""
-    with replacing(folder / FILE) as temporary:
+    last = folder / FILE
+    with replacing(last) as temporary:
         torch.save(state, temporary)
-        if (folder / FILE).exists():
-            (folder / FILE).replace(folder / BEFORE)
+        with temporary.open("rb") as written:  # on the disk before anything else is given up
+            os.fsync(written.fileno())
+        if last.exists() and damage_of(last) is None:
+            last.replace(folder / BEFORE)
+
+
+def drop_spare(folder: Path) -> None:
+    """Delete the checkpoint before the last one: a run that has ended needs no second."""
+    if (folder / FILE).exists():
+        (folder / BEFORE).unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Read the last whole checkpoint of a run; ``None`` where there is none. A damaged one is passed over, and said.
-
-    Every part is held against its CRC-32 first: torch.save writes them, torch.load does not look at them.
-    """
+    """Read the last whole checkpoint of a run; ``None`` where there is none. A damaged one is passed over, and said."""
     for path in (folder / FILE, folder / BEFORE):
         if not path.exists():
             continue
-        try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-            if damaged is None:
-                return torch.load(path, map_location="cpu", weights_only=True)
-        except (zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError):
-            damaged = path.name
-        say(f"train: the checkpoint {path} is damaged ({damaged}): going back to the one before, or to the start")
+        if (damage := damage_of(path)) is None:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        say(f"train: the checkpoint {path} is damaged ({damage}): going back to the one before, or to the start")
     return None
+
+
+def damage_of(path: Path) -> str | None:
+    """Name the part of a checkpoint that is damaged; ``None`` if it is whole.
+
+    Every part is held against its CRC-32: torch.save writes them, torch.load does not look at them.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError):
+        return path.name

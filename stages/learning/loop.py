@@ -261,6 +261,7 @@ def halve_micro_batches(run: Run, recipe: Recipe) -> None:
         )
     if accelerator.device.type == "cuda":
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(accelerator.device)
     batches.micro_images = run.micro_images = smaller
     say(f"train: too much for the device's memory: going on with {smaller} images at once")
 
@@ -312,8 +313,8 @@ def _note_skipped(run: Run, recipe: Recipe) -> None:
 def _stop_if_too_many_are_skipped(run: Run, params: Train) -> None:
     if len(run.skipped) > params.max_skipped_steps:
         raise UserError(
-            f"the loss was no number in {len(run.skipped)} steps, at last in {_describe_skipped(run)}: lower "
-            "train.learning_rate, or look at these images; the checkpoint holds the weights, which are sound"
+            f"the loss was no number in {len(run.skipped)} steps, at last in {_describe_skipped(run)}: look at these "
+            "images, or lower train.learning_rate; with a higher train.max_skipped_steps it goes on from the checkpoint"
         )
 
 

@@ -57,7 +57,7 @@ def main() -> None:
     say(f"preflight: {PICTURE} shows what the model sees")
     # A network that was timed knows the images: it begins anew, as a second one might not fit the memory beside it.
     weights = {name: value.cpu().clone() for name, value in new.model.state_dict().items()}
-    say(f"preflight: {describe_pace(seconds_of_steps(new, recipe), replace(new, step=0), recipe)}")
+    say(f"preflight: {describe_pace(seconds_of_steps(new, recipe), at, recipe)}")
     new.model.load_state_dict(weights)
     new.optimizer.state.clear()
     steps = steps_to_learn_a_batch(new, recipe)

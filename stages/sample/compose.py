@@ -1,7 +1,7 @@
 """One synthetic photo: a plant cut-out with transparency laid over a piece of a background photo.
 
 The picture comes with what no web photo has: the true box of its subject. Crops are measured against it. A photo can be
-made hard to tell: by a subject that is small or of another hue, half hidden, or out of focus.
+made hard to tell: its subject of another hue, half hidden, or out of focus.
 """
 
 from dataclasses import dataclass
@@ -52,11 +52,11 @@ def draw_scene(cutout: np.ndarray, background: np.ndarray, rng: np.random.Genera
     return Scene(cutout, piece, blur_px=float(rng.uniform(0.6, 2.2)))
 
 
-def take_photo(scene: Scene, rng: np.random.Generator, *, usual: float = 0.5, largest: float = 0.6) -> Photo:
+def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) -> Photo:
     """Take one photo of a scene: another frame, position, turn, size and light each time.
 
     The long side is 480 to 800 px; the subject's longer side is 10 % to ``largest`` of the frame's short side where the
-    cut-out has the pixels for it, most often ``usual``, and it stands off centre in four photos of five.
+    cut-out has the pixels for it, and it stands off centre in four photos of five.
     """
     names = list(FRAMES)
     weights = np.array([FRAMES[name][2] for name in names])
@@ -67,7 +67,7 @@ def take_photo(scene: Scene, rng: np.random.Generator, *, usual: float = 0.5, la
 
     frame = _cut_frame(scene.backdrop, width, height, rng)
     frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px).astype(np.float32)
-    subject = _turn_and_size(scene.cutout, min(width, height), usual, largest, rng)
+    subject = _turn_and_size(scene.cutout, min(width, height), largest, rng)
     h, w = subject.shape[:2]
     if rng.random() < 0.2:
         left, top = (width - w) // 2, (height - h) // 2
@@ -123,12 +123,10 @@ def _cut_frame(backdrop: np.ndarray, width: int, height: int, rng: np.random.Gen
     return cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _turn_and_size(
-    cutout: np.ndarray, short_side: int, usual: float, largest: float, rng: np.random.Generator
-) -> np.ndarray:
+def _turn_and_size(cutout: np.ndarray, short_side: int, largest: float, rng: np.random.Generator) -> np.ndarray:
     """Turn a cut-out by up to 35 degrees, size it against the frame and trim it to its visible part."""
     h, w = cutout.shape[:2]
-    wanted = rng.triangular(0.1, usual, largest) * short_side
+    wanted = rng.triangular(0.1, 0.5, largest) * short_side
     scale = min(wanted / max(h, w), MAX_ENLARGEMENT)
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(-35, 35)), scale)
     reach = int(np.ceil(np.hypot(w, h) * scale)) + 4

@@ -127,16 +127,23 @@ def load_living(root: Path) -> dict[str, np.ndarray]:
     """Load all photographic cut-outs of plants, fruits and animals, uint8 [h, w, 4] RGBA, each under a name of its own.
 
     Names are made of folder and file and only look like those of species; in the order of the files.
+
+    Raises:
+        UserError: there are none, or two of one name.
     """
     cutouts = {}
-    for path in sorted(path for kind in LIVING for path in (root / _STAMPS / kind).rglob("*.png")):
-        drawn = str(path.relative_to(root / _STAMPS)) in DRAWN or _DRAWN_FOLDERS & set(path.parts)
-        if drawn or max((cutout := _trim(path)).shape[:2]) < _SMALLEST_PX:
+    stamps = root / _STAMPS
+    for path in sorted(path.relative_to(stamps) for kind in LIVING for path in (stamps / kind).rglob("*.png")):
+        drawn = str(path) in DRAWN or _DRAWN_FOLDERS & set(path.parts)
+        if drawn or max((cutout := _trim(stamps / path)).shape[:2]) < _SMALLEST_PX:
             continue
         words = re.sub(r"\d", lambda digit: f" {'abcdefghij'[int(digit[0])]} ", path.stem.lower())
-        cutouts[f"{path.parent.name.capitalize()} {'-'.join(re.findall('[a-z]+', words))}"] = cutout
+        name = f"{path.parent.name.capitalize()} {'-'.join(re.findall('[a-z]+', words))}"
+        if name in cutouts:
+            raise UserError(f"{stamps / path} has the name of another cut-out, {name}: Debian's packages have changed")
+        cutouts[name] = cutout
     if not cutouts:
-        raise UserError(f"{root / _STAMPS} holds no cut-outs: Debian's packages have changed")
+        raise UserError(f"{stamps} holds no cut-outs: Debian's packages have changed")
     return cutouts
 
 

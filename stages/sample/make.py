@@ -9,10 +9,9 @@ and everything that goes wrong in life. Same seed and packages: same files.
 
 import argparse
 import gzip
-import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -28,6 +27,7 @@ from PIL import Image
 from stages.errors import run
 from stages.outputs import write_bytes
 from stages.progress import say
+from stages.records.shapes import image_name
 from stages.sample.compose import Photo, draw_scene, take_photo
 from stages.sample.ingredients import PACKAGES, load_backgrounds, load_cutouts
 from stages.sample.packages import unpack_packages
@@ -73,7 +73,7 @@ class Sample:
 
     def store(self, url: str, content: bytes, box: tuple[int, int, int, int] | None = None) -> None:
         """Put ``content`` into the image cache under the name of ``url``."""
-        name = hashlib.md5(url.encode()).hexdigest() + ".jpg"
+        name = image_name(url)
         self.files[name] = content
         if box is not None:
             self.boxes[name] = box
@@ -99,12 +99,19 @@ def main() -> None:
             old.unlink()
     for name, content in sorted(sample.files.items()):
         write_bytes(images / name, content)
-    dump = b"".join(map(bson.encode, sample.documents))
-    write_bytes(SAMPLE / "dump/plants.bson.gz", gzip.compress(dump, mtime=0))
-    rows = [(name, *box) for name, box in sorted(sample.boxes.items())]
-    write_table(pl.DataFrame(rows, schema=list(BOXES), orient="row"), BOXES, SAMPLE / "boxes.parquet")
+    write_sources(SAMPLE, sample.documents, sample.boxes)
     total_mb = sum(map(len, sample.files.values())) / 1e6
     say(f"{len(sample.documents)} documents, {len(sample.files)} files in the cache, {total_mb:.1f} MB")
+
+
+def write_sources(
+    folder: Path, documents: Iterable[dict[str, Any]], boxes: dict[str, tuple[int, int, int, int]]
+) -> None:
+    """Write a profile's documents as a mongodump file, and its boxes (see ``Sample``) as a table."""
+    dump = b"".join(map(bson.encode, documents))
+    write_bytes(folder / "dump/plants.bson.gz", gzip.compress(dump, mtime=0))
+    rows = [(name, *box) for name, box in sorted(boxes.items())]
+    write_table(pl.DataFrame(rows, schema=list(BOXES), orient="row"), BOXES, folder / "boxes.parquet")
 
 
 def make_sample(cutouts: dict[str, list[np.ndarray]], backgrounds: list[np.ndarray], *, seed: int) -> Sample:
@@ -114,7 +121,7 @@ def make_sample(cutouts: dict[str, list[np.ndarray]], backgrounds: list[np.ndarr
     # Which species is common is drawn, so that the order of names (and of labels) tells nothing of frequency.
     by_rank = [list(cutouts)[index] for index in rng.permutation(len(cutouts))]
 
-    for species, photos in plan_observations(by_rank, rng):
+    for species, photos in plan_observations(by_rank, CACHED_IMAGES, rng, rare=5):
         cutout = cutouts[species][rng.integers(len(cutouts[species]))]
         scene = draw_scene(cutout, backgrounds[rng.integers(len(backgrounds))], rng)
         add_observation(sample, species, [take_photo(scene, rng) for _ in range(photos)])
@@ -137,14 +144,23 @@ def make_sample(cutouts: dict[str, list[np.ndarray]], backgrounds: list[np.ndarr
     return sample
 
 
-def plan_observations(species_by_rank: list[str], rng: np.random.Generator) -> list[tuple[str, int]]:
-    """Say which observations to make: (species, photos). A rare species has one photo an observation."""
+def plan_observations(
+    species: Sequence[str], images: Sequence[int], rng: np.random.Generator, *, rare: int
+) -> list[tuple[str, int]]:
+    """Say which observations to make: (species, photos).
+
+    Args:
+        species: their names.
+        images: how many of each.
+        rng: draws how many photos an observation has.
+        rare: a species with up to so many images has one photo an observation, so that each split gets some.
+    """
     plan = []
-    for species, wanted in zip(species_by_rank, CACHED_IMAGES, strict=True):
+    for name, wanted in zip(species, images, strict=True):
         left = wanted
         while left > 0:
-            photos = 1 if wanted <= 5 else min(left, draw_photo_count(rng))
-            plan.append((species, photos))
+            photos = 1 if wanted <= rare else min(left, draw_photo_count(rng))
+            plan.append((name, photos))
             left -= photos
     return plan
 
@@ -418,7 +434,7 @@ def _photo_of(sample: Sample, species: str, *, skip: int = 0) -> Photo:
         if species in (document.get("taxon", {}).get("name"), document.get("scientific_name"))
         and (document.get("image_url") or document.get("url"))
     )
-    names = (hashlib.md5(url.encode()).hexdigest() + ".jpg" for url in urls)
+    names = map(image_name, urls)
     stored = [name for name in names if name in sample.boxes]
     name = stored[skip % len(stored)]
     return Photo(simplejpeg.decode_jpeg(sample.files[name]), sample.boxes[name])
