@@ -1,9 +1,13 @@
 """params.yaml is strict, and what it says in an error helps."""
 
+import copy
+import re
+
 import pytest
 import yaml
 
 from stages.errors import UserError
+from stages.learning.doubts import EXPERIMENTS
 from stages.params import stage_params, validate
 from tests.conftest import ROOT
 
@@ -180,3 +184,20 @@ def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
     pairs = zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True)
     changed = [(old.split("#")[0].strip(), new.split("#")[0].strip()) for old, new in pairs if old != new]
     assert changed == [("mode: smart", "mode: center")]
+
+
+def test_the_experiments_of_the_documents_are_possible(params_content):
+    """Each `-S` of README.md, docs/ and the warnings names a parameter and a value that it takes."""
+    texts = [path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]
+    lines = re.findall(r"dvc exp run[^`#\n]*", "\n".join([*texts, *EXPERIMENTS]).replace("\\\n", " "))
+    assert len(lines) > 10
+    for line in lines:
+        content = copy.deepcopy(params_content)
+        for name, value in re.findall(r"-S '?([\w.]+)=(\[[^]]*\]|[^\s']+)", line):
+            *path, last = name.split(".")
+            section = content
+            for part in path:
+                section = section[part]
+            assert last in section, name
+            section[last] = yaml.safe_load(value)
+        validate(content)
