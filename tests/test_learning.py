@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from torch.utils.data import DataLoader
 
+from stages import PASSIVE_WAITING
 from stages.classes import digest_classes
 from stages.errors import UserError
 from stages.evaluate import accuracy_by_class_size, summarise
 from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manifest, write_shards
-from stages.learning import PASSIVE_WAITING
 from stages.learning.augment import augment, cut_resized, rand_augment
 from stages.learning.checkpoint import FILE, checkpoint_folder, drop_spare, load_checkpoint, save_checkpoint
 from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader, times_before
@@ -603,5 +603,5 @@ def test_openmp_threads_wait_passively_in_training_and_its_loaders():
 
     shown = python("import stages.train, torch; torch.ones(10).sum()", OMP_DISPLAY_ENV="TRUE").stderr
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in shown
-    own_choice = python("import stages.learning, os; print(os.environ['OMP_WAIT_POLICY'])", OMP_WAIT_POLICY="ACTIVE")
+    own_choice = python("import stages, os; print(os.environ['OMP_WAIT_POLICY'])", OMP_WAIT_POLICY="ACTIVE")
     assert own_choice.stdout.strip() == "ACTIVE"

@@ -62,7 +62,11 @@ RECIPES: dict[str, list[str]] = {
     "balanced": ["train.sampling=balanced"],
     "logit-adjusted": ["train.loss=logit_adjusted"],
     # By top-1 the epochs of the new head would never be kept.
-    "balanced-head": ["train.head_epochs=2", "train.keep_by=mean_per_class_accuracy"],
+    "balanced-head": [
+        "train.head_epochs=2",
+        "train.head_learning_rate=0.01",
+        "train.keep_by=mean_per_class_accuracy",
+    ],
     "option-a": ["split.min_images_per_class=8"],  # the user's 5 would leave none out here
     "option-b": ["model.drop_rate=0.3", "train.weight_decay=0.05", "train.label_smoothing=0.2"],
 }
