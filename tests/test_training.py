@@ -39,10 +39,23 @@ SCRIPT = ROOT / "tests/tiny_training.py"
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
+    return write_splits(tmp_path / "packed")
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory) -> dict:
+    """How a process that nobody disturbs ends, on the same shards."""
+    folder = write_splits(tmp_path_factory.mktemp("straight") / "packed")
+    code, said = finish(process(folder, folder.with_name("final")))
+    assert code == 0, said
+    return final(folder.with_name("final"))
+
+
+def write_splits(folder: Path) -> Path:
     """Shards of 30 training and 12 validation images: steps of 8, 8, 8 and 6."""
-    write_split(tmp_path / "packed", "train", 30)
-    write_split(tmp_path / "packed", "val", 12, seed=1)
-    return tmp_path / "packed"
+    write_split(folder, "train", 30)
+    write_split(folder, "val", 12, seed=1)
+    return folder
 
 
 def changed(**values: object):
@@ -272,11 +285,8 @@ def final(path: Path) -> dict:
     return torch.load(path, weights_only=True)
 
 
-def test_a_process_that_is_killed_again_and_again_ends_as_an_undisturbed_one(folder, tmp_path):
+def test_a_process_that_is_killed_again_and_again_ends_as_an_undisturbed_one(folder, tmp_path, straight):
     """SIGKILL at drawn steps and in the middle of checkpoints, and a last checkpoint that is cut."""
-    assert finish(process(folder, tmp_path / "straight"))[0] == 0
-    (folder / "checkpoints" / FILE).unlink()
-    (folder / "checkpoints/before.pt").unlink()
     draw = random.Random(7)
     for options in (
         ["--kill-at", str(draw.randint(1, 5))],
@@ -291,15 +301,12 @@ def test_a_process_that_is_killed_again_and_again_ends_as_an_undisturbed_one(fol
     assert code == 0, said
     assert "last.pt is damaged" in said
     assert not (tmp_path / "never").exists()
-    assert_same_state(final(tmp_path / "straight"), final(tmp_path / "resumed"))
+    assert_same_state(straight, final(tmp_path / "resumed"))
 
 
 @pytest.mark.parametrize(("number", "whom", "workers"), [(signal.SIGTERM, os.kill, 0), (signal.SIGINT, os.killpg, 1)])
-def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, number, whom, workers):
+def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, straight, number, whom, workers):
     """Also Ctrl-C of a terminal, which goes to the loader processes as well."""
-    assert finish(process(folder, tmp_path / "straight"))[0] == 0
-    for path in (folder / "checkpoints").iterdir():
-        path.unlink()
     running = process(folder, tmp_path / "never", "--step-seconds", "0.2", "--workers", str(workers))
     for line in running.stdout:
         if line == "step 5\n":
@@ -312,7 +319,7 @@ def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, number, whom, w
     assert "the same command goes on from there" in last
     assert "Traceback" not in said
     assert finish(process(folder, tmp_path / "resumed"))[0] == 0
-    assert_same_state(final(tmp_path / "straight"), final(tmp_path / "resumed"))
+    assert_same_state(straight, final(tmp_path / "resumed"))
 
 
 def test_a_second_signal_does_what_it_always_did():
