@@ -413,7 +413,7 @@ def test_it_tells_its_pace_once_by_whole_steps_of_the_whole_network(folder, caps
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of other C libraries has no such setting")
 def test_memory_that_is_freed_is_kept_for_the_next_step():
-    """Else each page of each large tensor is asked of the system, and cleared by it, again and again."""
+    """Else each page of each tensor is asked of the system, and cleared by it, again and again."""
     code = """
 import resource, sys, torch
 if sys.argv[1] == "keep":
@@ -421,7 +421,8 @@ if sys.argv[1] == "keep":
     keep_freed_memory()
 faults = []
 for _ in range(6):
-    torch.ones(25_000_000)
+    tensors = [torch.ones(2_000_000) for _ in range(12)]  # 96 MB: more than malloc keeps of itself
+    del tensors
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 print(faults[-1] - faults[1])
 """

@@ -13,6 +13,7 @@ from torch import nn
 
 from stages.classes import check_order, digest_classes, read_classes
 from stages.errors import UserError
+from stages.learning.activations import use_lean_relu6
 from stages.machine import user_path
 from stages.outputs import replacing, write_json
 from stages.params import FileWeights, Model, PackageWeights
@@ -52,6 +53,7 @@ def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn
     """
     torch.manual_seed(seed)
     model = _start(params, classes, image_px)
+    use_lean_relu6(model)
     try:
         with torch.no_grad():
             model.eval()(torch.zeros(1, 3, image_px, image_px))
