@@ -211,10 +211,15 @@ class Killed(BaseException):
 EVERYTHING = changed(ema_decay=0.9, frozen_epochs=1, head_epochs=1, sampling="square_root", micro_batch_images=4)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Run:
+    """A run of all phases, on the same shards."""
+    return trained(write_splits(tmp_path_factory.mktemp("undisturbed") / "packed"), EVERYTHING, RICH)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 4, 6, 11, 12, 13, 15])
-def test_a_resumed_run_ends_as_an_undisturbed_one(folder, tmp_path, steps):
+def test_a_resumed_run_ends_as_an_undisturbed_one(folder, tmp_path, undisturbed, steps):
     """Killed after so many of 16 steps: in the middle and at the end of epochs, before and in the last phase."""
-    straight = trained(folder, EVERYTHING, RICH)
     killed, recipe = make(folder, EVERYTHING, RICH)
     keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=0)
     done = 0
@@ -233,7 +238,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(folder, tmp_path, steps):
     resumed, recipe = make(folder, EVERYTHING, RICH)
     resumed.restore(load_checkpoint(tmp_path / "run"))
     train(resumed, recipe)
-    assert_same(straight, resumed)
+    assert_same(undisturbed, resumed)
 
 
 def test_the_number_of_loader_processes_changes_nothing(folder, tmp_path):
