@@ -7,13 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from stages.errors import UserError
@@ -615,6 +617,70 @@ def test_memory_that_ends_in_the_update_is_not_taken_for_a_step_that_can_be_made
     with pytest.raises(torch.OutOfMemoryError):
         train(run, recipe)
     assert recipe.train_loader.batch_sampler.micro_images == PARAMS.micro_batch_images
+
+
+@pytest.fixture
+def in_precision(monkeypatch) -> Iterator[Callable[..., None]]:
+    """Gives what lets runs use another precision. Float16 is for GPUs in accelerate, but a CPU can do it, if slowly."""
+
+    def use(precision: str, **scaler: float) -> None:
+        def make_accelerator() -> Accelerator:
+            AcceleratorState._reset_state(reset_partial_state=True)
+            if precision != "fp16":
+                return Accelerator(cpu=True, mixed_precision=precision)
+            accelerator = Accelerator(cpu=True)
+            accelerator.state._mixed_precision, accelerator.native_amp = "fp16", True
+            accelerator.scaler = torch.amp.GradScaler("cpu", **scaler)
+            return accelerator
+
+        monkeypatch.setattr("tests.tiny_training.make_accelerator", make_accelerator)
+
+    yield use
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_the_same_but_for_rounding(folder, in_precision, precision):
+    params = changed(ema_decay=0.9, micro_batch_images=3)
+    exact = trained(folder, params, network=TRANSFORMER)
+    in_precision(precision, init_scale=1024.0)
+    run, recipe = make(folder, params, network=TRANSFORMER)
+    dtypes = set()
+    run.model.register_forward_hook(lambda _module, _images, logits: dtypes.add(logits.dtype))
+    train(run, recipe)
+    assert dtypes == {torch.bfloat16 if precision == "bf16" else torch.float16}
+    for row, other in zip(exact.history, run.history, strict=True):
+        for name in ("train_loss", "val_loss", "ema_loss"):
+            assert row[name] == pytest.approx(other[name], rel=0.02)
+
+
+def test_a_loss_scale_that_is_too_large_costs_updates_until_it_is_small_enough(folder, tmp_path, in_precision):
+    """Also the average of weights waits; and a run that goes on has the scale that it had."""
+    in_precision("fp16", init_scale=2.0**20, growth_interval=4)
+    params = changed(ema_decay=0.9)
+    run, recipe = make(folder, params, network=TRANSFORMER)
+    keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=0)
+    begins = {name: value.clone() for name, value in run.model.named_parameters()}
+    scales = []
+
+    def after_step(run: Run) -> None:
+        scales.append(run.scaler.get_scale())
+        if len(scales) == 1:
+            weights = dict(run.model.named_parameters())
+            assert all(torch.equal(value, weights[name]) for name, value in begins.items())
+        if len(scales) == 7:
+            keeper.save(run)
+
+    train(run, recipe, after_step=after_step)
+    halved = int(np.log2(2**20 / min(scales)))
+    assert halved > 1
+    assert scales[0] == 2.0**19
+    assert (run.updates, run.skipped) == (12 - halved, [])
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    resumed, recipe = make(folder, params, network=TRANSFORMER)
+    resumed.restore(load_checkpoint(tmp_path / "run"))
+    train(resumed, recipe)
+    assert_same(run, resumed)
 
 
 def test_a_run_goes_on_where_precision_is_another(folder):
