@@ -22,7 +22,8 @@ test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a tem
 	@python -m pytest
 
 # Columns that `dvc exp show` shall not show: digests, and figures that only one stage's author looks at.
-HIDDEN := Created|data/|models|plots|stages/|metrics/|.*(images|observations|classes|species|bytes|bytes_an_image|box|classes_with.*|crops\..*|shot.*|loss|saliency_kept|share.*|fallbacks.*|by\..*|few|names|pairs|train_top.)$$
+# Parameters have a dot in their names: only what stands before it here may hide one.
+HIDDEN := Created|(data|models|plots|stages|metrics)/|by[._]|(labels\.changed|labels\.suspicious_pairs|left_out|fallbacks|(few|medium|many)_shot)\b|(train|val|test)\.(classes|images|observations|bytes|crops)|(center|smart)\.(saliency|.*share)|[^.]*(images|classes|species|pairs|loss|shot|box|_image|share[^.]*|train_top.)$$
 
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
 	@dvc exp show --only-changed --drop '$(HIDDEN)'

@@ -49,6 +49,7 @@ CODE = [Path(__file__), *Path(__file__).parent.joinpath("learning").glob("*.py")
 def main() -> None:
     """Load the splits, make or resume the run, train, save the best weights with their order of labels."""
     params = stage_params("train")
+    every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
     accelerator = make_accelerator()
     species, packed, this_run, description, recipe, checkpoints = set_up(params, accelerator)
     if state := load_checkpoint(checkpoints):
@@ -64,7 +65,6 @@ def main() -> None:
         stop_requests() as request,
         live_log(this_run.history) if accelerator.is_main_process else nullcontext() as log_epoch,
     ):
-        every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
         keeper = Keeper(checkpoints, accelerator, request, every_s=every_s)
         pace = Pace(recipe)
 
@@ -118,8 +118,7 @@ def set_up(params: Params, accelerator: Accelerator) -> SetUp:
     """Read the splits and shards, and make the run.
 
     Raises:
-        UserError: as ``open_shards`` and ``new_run``.
-        OSError: no checkpoint can be written.
+        UserError: as ``open_shards`` and ``new_run``, or no checkpoint can be written.
     """
     species = read_classes(SPLITS_IN / "classes.csv")
     packed = open_shards(PACKED_IN, species, params)

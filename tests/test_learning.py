@@ -516,7 +516,11 @@ def test_weights_from_a_file_fit_another_number_of_classes(tmp_path):
     ("change", "said"),
     [
         ({"name": "vit_enormous"}, "timm knows no model vit_enormous"),
-        ({"name": "tf_efficientnet_lite0.no_such_tag"}, "timm knows no model"),
+        (
+            {"name": "tf_efficientnet_lite00"},
+            r"timm knows no model tf_efficientnet_lite00 \(but tf_efficientnet_lite0, ",
+        ),
+        ({"name": "tf_efficientnet_lite0.no_tag"}, r"knows no model .* \(but tf_efficientnet_lite0\.in1k\)"),
         ({"weights": FileWeights(kind="file", path="/nowhere.pth", sha256="0" * 64)}, "are missing"),
         ({"weights": PackageWeights(kind="package", package="no_such", file="x", sha256="0" * 64)}, "is not installed"),
     ],
@@ -591,6 +595,18 @@ def test_another_experiment_has_another_checkpoint(tmp_path, monkeypatch):
     assert first != checkpoint_folder("params", "data", code=[code])
     monkeypatch.setenv("CHECKPOINT_DIR", str(tmp_path / "elsewhere"))
     assert checkpoint_folder("params", code=[]).parent == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("file/under", "Not a directory"), ("~nobody-here/x", "there is no such user")]
+)
+def test_a_place_that_takes_no_checkpoint_is_one_line(tmp_path, monkeypatch, name, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHECKPOINT_DIR", name)
+    with pytest.raises(UserError, match=rf"no checkpoint can be written to {name} \({why}.*\): give CHECKPOINT_DIR a "):
+        checkpoint_folder("1", code=[])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_damaged_checkpoint_is_none(tmp_path):

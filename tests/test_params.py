@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -184,6 +185,22 @@ def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
     pairs = zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True)
     changed = [(old.split("#")[0].strip(), new.split("#")[0].strip()) for old, new in pairs if old != new]
     assert changed == [("mode: smart", "mode: center")]
+
+
+def test_the_comparison_of_experiments_hides_no_parameter(params_content):
+    """DVC drops the columns whose beginning matches."""
+    hidden = re.search(r"^HIDDEN := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    pattern = re.compile(hidden.replace("$$", "$"))
+
+    def names(values: dict, prefix: str = "") -> Iterator[str]:
+        for name, value in values.items():
+            yield from names(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
+
+    parameters = list(names(params_content))
+    assert "train.loss" in parameters
+    assert [name for name in parameters if pattern.match(name)] == []
+    assert all(pattern.match(name) for name in ("val_loss", "train.images", "by.frame.4:3.center", "data/splits"))
+    assert not any(pattern.match(name) for name in ("top1", "val_top5", "mean_per_class_accuracy", "best_epoch"))
 
 
 def test_the_experiments_of_the_documents_are_possible(params_content):

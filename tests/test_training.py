@@ -32,7 +32,7 @@ from stages.learning.run import Run
 from stages.learning.stop import StopRequest, stop_requests
 from stages.report.preflight import steps_to_learn_a_batch
 from stages.report.train_batch import caption
-from tests.conftest import ROOT
+from tests.conftest import ROOT, complaint, run_stage
 from tests.test_learning import write_split
 from tests.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make, poisoned
 
@@ -329,6 +329,12 @@ def test_a_signal_saves_and_leaves_with_a_word(folder, tmp_path, straight, numbe
     assert_same_state(straight, final(tmp_path / "resumed"))
 
 
+def test_a_wrong_setting_is_found_before_anything_else(workspace):
+    said = complaint(run_stage("train", workspace, CHECKPOINT_MINUTES="-1"))
+    assert "CHECKPOINT_MINUTES must be a whole number of 0 or more (found '-1')" in said
+    assert not (workspace / "plots").exists()
+
+
 def test_a_second_signal_does_what_it_always_did():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
@@ -381,6 +387,7 @@ def test_two_processes_train_as_one_does(folder, tmp_path):
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     code, said = finish(process(folder, tmp_path / "two", "--transformer", "--poison", launch=torchrun))
     assert code == 0, said
+    assert "deprecated" not in said
     one, two = final(tmp_path / "one"), final(tmp_path / "two")
     ((*where, names),), ((*there, others),) = one["skipped"], two["skipped"]
     assert where == there == [0, 1]
@@ -463,7 +470,7 @@ def test_less_than_expected_names_the_experiments_once():
     params = changed(expect_epoch=6, expect_top1=0.05)
     short = row(watched_top1=0.2, val_top1=0.04)
     (doubt,) = doubts_after_epoch([short] * 6, params, classes=5914)
-    assert "validation top-1 is 0.040 after 6 epochs, where train.expect_top1 is 0.05" in doubt
+    assert "validation top-1 is 0.040 after 6 epochs, where the profile's train.expect_top1 is 0.05" in doubt
     assert all(line in doubt for line in EXPERIMENTS)
     assert doubts_after_epoch([short] * 5, params, classes=5914) == []
     assert doubts_after_epoch([short] * 7, params, classes=5914) == []
@@ -542,7 +549,7 @@ def test_too_many_of_them_stop_the_run_with_advice(folder, tmp_path):
     run, recipe = make(folder)
     recipe = poisoned(recipe, {(0, index) for index in range(30)})
     keeper = Keeper(tmp_path / "run", recipe.accelerator, StopRequest(), every_s=1e9)
-    why = r"no number in 4 steps, at last in epoch 1, step 4 \(.*lower train\.learning_rate"
+    why = r"no number in 4 steps, at last in epoch 1, step 4 \(.*lower the profile's train\.learning_rate"
     with pytest.raises(UserError, match=why):
         train(run, recipe, after_step=keeper.after_step)
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
@@ -701,7 +708,7 @@ def test_a_validation_loss_that_is_no_number_stops_with_advice(folder):
     run, recipe = make(folder, changed(max_skipped_steps=100))
     with torch.no_grad():
         next(run.model.parameters()).fill_(float("nan"))
-    with pytest.raises(UserError, match=r"the validation loss is nan after epoch 1: lower train\.learning_rate"):
+    with pytest.raises(UserError, match=r"the validation loss is nan after epoch 1: lower the profile's train"):
         train(run, recipe)
 
 

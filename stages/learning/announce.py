@@ -38,6 +38,8 @@ def announce(
         f"{batches.step_images} images, {at_once}, on {describe_device(recipe.accelerator)}"
     )
     where = f"resumed after epoch {run.epoch}, step {run.step}" if run.epoch or run.step else "from the first step"
+    if recipe.compiled:
+        say("train: the first step compiles the network, which takes minutes")
     say(f"train: {where}; checkpoints in {folder} ({size_in_words(free)} free)")
 
 

@@ -6,6 +6,7 @@ case), in a folder named by a digest of all that makes the run: parameters, inpu
 checkpoint again, another one never does, and a 384 px run cannot trip over the leftovers of a 224 px run.
 """
 
+import errno
 import hashlib
 import os
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from stages.errors import UserError
 from stages.learning.processes import greatest
 from stages.learning.run import Run
 from stages.learning.stop import StopRequest
@@ -37,7 +39,7 @@ def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
         code: the source files that make the result.
 
     Raises:
-        OSError: nothing can be written there.
+        UserError: nothing can be written there.
     """
     digest = hashlib.sha256()
     for part in identity:
@@ -48,8 +50,16 @@ def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
     folder = root / digest.hexdigest()[:16]
     # Tried now: to find out after an epoch that nothing can be saved costs an hour.
     trial = folder / f".writable.{os.getpid()}"  # other processes of the run try it, too
-    write_bytes(trial, b"")
-    trial.unlink()
+    try:
+        if str(root).startswith("~"):
+            raise FileNotFoundError(errno.ENOENT, "there is no such user")
+        write_bytes(trial, b"")
+        trial.unlink()
+    except OSError as error:
+        raise UserError(
+            f"no checkpoint can be written to {root} ({error.strerror}): give CHECKPOINT_DIR a folder that can be "
+            "written to and has some gigabytes free"
+        ) from None
     return folder
 
 

@@ -49,12 +49,14 @@ def doubts_after_epoch(history: list[dict[str, float]], params: Train, *, classe
     elif row["train_top1"] >= _LEARNT and row["watched_top1"] < chance:
         doubts.append(
             f"the steps score {row['train_top1']:.3f}, and their images as validation sees them "
-            f"{row['watched_top1']:.4f}: the two are not prepared alike; look at section augment and at image.train_px"
+            f"{row['watched_top1']:.4f}: the two are not prepared alike; look at section augment and at the "
+            "profile's image.train_px"
         )
     if len(history) == params.expect_epoch and row["val_top1"] < params.expect_top1:
         causes = "few images a class, a learning rate far off, or labels or images that are wrong"
         doubts.append(
-            f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, where train.expect_top1 is "
-            f"{params.expect_top1}: likely causes are {causes}; try, each as one experiment: {'; '.join(EXPERIMENTS)}"
+            f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, where the profile's "
+            f"train.expect_top1 is {params.expect_top1}: likely causes are {causes}; try, each as one "
+            f"experiment: {'; '.join(EXPERIMENTS)}"
         )
     return doubts

@@ -105,7 +105,7 @@ def begin_phase(run: Run, recipe: Recipe) -> None:
     network, run.called_in = run.model, phase
     if recipe.accelerator.num_processes > 1:
         # Buffers are made the same after each step: here, norms of the first micro-batch would count for all.
-        network = DistributedDataParallel(network, broadcast_buffers=False)
+        network = DistributedDataParallel(network, forward_sync_buffers=False)
     run.network = torch.compile(network) if recipe.compiled else network
 
 
@@ -223,7 +223,8 @@ def validate(run: Run, recipe: Recipe) -> dict[str, float]:
         scores = asdict(predictions.scores())
         if prefix == "val" and not math.isfinite(scores["loss"]):
             raise UserError(
-                f"the validation loss is {scores['loss']} after epoch {run.epoch + 1}: lower train.learning_rate"
+                f"the validation loss is {scores['loss']} after epoch {run.epoch + 1}: lower the "
+                "profile's train.learning_rate"
             )
         scores["mean_per_class_accuracy"] = predictions.mean_per_class_accuracy()
         for group, figures in predictions.by_shots(recipe.train_images, recipe.shots).items():
@@ -257,7 +258,7 @@ def halve_micro_batches(run: Run, recipe: Recipe) -> None:
     if smaller >= batches.micro_images or accelerator.num_processes > 1:
         raise UserError(
             f"{batches.micro_images} images at once are too much for the device's memory: set a smaller "
-            "train.micro_batch_images, or GRADIENT_CHECKPOINTING=1"
+            "train.micro_batch_images in the profile, or GRADIENT_CHECKPOINTING=1"
         )
     if accelerator.device.type == "cuda":
         torch.cuda.empty_cache()
@@ -314,7 +315,8 @@ def _stop_if_too_many_are_skipped(run: Run, params: Train) -> None:
     if len(run.skipped) > params.max_skipped_steps:
         raise UserError(
             f"the loss was no number in {len(run.skipped)} steps, at last in {_describe_skipped(run)}: look at these "
-            "images, or lower train.learning_rate; with a higher train.max_skipped_steps it goes on from the checkpoint"
+            "images and the starting weights, or lower the profile's train.learning_rate; with a higher "
+            "train.max_skipped_steps it goes on from the checkpoint"
         )
 
 

@@ -1,5 +1,6 @@
 """The network: made by timm, started from weights, saved with the order of its labels."""
 
+import difflib
 import hashlib
 import importlib.util
 import json
@@ -58,7 +59,9 @@ def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn
         with torch.no_grad():
             model.eval()(torch.zeros(1, 3, image_px, image_px))
     except Exception as error:  # whatever the network's own checks raise
-        raise UserError(f"params.yaml: image.train_px: {params.name} cannot take {image_px} px ({error})") from None
+        raise UserError(
+            f"params.yaml: the profile's image.train_px: {params.name} cannot take {image_px} px ({error})"
+        ) from None
     return model
 
 
@@ -132,8 +135,10 @@ def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
     except RuntimeError:
         config = None
     if config is None or not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('.', maxsplit=1)[0].split('_', maxsplit=1)[0]}*")[:3])
-        raise UserError(f"params.yaml: model.name: timm knows no model {name}{f' (but {near}, ...)' if near else ''}")
+        architecture = name.split(".", maxsplit=1)[0]
+        known = timm.list_pretrained(f"{architecture}.*") or difflib.get_close_matches(architecture, timm.list_models())
+        near = f" (but {', '.join(known)})" if known else ""
+        raise UserError(f"params.yaml: the profile's model.name: timm knows no model {name}{near}")
     if config.fixed_input_size:  # a ViT's position embeddings are made for one size; timm interpolates them to another
         options["img_size"] = image_px
     try:
@@ -145,7 +150,7 @@ def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
             raise
         raise UserError(
             f"the weights of {name} could not be had ({error}): this host needs the internet once, or the file itself "
-            "(params.yaml: model.weights: {kind: file, path: ..., sha256: ...})"
+            "(params.yaml: the profile's model.weights: {kind: file, path: ..., sha256: ...})"
         ) from None
 
 
@@ -161,7 +166,7 @@ def _package_file(weights: PackageWeights) -> Path:
 
 def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise UserError(f"the starting weights {path} are missing (params.yaml: model.weights)")
+        raise UserError(f"the starting weights {path} are missing (params.yaml: the profile's model.weights)")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
@@ -171,10 +176,12 @@ def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format raises what it meets
-        raise UserError(f"params.yaml: model.weights: {path} cannot be read as weights ({error})") from None
+        raise UserError(
+            f"params.yaml: the profile's model.weights: {path} cannot be read as weights ({error})"
+        ) from None
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     if not state or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise UserError(f"params.yaml: model.weights: {path} holds no weights (a dict of tensors)")
+        raise UserError(f"params.yaml: the profile's model.weights: {path} holds no weights (a dict of tensors)")
     return state
 
 
@@ -183,7 +190,7 @@ def _load_in_order(model: nn.Module, state: dict[str, torch.Tensor], name: str) 
     own = model.state_dict()
     shapes, own_shapes = ([tuple(tensor.shape) for tensor in tensors.values()] for tensors in (state, own))
     if shapes != own_shapes:
-        raise UserError(f"params.yaml: model.weights: the tensors of that file are not those of {name}")
+        raise UserError(f"params.yaml: the profile's model.weights: the tensors of that file are not those of {name}")
     model.load_state_dict(dict(zip(own, state.values(), strict=True)))
 
 
@@ -196,8 +203,8 @@ def _load_but_head(model: nn.Module, state: dict[str, torch.Tensor], name: str) 
     wrong |= {key for key in own.keys() & fitting.keys() if own[key].shape != fitting[key].shape}
     if wrong:
         raise UserError(
-            f"params.yaml: model.weights: that file is not of {name}: {sorted(wrong)[0]} and {len(wrong) - 1} more "
-            "tensors are missing, unknown or of another shape"
+            f"params.yaml: the profile's model.weights: that file is not of {name}: {sorted(wrong)[0]} and "
+            f"{len(wrong) - 1} more tensors are missing, unknown or of another shape"
         )
     model.load_state_dict(fitting, strict=False)
 

@@ -65,7 +65,7 @@ def open_shards(folder: Path, species: list[str], params: Params) -> dict[str, P
         check_order(split.imprint.classes_sha256, digest_classes(species), where=str(folder))
         if split.imprint.size_px != params.image.pack_px:
             raise UserError(
-                f"{folder} holds {split.imprint.size_px} px, not image.pack_px {params.image.pack_px}: "
+                f"{folder} holds {split.imprint.size_px} px, not the profile's image.pack_px {params.image.pack_px}: "
                 "run `dvc repro pack`"
             )
     if not len(packed["train"]) or not len(packed["val"]):

@@ -49,8 +49,8 @@ Where to look:
   data/labels.csv             what was done to species' names
   data/left_out.csv           what no split uses, and why
 
-Next: `. .venv/bin/activate`, then `dvc metrics show`, `dvc plots show` (the page loads its drawing code from the
-internet), or an experiment: `dvc exp run -S crop.mode=center`, then `make compare`."""  # noqa: E501
+Next: `. .venv/bin/activate`, then `dvc plots show` (the page loads its drawing code from the internet), or an
+experiment: `dvc exp run -S crop.mode=center`, then `make compare`."""  # noqa: E501
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -114,7 +114,10 @@ def seconds_of_steps(this_run: Run, recipe: Recipe) -> list[float]:
             times.clear()
             halve_micro_batches(this_run, recipe)
     if this_run.skipped:
-        raise UserError("the loss is no number in the first steps: lower train.learning_rate, or look at the images")
+        raise UserError(
+            "the loss is no number in the first steps: look at the images and the starting weights, or lower the "
+            "profile's train.learning_rate"
+        )
     return times
 
 
@@ -144,7 +147,7 @@ def steps_to_learn_a_batch(this_run: Run, recipe: Recipe) -> int:
         this_run.optimizer.zero_grad()
     raise UserError(
         f"one batch of {len(keys)} images cannot be learnt by heart: the loss is {loss:.2f} after {LEARN_STEPS} steps; "
-        f"look at {PICTURE}, at train.learning_rate and at the starting weights"
+        f"look at {PICTURE}, at the profile's train.learning_rate and at the starting weights"
     )
 
 
