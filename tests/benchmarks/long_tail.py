@@ -5,8 +5,10 @@
 FOLDER gets a clone of this repo with a profile ``long_tail``: photos composed of all photographic cut-outs of living
 things in a Debian package, many of them small, half hidden, out of focus and of shifted hue; two in five are kept for
 the test. There each recipe is queued with each seed, DVC runs them, and a table is printed. After a Ctrl-C DVC's
-workers go on until `dvc queue stop --kill` in FOLDER/repo; another call runs what has not run yet. Needs apt-get and
-dpkg-deb, fetches 330 MB, and takes an hour on two CPU cores.
+workers go on until `dvc queue stop --kill` in FOLDER/repo; another call runs what has not run yet. Of several workers
+DVC may lose one (treeverse/dvc issue 10398: it reads a message before it is written); the others go on, and
+`dvc queue start --jobs 2` there starts it anew. Needs apt-get and dpkg-deb, fetches 330 MB, and takes an hour on two
+CPU cores.
 """
 
 import argparse
