@@ -22,7 +22,7 @@ test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a tem
 	@python -m pytest
 
 # Columns that `dvc exp show` shall not show: digests, and figures that only one stage's author looks at.
-# Parameters have a dot in their names: only what stands before it here may hide one.
+# Parameters are named section.name: a pattern here has either no dot to match, or a section that only figures have.
 HIDDEN := Created|(data|models|plots|stages|metrics)/|by[._]|(labels\.changed|labels\.suspicious_pairs|left_out|fallbacks|(few|medium|many)_shot)\b|(train|val|test)\.(classes|images|observations|bytes|crops)|(center|smart)\.(saliency|.*share)|[^.]*(images|classes|species|pairs|loss|shot|box|_image|share[^.]*|train_top.)$$
 
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count

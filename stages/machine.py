@@ -52,5 +52,12 @@ def repo_root() -> Path:
 
 
 def user_path(text: str) -> Path:
-    """Give the path of a setting; ``~`` is the user's home, and an unknown ``~name`` stays, to be missed by name."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises a RuntimeError there
+    """Give the path that a user wrote; ``~`` is the home of this one, ``~name`` of another.
+
+    Raises:
+        UserError: there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"{text} is in the home of a user who is not known here: write the whole path") from None

@@ -37,9 +37,9 @@ def announce(
         f"train: {params.train.epochs + params.train.head_epochs} epochs of {batches.steps:,} steps of "
         f"{batches.step_images} images, {at_once}, on {describe_device(recipe.accelerator)}"
     )
-    where = f"resumed after epoch {run.epoch}, step {run.step}" if run.epoch or run.step else "from the first step"
     if recipe.compiled:
         say("train: the first step compiles the network, which takes minutes")
+    where = f"resumed after epoch {run.epoch}, step {run.step}" if run.epoch or run.step else "from the first step"
     say(f"train: {where}; checkpoints in {folder} ({size_in_words(free)} free)")
 
 

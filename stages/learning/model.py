@@ -135,10 +135,10 @@ def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
     except RuntimeError:
         config = None
     if config is None or not timm.is_model(name):
-        architecture = name.split(".", maxsplit=1)[0]
-        known = timm.list_pretrained(f"{architecture}.*") or difflib.get_close_matches(architecture, timm.list_models())
-        near = f" (but {', '.join(known)})" if known else ""
-        raise UserError(f"params.yaml: the profile's model.name: timm knows no model {name}{near}")
+        known = timm.list_pretrained(f"{name.split('.', maxsplit=1)[0]}.*") or timm.list_models()
+        near = ", ".join(difflib.get_close_matches(name, known))
+        but = f" (but {near})" if near else ""
+        raise UserError(f"params.yaml: the profile's model.name: timm knows no model {name}{but}")
     if config.fixed_input_size:  # a ViT's position embeddings are made for one size; timm interpolates them to another
         options["img_size"] = image_px
     try:
