@@ -14,9 +14,9 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 demo: .venv/run.stamp ## run the whole pipeline on the embedded sample, then say where to look
-	@python -m stages.report.demo --check
+	@python -m stages.commands.demo --check
 	@dvc repro
-	@python -m stages.report.demo
+	@python -m stages.commands.demo
 
 test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a temporary clone among them
 	@python -m pytest
@@ -37,32 +37,32 @@ format: .venv/dev.stamp ## put the code into the project's style
 	@ruff format .
 
 fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--probe 50", "--limit 200", "--hours 8", "--help")
-	@python -m stages.download.fetch $(ARGS)
+	@python -m stages.commands.fetch $(ARGS)
 
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
-	@python -m stages.download.inventory
+	@python -m stages.commands.inventory
 
 preflight: .venv/run.stamp ## try whether the active profile's training can work, and say how long it takes
-	@python -m stages.report.preflight
+	@python -m stages.commands.preflight
 
 remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there
-	@python -m stages.splitting.remember
+	@python -m stages.commands.remember
 
 credits: .venv/run.stamp ## write photographer, licence and URL of every image of the splits
-	@python -m stages.report.credits
+	@python -m stages.commands.credits
 
 evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")
-	@python -m stages.download.evict $(ARGS)
+	@python -m stages.commands.evict $(ARGS)
 
 sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
-	@python -m stages.sample.make
-	@python -m stages.download.inventory
+	@python -m sample.make
+	@python -m stages.commands.inventory
 
 crop-figures: .venv/run.stamp ## say what crops are worth, on 2,100 composed photos (needs apt-get and dpkg-deb)
-	@python tests/benchmarks/crops.py
+	@python -m benchmarks.crops
 
-benchmark: .venv/dev.stamp ## measure speed (minutes; each file in tests/benchmarks says what it compares)
-	@for file in tests/benchmarks/[a-z]*.py; do python "$$file"; done
+benchmark: .venv/dev.stamp ## measure speed (minutes; each file in benchmarks says what it compares)
+	@for file in benchmarks/[a-z]*.py; do python -m "benchmarks.$$(basename "$$file" .py)"; done
 
 clean: ## delete the virtual environment; data, models and DVC's cache stay
 	@rm -rf .venv

@@ -11,7 +11,7 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 
 # OpenMP threads spin while they wait for each other. With another process on the cores (a loader's included) the one
 # they wait for is not running, the others burn its time, and training was seen to take ten times as long. Told to wait
-# passively they stay fast, and on an idle machine it costs nothing (tests/benchmarks/busy_machine.py measures both).
+# passively they stay fast, and on an idle machine it costs nothing (benchmarks/busy_machine.py measures both).
 # GNU's runtime reads the first, LLVM's and Intel's the second; both come with torch.
 PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 for _name, _value in PASSIVE_WAITING.items():

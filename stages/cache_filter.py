@@ -10,14 +10,18 @@ from typing import Any
 
 import polars as pl
 
-from stages.errors import UserError, run
+from stages.config.reading import stage_params
+from stages.config.schema import Inventory
 from stages.images.verdict import verdict
-from stages.outputs import write_json
-from stages.params import Inventory, stage_params
-from stages.progress import in_words, say
 from stages.records.licences import licence_codes
 from stages.records.photos import PHOTO
-from stages.tables import AVAILABLE, INVENTORY, RECORDS, REJECTED, SOUND, read_table, write_table
+from stages.runtime.errors import UserError, run
+from stages.runtime.outputs import write_json
+from stages.runtime.progress import in_words, say
+from stages.tables.cache_filter import AVAILABLE, REJECTED
+from stages.tables.export import RECORDS
+from stages.tables.inventory import INVENTORY, SOUND
+from stages.tables.table import read_table, write_table
 
 RECORDS_IN = Path("data/records.parquet")
 SOURCES = Path("data/sources")

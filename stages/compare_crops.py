@@ -13,18 +13,22 @@ import cv2
 import numpy as np
 import polars as pl
 
-from stages.download.cache import cache_directory, reading
-from stages.errors import run
+from stages.cache.directory import cache_directory, reading
+from stages.config.reading import stage_params
+from stages.config.schema import CompareCrops, Crop
+from stages.evaluation.crops import Measured, kept_curves, summarise, tabulate
 from stages.images.crop import FALLBACKS, center_crop, saliency_held, saliency_map
 from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
-from stages.outputs import write_json
-from stages.params import CompareCrops, Crop, stage_params
-from stages.progress import progress, say
-from stages.report.comparison import Comparison, draw_comparison
-from stages.report.crop_figures import Measured, kept_curves, summarise, tabulate
-from stages.tables import BOXES, CROP_CURVES, SPLIT, SPLITS, read_table, write_table
+from stages.report.crop_comparison import Comparison, draw_comparison
+from stages.runtime.errors import run
+from stages.runtime.outputs import write_json
+from stages.runtime.progress import progress, say
+from stages.tables.classes import SPLITS
+from stages.tables.compare_crops import BOXES, CROP_CURVES
+from stages.tables.split import SPLIT
+from stages.tables.table import read_table, write_table
 
 SPLITS_IN = Path("data/splits")
 SOURCES = Path("data/sources")

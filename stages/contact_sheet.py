@@ -12,15 +12,18 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from stages.download.cache import cache_directory, reading
-from stages.errors import UserError, run
+from stages.cache.directory import cache_directory, reading
+from stages.config.reading import stage_params
+from stages.config.schema import Inventory
 from stages.images.decode import DecodeError, decode_rgb, read_header, reduction
 from stages.images.originals import read_image
 from stages.images.verdict import LIMITED, VERDICTS
-from stages.params import Inventory, stage_params
-from stages.progress import say
 from stages.report.contact_sheet import Row, Tile, draw_contact_sheet
-from stages.tables import AVAILABLE, INVENTORY, REJECTED, read_table
+from stages.runtime.errors import UserError, run
+from stages.runtime.progress import say
+from stages.tables.cache_filter import AVAILABLE, REJECTED
+from stages.tables.inventory import INVENTORY
+from stages.tables.table import read_table
 
 AVAILABLE_IN = Path("data/available.parquet")
 REJECTED_IN = Path("data/rejected.parquet")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.classes import check_order
-from stages.errors import UserError, run
+from stages.config.reading import stage_params
+from stages.config.schema import Shots
 from stages.images.shards import PackedSplit, check_shards
 from stages.learning.data import EpochBatches, PackedImages, make_loader
 from stages.learning.device import Colour
@@ -19,10 +19,12 @@ from stages.learning.model import load_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
 from stages.learning.scores import Predictions
-from stages.outputs import replacing, write_json
-from stages.params import Shots, stage_params
-from stages.progress import say
-from stages.tables import CLASSES, read_table
+from stages.runtime.errors import UserError, run
+from stages.runtime.outputs import replacing, write_json
+from stages.runtime.progress import say
+from stages.splitting.label_order import check_order
+from stages.tables.classes import CLASSES
+from stages.tables.table import read_table
 
 CLASSES_IN = Path("data/splits/classes.csv")
 PACKED_IN = Path("data/packed")

@@ -13,17 +13,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.errors import UserError, run
-from stages.machine import machine_setting
-from stages.outputs import replacing, write_json
-from stages.params import DocumentShape, DumpSource, MongoDBSource, declared_values, stage_params
-from stages.progress import in_words, progress, say
+from stages.config.reading import declared_values, stage_params
+from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.records.dump import Document, read_dump
-from stages.records.labels import LabelCleaner, clean_labels, read_synonyms, suspicious_pairs
+from stages.records.labels import LabelCleaner, clean_labels
 from stages.records.mongodb import open_collection, read_collection
-from stages.records.pin import check_pin
 from stages.records.shapes import DocumentReader
-from stages.tables import LABELS, PAIRS_OF_LABELS, RECORDS, write_table
+from stages.records.suspicious import suspicious_pairs
+from stages.records.synonyms import read_synonyms
+from stages.runtime.errors import UserError, run
+from stages.runtime.lock import check_pin
+from stages.runtime.machine import machine_setting
+from stages.runtime.outputs import replacing, write_json
+from stages.runtime.progress import in_words, progress, say
+from stages.tables.export import LABELS, PAIRS_OF_LABELS, RECORDS
+from stages.tables.table import write_table
 
 SOURCES = Path("data/sources")
 OUT = Path("data/records.parquet")

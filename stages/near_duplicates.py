@@ -10,21 +10,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.errors import UserError, run
+from stages.config.reading import stage_params
+from stages.config.schema import NearDuplicates
 from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pairs
-from stages.outputs import replacing_directory, write_json
-from stages.params import NearDuplicates, stage_params
-from stages.progress import say
+from stages.runtime.errors import UserError, run
+from stages.runtime.outputs import replacing_directory, write_json
+from stages.runtime.progress import say
 from stages.splitting.groups import LINKS
-from stages.tables import (
-    AVAILABLE,
-    DISPUTED,
-    DISTANCES,
-    INVENTORY,
-    PAIRS,
-    read_table,
-    write_table,
-)
+from stages.tables.cache_filter import AVAILABLE
+from stages.tables.inventory import INVENTORY
+from stages.tables.near_duplicates import DISPUTED, DISTANCES, PAIRS
+from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
 SOURCES = Path("data/sources")

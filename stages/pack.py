@@ -12,18 +12,21 @@ from typing import Any
 
 import polars as pl
 
-from stages.classes import digest_classes, read_classes
-from stages.download.cache import cache_directory, reading
-from stages.download.index import note_use
-from stages.errors import UserError, run
+from stages.cache.directory import cache_directory, reading
+from stages.cache.index import note_use
+from stages.config.reading import stage_params
+from stages.config.schema import Params
 from stages.images.originals import map_originals
 from stages.images.packing import pack_image, recipe
 from stages.images.previous import PreviousImages, previous_images
 from stages.images.shards import Imprint, PackedImage, write_manifest, write_shards
-from stages.outputs import replacing_directory, write_json
-from stages.params import Params, stage_params
-from stages.progress import progress, say, size_in_words
-from stages.tables import SPLIT, SPLITS, read_table
+from stages.runtime.errors import UserError, run
+from stages.runtime.outputs import replacing_directory, write_json
+from stages.runtime.progress import progress, say, size_in_words
+from stages.splitting.label_order import digest_classes, read_classes
+from stages.tables.classes import SPLITS
+from stages.tables.split import SPLIT
+from stages.tables.table import read_table
 
 SPLITS_IN = Path("data/splits")
 OUT = Path("data/packed")

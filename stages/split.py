@@ -19,27 +19,20 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.errors import UserError, run
-from stages.outputs import replacing_directory, write_json
-from stages.params import Split, stage_params
-from stages.progress import in_words, say
+from stages.config.reading import stage_params
+from stages.config.schema import Split
+from stages.runtime.errors import UserError, run
+from stages.runtime.outputs import replacing_directory, write_json
+from stages.runtime.progress import in_words, say
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
 from stages.splitting.groups import LINKS, drop_contradictions, group_rows, name_groups
 from stages.splitting.memory import assignments_path, drop_strays, pin_groups, read_assignments, recall
-from stages.tables import (
-    AVAILABLE,
-    CLASS_SIZES,
-    CLASSES,
-    DISPUTED,
-    LEFT_OUT,
-    LONG_TAIL,
-    PAIRS,
-    SPLIT,
-    SPLITS,
-    read_table,
-    write_table,
-)  # fmt: skip
+from stages.tables.cache_filter import AVAILABLE
+from stages.tables.classes import CLASSES, SPLITS
+from stages.tables.near_duplicates import DISPUTED, PAIRS
+from stages.tables.split import CLASS_SIZES, LEFT_OUT, LONG_TAIL, SPLIT
+from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
 ALIKE_IN = Path("data/near_duplicates")

@@ -8,29 +8,26 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
-from accelerate import Accelerator
 from dvclive import Live
 
-from stages.classes import read_classes
-from stages.errors import run
-from stages.images.shards import PackedSplit
+from stages.config.reading import stage_params
 from stages.learning.announce import Pace, announce
-from stages.learning.checkpoint import Keeper, checkpoint_folder, drop_spare, load_checkpoint
+from stages.learning.checkpoint import Keeper, drop_spare, load_checkpoint
 from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
 from stages.learning.loop import Clock, train
-from stages.learning.model import WEIGHTS, ModelDescription, save_model
+from stages.learning.model import WEIGHTS, save_model
 from stages.learning.processes import make_accelerator
-from stages.learning.recipe import Recipe, make_recipe, new_run, open_shards
 from stages.learning.run import Run
 from stages.learning.scores import Meter
-from stages.learning.stop import stop_requests
-from stages.machine import machine_count
-from stages.outputs import replacing, write_bytes, write_json
-from stages.params import Params, stage_params
-from stages.progress import say
+from stages.learning.setup import set_up
+from stages.runtime.errors import run
+from stages.runtime.machine import machine_count
+from stages.runtime.outputs import replacing, write_bytes, write_json
+from stages.runtime.progress import say
+from stages.runtime.signals import stop_requests
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
@@ -43,7 +40,6 @@ METRICS = Path("metrics/train.json")
 CHECKPOINT_MINUTES = 10
 GROUPS = ("train", "val", "ema", "watched")  # of figures, each a folder of dvclive's
 WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
-CODE = [Path(__file__), *Path(__file__).parent.joinpath("learning").glob("*.py")]
 
 
 def main() -> None:
@@ -51,7 +47,9 @@ def main() -> None:
     params = stage_params("train")
     every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
     accelerator = make_accelerator()
-    species, packed, this_run, description, recipe, checkpoints = set_up(params, accelerator)
+    species, packed, this_run, description, recipe, checkpoints = set_up(
+        params, accelerator, splits=SPLITS_IN, shards=PACKED_IN
+    )
     if state := load_checkpoint(checkpoints):
         this_run.restore(state)
         if not accelerator.is_main_process:
@@ -92,42 +90,6 @@ def main() -> None:
     drop_spare(checkpoints)
     what = WEIGHTS_IN_WORDS[best.weights]
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
-
-
-class SetUp(NamedTuple):
-    """A training before its first step.
-
-    Attributes:
-        species: in the order of labels.
-        packed: the shards of train and val.
-        run: new.
-        description: of its model.
-        recipe: all that it is trained with.
-        checkpoints: the folder of the run with these parameters, shards and code.
-    """
-
-    species: list[str]
-    packed: dict[str, PackedSplit]
-    run: Run
-    description: ModelDescription
-    recipe: Recipe
-    checkpoints: Path
-
-
-def set_up(params: Params, accelerator: Accelerator) -> SetUp:
-    """Read the splits and shards, and make the run.
-
-    Raises:
-        UserError: as ``open_shards`` and ``new_run``, or no checkpoint can be written.
-    """
-    species = read_classes(SPLITS_IN / "classes.csv")
-    packed = open_shards(PACKED_IN, species, params)
-    new, description = new_run(params, species, accelerator)
-    recipe = make_recipe(packed, params, description, accelerator)
-    # What only warns or stops makes no other run.
-    what_counts = params.model_dump_json(exclude={"train": {"max_skipped_steps", "expect_epoch", "expect_top1"}})
-    identity = [what_counts, *(split.fingerprint() for split in packed.values())]
-    return SetUp(species, packed, new, description, recipe, checkpoint_folder(*identity, code=CODE))
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:

@@ -22,8 +22,9 @@ import yaml
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from stages.params import Params, validate
-from stages.tables import AVAILABLE
+from stages.config.reading import validate
+from stages.config.schema import Params
+from stages.tables.cache_filter import AVAILABLE
 
 ROOT = Path(__file__).parent.parent
 

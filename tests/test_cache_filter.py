@@ -8,12 +8,15 @@ import polars as pl
 import pytest
 
 from stages.cache_filter import judge, summarise
+from stages.config.schema import Licence
 from stages.contact_sheet import read_tile
 from stages.images.measure import measure
-from stages.params import Licence
 from stages.records.licences import CODES, allowed_records, licence_code
 from stages.report.contact_sheet import Row, Tile, draw_contact_sheet
-from stages.tables import AVAILABLE, INVENTORY, RECORDS, REJECTED, read_table, write_table
+from stages.tables.cache_filter import AVAILABLE, REJECTED
+from stages.tables.export import RECORDS
+from stages.tables.inventory import INVENTORY
+from stages.tables.table import read_table, write_table
 from tests.conftest import ROOT, available_rows, complaint, encoded, run_stage
 
 

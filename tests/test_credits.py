@@ -2,8 +2,11 @@
 
 import polars as pl
 
-from stages.report.credits import credit
-from stages.tables import CREDITS, SPLIT, SPLITS, read_table, write_table
+from stages.commands.credits import credit
+from stages.tables.classes import SPLITS
+from stages.tables.credits import CREDITS
+from stages.tables.split import SPLIT
+from stages.tables.table import read_table, write_table
 from tests.conftest import available_rows, run_stage
 
 
@@ -17,7 +20,7 @@ def test_every_image_of_the_splits_is_credited(workspace):
     ).with_columns(group="image_name")
     for number, name in enumerate(SPLITS):
         write_table(rows[number : number + 1], SPLIT, workspace / f"data/splits/{name}.parquet")
-    result = run_stage("report.credits", workspace)
+    result = run_stage("commands.credits", workspace)
     assert result.returncode == 0, result.stderr
     assert "3 images (cc-by 1, cc0 1, none 1)" in result.stdout
     assert "of 1 images no source names the photographer" in result.stdout

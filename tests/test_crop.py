@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.compare_crops import choose_shown, draw_rows
+from stages.config.schema import Crop
+from stages.evaluation.crops import Measured, describe, kept_curves, overlap, summarise, tabulate
 from stages.images.crop import Square, best_square, cut, find_crop, level_of, saliency_map
 from stages.images.decode import decode_rgb, read_header, shown_size
 from stages.images.prepare import decode_and_crop
-from stages.params import Crop
-from stages.report.crop_figures import Measured, describe, kept_curves, overlap, summarise, tabulate
 from tests.conftest import ROOT, exif_jpeg, jpeg, picture
 
 CROP = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["crop"]

@@ -9,14 +9,17 @@ import polars as pl
 import pytest
 import yaml
 
-from stages.download.budget import Room, evict, images_in_use
-from stages.download.cache import File, evicting, list_files, reading
-from stages.download.database import Database
-from stages.download.index import INDEX_NAME, ImageIndex, index_row, note_use
-from stages.errors import UserError
+from stages.cache.database import Database
+from stages.cache.directory import File, evicting, list_files, reading
+from stages.cache.eviction import Room, evict, images_in_use
+from stages.cache.index import INDEX_NAME, ImageIndex, index_row, note_use
 from stages.images.measure import Measurement
+from stages.runtime.errors import UserError
 from stages.splitting.figures import number_classes
-from stages.tables import AVAILABLE, CLASSES, SPLIT, SPLITS, write_table
+from stages.tables.cache_filter import AVAILABLE
+from stages.tables.classes import CLASSES, SPLITS
+from stages.tables.split import SPLIT
+from stages.tables.table import write_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 
 FILE_BYTES = 1_000
@@ -83,7 +86,7 @@ def test_pack_holds_the_cache_while_it_reads(workspace, tmp_path):
     """The stage itself: its first worker finds the lock taken, as an eviction would."""
     code = (
         "import sys; from pathlib import Path; import stages.pack as pack\n"
-        "from stages.download.cache import evicting\n"
+        "from stages.cache.directory import evicting\n"
         "def write(*_words, **_options):\n"
         "    try:\n"
         "        with evicting(Path(sys.argv[1])): print('free')\n"
@@ -137,18 +140,18 @@ def teacher(workspace):
 
 def test_the_command(teacher, cache):
     where = {"IMAGE_CACHE_DIR": str(cache)}
-    assert "available.parquet is missing" in complaint(run_stage("download.evict", teacher, **where))
+    assert "available.parquet is missing" in complaint(run_stage("commands.evict", teacher, **where))
     assert len(names(cache)) == 10
     write_tables(teacher, [name(0), name(1)])
-    result = run_stage("download.evict", teacher, **where)
+    result = run_stage("commands.evict", teacher, **where)
     assert result.stdout.startswith("evict: 3 of 10 images deleted (0.0 MB); the cache holds 0.0 MB")
     assert "next: `make inventory`" in result.stdout
     assert names(cache)[:3] == [name(0), name(1), name(5)]
-    said = run_stage("download.evict", teacher, "--to-gb", "0", **where)
+    said = run_stage("commands.evict", teacher, "--to-gb", "0", **where)
     assert said.returncode == 1
     assert "are in use" in said.stderr
     assert names(cache) == [name(0), name(1)]
-    assert run_stage("download.evict", teacher, "--to-gb", "0", "--also-in-use", **where).returncode == 0
+    assert run_stage("commands.evict", teacher, "--to-gb", "0", "--also-in-use", **where).returncode == 0
     assert names(cache) == []
 
 

@@ -20,19 +20,25 @@ import polars as pl
 import pytest
 import yaml
 
-from stages.download.client import connect_checked, is_public, retry_after_s
+from stages.cache.index import INDEX_NAME, ImageIndex
+from stages.commands.fetch import fetch
+from stages.config.reading import validate
+from stages.config.schema import HostLimits, Params
+from stages.download.answer import retry_after_s
+from stages.download.connection import connect_checked, is_public
 from stages.download.display import state_of, time_in_words
-from stages.download.fetch import fetch
-from stages.download.index import INDEX_NAME, ImageIndex
 from stages.download.ledger import LEDGER_NAME, Ledger
 from stages.download.scheduler import Limits
 from stages.download.wanted import host_of
-from stages.errors import UserError
-from stages.params import HostLimits, Params, validate
 from stages.records.shapes import image_name
-from stages.tables import AVAILABLE, RECORDS, SPLIT, SPLITS, write_table
+from stages.runtime.errors import UserError
+from stages.tables.cache_filter import AVAILABLE
+from stages.tables.classes import SPLITS
+from stages.tables.export import RECORDS
+from stages.tables.split import SPLIT
+from stages.tables.table import write_table
 from tests.conftest import ROOT, available_rows, complaint, encoded, jpeg, picture
-from tests.image_server import (
+from tests.support.image_server import (
     ImageServer,
     announced,
     broken_off,
@@ -782,8 +788,8 @@ def test_what_is_known_to_be_broken_is_asked_for_again(bench):
         (bench.directory / image_name(each)).write_bytes(black())
     bench.fetch(url)
     assert bench.server.asked.total() == 0  # nobody has looked at it yet
-    from stages.download.cache import list_files
-    from stages.download.inventory import take_inventory
+    from stages.cache.directory import list_files
+    from stages.commands.inventory import take_inventory
 
     with ImageIndex(bench.directory) as index:
         take_inventory(bench.directory, list(list_files(bench.directory)), index, max_megapixels=200, workers=1)
@@ -929,7 +935,7 @@ def command(bench, workspace):
             write_table(records, RECORDS, workspace / "data/records.parquet")
         environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(workspace)}
         return subprocess.Popen(
-            [sys.executable, "-m", "stages.download.fetch", *words],
+            [sys.executable, "-m", "stages.commands.fetch", *words],
             cwd=workspace,
             env=environment | {"IMAGE_CACHE_DIR": cache or str(bench.directory)},
             stdout=subprocess.PIPE,
@@ -1144,7 +1150,7 @@ def test_embedded_images_are_left_alone(workspace):
 
     (workspace / "data/sources/sample/images").mkdir(parents=True)
     for what in ("fetch", "evict"):
-        assert "are part of the repo" in complaint(run_stage(f"download.{what}", workspace))
+        assert "are part of the repo" in complaint(run_stage(f"commands.{what}", workspace))
 
 
 @pytest.mark.parametrize("folder", ["/sys/kernel", "/proc/self"])

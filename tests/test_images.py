@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
+from benchmarks.inventory import photo
+from stages.config.schema import Inventory
 from stages.images.crop import cut
 from stages.images.decode import DecodeError, decode_grey, decode_rgb, read_header, reduction, shown_size
 from stages.images.measure import DECODED, measure, perceptual_hash
 from stages.images.prepare import decode_and_crop
 from stages.images.similar import MIRROR
 from stages.images.verdict import BROKEN, UNSUITABLE, VERDICTS, verdict_on
-from stages.params import Inventory
-from tests.benchmarks.inventory import photo
 from tests.conftest import encoded, exif_jpeg, jpeg, picture
 
 

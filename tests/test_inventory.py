@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 
-from stages.download import inventory
-from stages.download.cache import list_files
-from stages.download.index import INDEX_NAME, ImageIndex, note_use
-from stages.download.inventory import take_inventory
+from stages.cache.directory import list_files
+from stages.cache.index import INDEX_NAME, ImageIndex, note_use
+from stages.commands import inventory
+from stages.commands.inventory import take_inventory
 from stages.images.verdict import verdict
-from stages.tables import INVENTORY, SOUND
+from stages.tables.inventory import INVENTORY, SOUND
 from tests.conftest import ROOT, complaint, jpeg, picture, run_stage
 
 
@@ -106,11 +106,11 @@ def test_an_image_evicted_meanwhile_is_not_listed(cache, params):
 def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_index(workspace, cache):
     environment = {"IMAGE_CACHE_DIR": str(cache)}
     table = workspace / "data/sources/sample/inventory.parquet"
-    assert run_stage("download.inventory", workspace, **environment).returncode == 0
+    assert run_stage("commands.inventory", workspace, **environment).returncode == 0
     before = table.read_bytes()
     cache.rename(cache.with_name("away"))
     cache.mkdir()
-    assert "is it mounted?" in complaint(run_stage("download.inventory", workspace, **environment))
+    assert "is it mounted?" in complaint(run_stage("commands.inventory", workspace, **environment))
     assert table.read_bytes() == before
     cache.rmdir()  # nothing was left in the mount point
     cache.with_name("away").rename(cache)
@@ -160,32 +160,32 @@ def test_the_samples_inventory_is_true_to_the_bit(workspace):
     sample = workspace / "data/sources/sample"
     sample.mkdir(parents=True)
     shutil.copytree(ROOT / "data/sources/sample/images", sample / "images", ignore=shutil.ignore_patterns(".*"))
-    result = run_stage("download.inventory", workspace)
+    result = run_stage("commands.inventory", workspace)
     assert result.returncode == 0, result.stderr
     assert (sample / "inventory.parquet").read_bytes() == (ROOT / "data/sources/sample/inventory.parquet").read_bytes()
 
 
 def test_bytes_that_rotted_in_secret_are_found_on_request(workspace, cache):
     """Same size, same time, other bytes: only ``--all`` reads such a file again."""
-    run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
+    run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
     table = workspace / "data/sources/sample/inventory.parquet"
     before, image = table.read_bytes(), cache / name(1)
     times, content = image.stat(), image.read_bytes()
     image.write_bytes(content[::-1])
     os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
-    run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
+    run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
     assert table.read_bytes() == before
-    result = run_stage("download.inventory", workspace, "--all", IMAGE_CACHE_DIR=str(cache))
+    result = run_stage("commands.inventory", workspace, "--all", IMAGE_CACHE_DIR=str(cache))
     assert "sound 62, not_an_image 8" in result.stdout
 
 
 def test_it_asks_where_the_images_are(workspace):
-    assert "Set IMAGE_CACHE_DIR" in complaint(run_stage("download.inventory", workspace, IMAGE_CACHE_DIR=""))
-    said = complaint(run_stage("download.inventory", workspace, IMAGE_CACHE_DIR="/nowhere"))
+    assert "Set IMAGE_CACHE_DIR" in complaint(run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR=""))
+    said = complaint(run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR="/nowhere"))
     assert said.startswith("inventory: IMAGE_CACHE_DIR: /nowhere is no directory")
 
 
 def test_a_dot_env_file_names_the_cache(workspace, cache):
     (workspace / ".env").write_text(f"IMAGE_CACHE_DIR={cache}\n")
-    result = run_stage("download.inventory", workspace)
+    result = run_stage("commands.inventory", workspace)
     assert "70 files (sound 63, not_an_image 7)" in result.stdout

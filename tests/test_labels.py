@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.config.schema import Labels
 from stages.export import count_refused, count_rules, label_records
-from stages.params import Labels
-from stages.records.labels import LabelCleaner, read_synonyms, suspicious_pairs
-from stages.tables import LABELS, PAIRS_OF_LABELS, RECORDS, read_table
+from stages.records.labels import LabelCleaner
+from stages.records.suspicious import suspicious_pairs
+from stages.records.synonyms import read_synonyms
+from stages.runtime.errors import UserError
+from stages.tables.export import LABELS, PAIRS_OF_LABELS, RECORDS
+from stages.tables.table import read_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 
 RULES = Labels(

@@ -16,8 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from torch.utils.data import DataLoader
 
 from stages import PASSIVE_WAITING
-from stages.classes import digest_classes
-from stages.errors import UserError
+from stages.config.schema import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights
 from stages.evaluate import accuracy_by_class_size, summarise
 from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manifest, write_shards
 from stages.learning.activations import LeanReLU6
@@ -28,10 +27,12 @@ from stages.learning.device import Batch, Colour, Mixing
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
 from stages.learning.scores import Meter, Predictions, label_ranks, mean_per_class_accuracy
-from stages.params import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights
-from stages.tables import CLASSES, write_table
+from stages.runtime.errors import UserError
+from stages.splitting.label_order import digest_classes
+from stages.tables.classes import CLASSES
+from stages.tables.table import write_table
 from tests.conftest import ROOT, jpeg
-from tests.tiny_training import PARAMS, PLAIN, RICH
+from tests.support.tiny_training import PARAMS, PLAIN, RICH
 
 SPECIES = ["Abies alba", "Betula pendula", "Carex nigra"]
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
@@ -177,7 +178,7 @@ def test_processes_rank_a_split_together_as_one_does_alone(tmp_path):
     sizes = (31, 1)
     for images in sizes:
         write_split(tmp_path / f"packed{images}", "train", images)
-    script, folders = str(ROOT / "tests/rank_split.py"), [f"packed{images}" for images in sizes]
+    script, folders = str(ROOT / "tests/support/rank_split.py"), [f"packed{images}" for images in sizes]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     for command in ([sys.executable, script, "alone", *folders], [*launch, script, "together", *folders]):

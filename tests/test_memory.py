@@ -10,20 +10,17 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stages.params import Split
+from benchmarks.population import SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO, SPLIT_IMAGES, class_sizes, make_records
+from stages.config.schema import Split
 from stages.split import split_images
 from stages.splitting.divide import divide
 from stages.splitting.figures import number_classes, summarise
 from stages.splitting.groups import LINKS
 from stages.splitting.memory import extend_assignments, pin_groups, read_assignments, recall
-from stages.tables import ASSIGNMENTS, SPLIT, SPLITS, read_table
-from tests.benchmarks.population import (
-    SPLIT_CLASSES,
-    SPLIT_CLASSES_OF_TWO,
-    SPLIT_IMAGES,
-    class_sizes,
-    make_records,
-)
+from stages.tables.classes import SPLITS
+from stages.tables.remember import ASSIGNMENTS
+from stages.tables.split import SPLIT
+from stages.tables.table import read_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 from tests.test_split import NO_DISPUTES, NO_PAIRS, NOTHING, SHARES, SHOTS, alike, names, populations, write_inputs
 
@@ -271,7 +268,7 @@ def test_the_commands_way_from_split_to_split(workspace):
     write_inputs(workspace, rows.head(120))
     path = workspace / "data/sources/sample/assignments/assignments.parquet"
     assert run_stage("split", workspace).returncode == 0
-    result = run_stage("splitting.remember", workspace)
+    result = run_stage("commands.remember", workspace)
     assert result.returncode == 0, result.stderr
     assert "remember: 120 new images, 120 in all" in result.stdout
     assert "dvc add data/sources/sample/assignments/assignments.parquet" in result.stdout
@@ -282,9 +279,9 @@ def test_the_commands_way_from_split_to_split(workspace):
         read_table(workspace / f"data/splits/{name}.parquet", SPLIT).with_columns(split=pl.lit(name)) for name in SPLITS
     )
     assert where(now).items() >= where(first).items()
-    assert "80 new images, 200 in all" in run_stage("splitting.remember", workspace).stdout
+    assert "80 new images, 200 in all" in run_stage("commands.remember", workspace).stdout
     again = path.read_bytes()
-    assert "remember: 0 new images" in run_stage("splitting.remember", workspace).stdout
+    assert "remember: 0 new images" in run_stage("commands.remember", workspace).stdout
     assert path.read_bytes() == again
 
 
@@ -326,7 +323,7 @@ def test_dvc_pins_what_is_remembered(workspace):
     assert "assignments.parquet\n" not in status.stdout
 
 
-@pytest.mark.parametrize("command", ["split", "splitting.remember"])
+@pytest.mark.parametrize("command", ["split", "commands.remember"])
 def test_a_remembered_split_that_is_not_here_is_not_forgotten(workspace, command):
     write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
     assert run_stage("split", workspace).returncode == 0
@@ -342,11 +339,11 @@ def test_the_split_of_another_profile_is_not_remembered(workspace):
     write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
     entry = {"params": {"params.yaml": {"profile": "teacher"}}, "outs": []}
     (workspace / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"split": entry}}))
-    assert "is of profile teacher, not sample" in complaint(run_stage("splitting.remember", workspace))
+    assert "is of profile teacher, not sample" in complaint(run_stage("commands.remember", workspace))
 
 
 def test_remember_asks_for_a_split(workspace):
-    assert "train.parquet is missing" in complaint(run_stage("splitting.remember", workspace))
+    assert "train.parquet is missing" in complaint(run_stage("commands.remember", workspace))
 
 
 # The user's population.

@@ -12,14 +12,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.config.schema import MongoDBSource
 from stages.export import drop_repeated, shape_records
-from stages.params import MongoDBSource
 from stages.records import mongodb
 from stages.records.mongodb import open_collection, projected_fields, read_collection
-from stages.records.pin import check_pin, locked_profile
+from stages.runtime.errors import UserError
+from stages.runtime.lock import check_pin, locked_profile
 from tests.conftest import ROOT, complaint, run_stage
-from tests.mongodb import free_port, running_server
+from tests.support.mongodb import free_port, running_server
 
 SAMPLE_DUMP = ROOT / "data/sources/sample/dump/plants.bson.gz"
 SOURCE = MongoDBSource(kind="mongodb", database="RehabDatos", collection="plants", snapshot="2026-11-23")
@@ -355,7 +355,7 @@ def lock_of(workspace: Path) -> None:
     """Write the entry that DVC would write after this export."""
     import hashlib
 
-    from stages.params import declared_values
+    from stages.config.reading import declared_values
 
     md5 = hashlib.md5((workspace / "data/records.parquet").read_bytes()).hexdigest()
     entry = {

@@ -13,13 +13,16 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from stages.config.schema import NearDuplicates
 from stages.images.decode import decode_rgb
 from stages.images.measure import measure
 from stages.images.similar import MAX_DISTANCE, MIRROR, Pairs, Sieve, find_pairs
 from stages.near_duplicates import find_alike, find_disputed, name_pairs
-from stages.params import NearDuplicates
 from stages.splitting.groups import group_rows
-from stages.tables import AVAILABLE, DISPUTED, INVENTORY, PAIRS, read_table, write_table
+from stages.tables.cache_filter import AVAILABLE
+from stages.tables.inventory import INVENTORY
+from stages.tables.near_duplicates import DISPUTED, PAIRS
+from stages.tables.table import read_table, write_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 
 SAMPLE = ROOT / "data/sources/sample"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.outputs import replacing, replacing_directory, write_bytes, write_json
-from stages.progress import progress
-from stages.provenance import code_digest
+from stages.runtime.outputs import replacing, replacing_directory, write_bytes, write_json
+from stages.runtime.progress import progress
+from stages.runtime.provenance import code_digest
 from tests.conftest import ROOT
 
 
@@ -75,7 +75,7 @@ def test_kill_9_in_the_middle_of_a_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "table"
     write_bytes(path, b"before")
     code = (
-        "import sys, os, signal; from pathlib import Path; from stages.outputs import replacing\n"
+        "import sys, os, signal; from pathlib import Path; from stages.runtime.outputs import replacing\n"
         "with replacing(Path(sys.argv[1])) as t:\n"
         "    t.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -89,7 +89,8 @@ def test_a_full_disk_is_one_line_and_the_old_file_stays(tmp_path):
     path = tmp_path / "table"
     write_bytes(path, b"before")
     code = (
-        "import sys; from pathlib import Path; from stages.errors import run; from stages.outputs import replacing\n"
+        "import sys; from pathlib import Path; from stages.runtime.errors import run\n"
+        "from stages.runtime.outputs import replacing\n"
         "def main():\n"
         "    with replacing(Path(sys.argv[1])) as t:\n"
         "        t.write_bytes(b'half'); Path('/dev/full').write_bytes(b'the other half')\n"
@@ -139,7 +140,7 @@ def test_a_digest_of_code_is_of_what_it_does(tmp_path):
 
 
 def test_progress_in_a_log_is_a_line_with_rate_and_time_left_and_more(capsys, monkeypatch):
-    monkeypatch.setattr("stages.progress.LINE_EVERY_S", 0.0)
+    monkeypatch.setattr("stages.runtime.progress.LINE_EVERY_S", 0.0)
     assert list(progress("abcd", what="letters", total=4, unit="letters", also=lambda: "loss 1.5")) == list("abcd")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4

@@ -13,8 +13,6 @@ import pytest
 import simplejpeg
 import yaml
 
-from stages.classes import check_order, digest_classes, read_classes
-from stages.errors import UserError
 from stages.images.originals import map_originals
 from stages.images.packing import pack_image
 from stages.images.shards import (
@@ -26,7 +24,11 @@ from stages.images.shards import (
     write_manifest,
     write_shards,
 )
-from stages.tables import CLASSES, SPLIT, read_table, write_table
+from stages.runtime.errors import UserError
+from stages.splitting.label_order import check_order, digest_classes, read_classes
+from stages.tables.classes import CLASSES
+from stages.tables.split import SPLIT
+from stages.tables.table import read_table, write_table
 from tests.conftest import ROOT, complaint, run_stage
 
 SAMPLE_IMAGES = ROOT / "data/sources/sample/images"

@@ -15,13 +15,13 @@ from threading import Thread
 import pytest
 from distributed import Client
 
-from stages.classes import digest_classes
-from stages.download.cache import File, list_files
-from stages.download.index import ImageIndex
-from stages.download.inventory import _measure_files, take_inventory
-from stages.errors import UserError
+from stages.cache.directory import File, list_files
+from stages.cache.index import ImageIndex
+from stages.commands.inventory import _measure_files, take_inventory
 from stages.images.originals import map_originals
-from stages.parallel import ITEMS_A_WORKER, WorkerDiedError, parallel_map
+from stages.runtime.errors import UserError
+from stages.runtime.parallel import ITEMS_A_WORKER, WorkerDiedError, parallel_map
+from stages.splitting.label_order import digest_classes
 from tests.conftest import ROOT, dask_cluster, jpeg, picture
 
 
@@ -124,7 +124,7 @@ def test_an_item_that_kills_workers_of_a_cluster_is_named(cluster, monkeypatch):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "tcp://", "silent", "web"])
 def test_a_cluster_that_does_not_answer_is_one_error(monkeypatch, address):
     """Nothing there, no address at all, a port that says nothing, and a web server: Dask's dashboard is one."""
-    monkeypatch.setattr("stages.cluster.ANSWER_S", 1.0)
+    monkeypatch.setattr("stages.runtime.cluster.ANSWER_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent, HTTPServer(("127.0.0.1", 0), Page) as web:
         Thread(target=web.serve_forever, daemon=True).start()
         ports = {"silent": silent.getsockname()[1], "web": web.server_port}
@@ -188,8 +188,8 @@ def wait_for(mark: Path, item: int) -> int:
     ],
 )
 def test_a_cluster_that_goes_away_is_an_error_and_no_endless_wait(tmp_path, monkeypatch, capfd, lost, by, said):
-    monkeypatch.setattr("stages.cluster.PATIENCE_S", 2.0)
-    monkeypatch.setattr("stages.cluster.ANSWER_S", 2.0)
+    monkeypatch.setattr("stages.runtime.cluster.PATIENCE_S", 2.0)
+    monkeypatch.setattr("stages.runtime.cluster.ANSWER_S", 2.0)
     mark = tmp_path / "begun"
     with dask_cluster(tmp_path) as (address, groups):
         monkeypatch.setenv("CLUSTER", address)
@@ -211,7 +211,7 @@ def test_a_cluster_that_goes_away_is_an_error_and_no_endless_wait(tmp_path, monk
 
 
 def test_a_worker_that_hangs_at_the_start_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("stages.cluster.ANSWER_S", 1.0)
+    monkeypatch.setattr("stages.runtime.cluster.ANSWER_S", 1.0)
     with dask_cluster(tmp_path) as (address, groups):
         monkeypatch.setenv("CLUSTER", address)
         os.killpg(groups[1], signal.SIGSTOP)
@@ -225,7 +225,7 @@ def test_code_that_changes_under_a_worker_is_refused_when_it_is_loaded(tmp_path,
     with dask_cluster(tmp_path, code=tmp_path) as (address, _):
         monkeypatch.setenv("CLUSTER", address)
         list(parallel_map(abs, range(4)))
-        changed = tmp_path / "stages/classes.py"
+        changed = tmp_path / "stages/splitting/label_order.py"
         changed.write_text(f"{changed.read_text()}\nNEWER = True\n")
         list(parallel_map(abs, range(4)))  # what is loaded is as it was
         with pytest.raises(UserError, match="has other code"):
@@ -239,7 +239,7 @@ def test_a_worker_that_does_not_see_an_image_is_an_error(cluster, monkeypatch, t
     cache.mkdir()
     (cache / f"{'a' * 32}.jpg").write_bytes(jpeg(picture(64, 64)))
     files = list(list_files(cache))
-    monkeypatch.setattr("stages.download.inventory._measure_files", measure_nothing)
+    monkeypatch.setattr("stages.commands.inventory._measure_files", measure_nothing)
     with (
         ImageIndex(cache) as index,
         pytest.raises(UserError, match=r"a worker of CLUSTER does not see .*aaa\.jpg"),

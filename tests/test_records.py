@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.config.reading import validate
+from stages.config.schema import DocumentShape
 from stages.export import drop_repeated, shape_records, summarise
-from stages.params import DocumentShape, validate
 from stages.records.dump import read_dump
 from stages.records.shapes import DocumentReader, image_name
+from stages.runtime.errors import UserError
 from tests.conftest import ROOT, complaint, run_stage
 
 INATURALIST = {

@@ -11,15 +11,18 @@ import pytest
 import yaml
 from PIL import Image
 
+from sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, take_photo
+from sample.ingredients import load_living
+from sample.make import make_sample
+from stages.config.reading import validate
 from stages.export import drop_repeated, label_records, shape_records
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
-from stages.params import validate
-from stages.records.labels import LabelCleaner, read_synonyms
-from stages.sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, take_photo
-from stages.sample.ingredients import load_living
-from stages.sample.make import make_sample
-from stages.tables import BOXES, INVENTORY, read_table
+from stages.records.labels import LabelCleaner
+from stages.records.synonyms import read_synonyms
+from stages.tables.compare_crops import BOXES
+from stages.tables.inventory import INVENTORY
+from stages.tables.table import read_table
 from tests.conftest import ROOT, picture
 
 SAMPLE = ROOT / "data/sources/sample"

@@ -6,13 +6,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.params import Shots, Split
+from stages.config.schema import Shots, Split
+from stages.runtime.errors import UserError
 from stages.split import drop_small_classes, split_images
 from stages.splitting.divide import divide
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
 from stages.splitting.groups import LINKS, drop_contradictions, group_rows
-from stages.tables import ASSIGNMENTS, CLASSES, DISPUTED, LEFT_OUT, PAIRS, SPLIT, SPLITS, read_table, write_table
+from stages.tables.classes import CLASSES, SPLITS
+from stages.tables.near_duplicates import DISPUTED, PAIRS
+from stages.tables.remember import ASSIGNMENTS
+from stages.tables.split import LEFT_OUT, SPLIT
+from stages.tables.table import read_table, write_table
 from tests.conftest import available_rows, complaint, run_stage
 
 SHARES = Split(

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from stages.errors import UserError
+from stages.commands.preflight import steps_to_learn_a_batch
 from stages.images.shards import PackedSplit
 from stages.learning.announce import Pace
 from stages.learning.checkpoint import FILE, Keeper, Stopped, load_checkpoint
@@ -29,14 +29,14 @@ from stages.learning.losses import Loss
 from stages.learning.model import create_model, head_modules
 from stages.learning.recipe import Recipe
 from stages.learning.run import Run
-from stages.learning.stop import StopRequest, stop_requests
-from stages.report.preflight import steps_to_learn_a_batch
 from stages.report.train_batch import caption
+from stages.runtime.errors import UserError
+from stages.runtime.signals import StopRequest, stop_requests
 from tests.conftest import ROOT, complaint, run_stage
+from tests.support.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make, poisoned
 from tests.test_learning import write_split
-from tests.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make, poisoned
 
-SCRIPT = ROOT / "tests/tiny_training.py"
+SCRIPT = ROOT / "tests/support/tiny_training.py"
 
 
 @pytest.fixture
@@ -515,7 +515,7 @@ def test_a_batch_is_learnt_by_heart_or_that_is_said(folder, damage, monkeypatch)
     """What cannot be learnt: the same picture under other labels."""
     run, recipe = make(folder, network=TRANSFORMER)
     if damage != "none":
-        monkeypatch.setattr("stages.report.preflight.LEARN_STEPS", 20)
+        monkeypatch.setattr("stages.commands.preflight.LEARN_STEPS", 20)
         recipe.colour.register_forward_hook(lambda _module, _inputs, images: torch.zeros_like(images))
         with pytest.raises(UserError, match="one batch of 8 images cannot be learnt by heart: the loss is"):
             steps_to_learn_a_batch(run, recipe)
@@ -640,7 +640,7 @@ def in_precision(monkeypatch) -> Iterator[Callable[..., None]]:
             accelerator.scaler = torch.amp.GradScaler("cpu", **scaler)
             return accelerator
 
-        monkeypatch.setattr("tests.tiny_training.make_accelerator", make_accelerator)
+        monkeypatch.setattr("tests.support.tiny_training.make_accelerator", make_accelerator)
 
     yield use
     AcceleratorState._reset_state(reset_partial_state=True)

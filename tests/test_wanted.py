@@ -9,7 +9,7 @@ from stages.download.ledger import HISTORY, HostRecord
 from stages.download.plan import days_of, plan_hosts, plan_table
 from stages.download.wanted import OPEN_DATA_HOST, add_routes, host_of, missing_images
 from stages.records.shapes import image_name
-from stages.tables import RECORDS
+from stages.tables.export import RECORDS
 
 BUCKET = f"https://{OPEN_DATA_HOST}/photos"
 STATIC = "https://static.inaturalist.org/photos"
@@ -145,7 +145,7 @@ def test_each_image_helps_the_species_that_has_least(params_of_module, rows):
 def params_of_module():
     import yaml
 
-    from stages.params import validate
+    from stages.config.reading import validate
     from tests.conftest import ROOT
 
     return validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))

@@ -1,94 +1,38 @@
-"""One request for one image: let out only to where it may go, and let in only as a whole, sound image.
-
-Python's own HTTP client does the protocol. It is the leanest one (half the processor time of urllib3's pool, a seventh
-of requests', measured on loopback), and connecting is a method of it that may be replaced: here it looks up a name
-once, judges the addresses and connects to one that it has judged, so that no second answer of the name service can lead
-elsewhere.
-"""
+"""One request for one image: let in only as a whole, sound image, and said why where it is not."""
 
 import contextlib
-import email.utils
 import http.client
-import ipaddress
 import os
-import select
-import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
-from datetime import UTC
-from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import certifi
 
+from stages.config.schema import Download, HostLimits, Inventory
+from stages.download.answer import Answer, Kind, RefusedError, answer_without_image, network_reason
+from stages.download.connection import HTTPConnection, HTTPSConnection, has_ended
 from stages.images.decode import JPEG_MAGIC
-from stages.images.measure import Measurement, measure
+from stages.images.measure import measure
 from stages.images.verdict import BROKEN, verdict_on
-from stages.params import Download, HostLimits, Inventory
-from stages.tables import SOUND
+from stages.tables.inventory import SOUND
 
-CONNECT_TIMEOUT_S = 15.0
 READ_BYTES = 262_144
 DRAINED_BYTES = 65_536  # of an answer that is no use, read so that the connection can be used again
+# What needs no quoting beyond what the URL's author has done. RFC 3986, sections 3.3 and 3.4.
+_SAFE_IN_PATH = "/%:@!$&'()*+,;=~"
+_SAFE_IN_QUERY = f"{_SAFE_IN_PATH}?"
 # More decodes at once than cores gain nothing. JPEGs are decoded small; others in full, which takes gigabytes just
 # below inventory.max_megapixels, so these are decoded one at a time.
 _DECODES = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
 _FULL_DECODES = threading.Lock()
 
-_THROTTLING_STATUS = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-_PASSING_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 _BODILESS = {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
-_REDIRECTS = {301, 302, 303, 307, 308}
 # Hosts are known to send "slow down" as a page or as nothing with status 200, and connections to end early.
 _PASSING_VERDICTS = {"empty", "not_an_image", "truncated"}
-_NAT64 = [ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48")]
-_IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
-
-
-class Kind(Enum):
-    """What an answer means for the image."""
-
-    IMAGE = auto()  # a sound one is in a temporary file
-    REDIRECT = auto()
-    THROTTLED = auto()  # the host wants a pause
-    PASSING = auto()  # no image, but another try may bring one
-    FINAL = auto()  # there is none here
-    STOPPED = auto()  # the run ended before the answer
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of one request.
-
-    Attributes:
-        kind: what it means.
-        reason: why there is no image, in a word for counts (``http_404``, ``blank``, ...); ``sound`` for one.
-        size: bytes of the body that came.
-        location: where a redirect leads.
-        retry_after: the header of that name, where the host wants a pause.
-        measured: of an image, what the index is to know.
-        temporary: of a sound image, the file that holds it.
-    """
-
-    kind: Kind
-    reason: str
-    size: int = 0
-    location: str = ""
-    retry_after: str | None = None
-    measured: Measurement | None = None
-    temporary: Path | None = None
-
-
-class RefusedError(Exception):
-    """A request is not sent, or its answer not taken; the message is the reason in a word."""
-
-    def __init__(self, reason: str, kind: Kind = Kind.FINAL) -> None:
-        super().__init__(reason)
-        self.kind = kind
 
 
 class Client:
@@ -133,7 +77,7 @@ class Client:
             return self._refusal(str(refused), refused.kind)
         except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: cut while TLS was at work
             connection.close()
-            return self._refusal(_network_reason(error), Kind.PASSING)
+            return self._refusal(network_reason(error), Kind.PASSING)
         finally:
             self._under_way.pop(threading.get_ident(), None)
         return got if isinstance(got, Answer) else self._judge(got, image_name)
@@ -153,7 +97,7 @@ class Client:
         self._closed = True
         self.abort_overdue()
 
-    def _connection(self, url: str, limits: HostLimits) -> "HTTPConnection":
+    def _connection(self, url: str, limits: HostLimits) -> HTTPConnection:
         """Give this thread's connection to the host of ``url``."""
         connections = self._own.__dict__.setdefault("connections", {})
         parts = urlsplit(url)
@@ -162,11 +106,11 @@ class Client:
             kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
             connections[key] = kind(parts.hostname, parts.port, limits.private, self._tls, self._timeout_s)
         connection = connections[key]
-        if connection.sock is not None and _has_ended(connection.sock):
+        if connection.sock is not None and has_ended(connection.sock):
             connection.close()
         return connection
 
-    def _exchange(self, connection: "HTTPConnection", url: str) -> Answer | bytes:
+    def _exchange(self, connection: HTTPConnection, url: str) -> Answer | bytes:
         """Send the request and read the answer: what it means, or the body of what may be an image."""
         if connection.sock is None:
             connection.connect()
@@ -178,7 +122,7 @@ class Client:
         if response.status == HTTPStatus.OK:
             return self._read_body(response)
         # Decided by its head: a body that breaks off makes no 429 undone.
-        answer = _without_image(response.status, url, response.headers)
+        answer = answer_without_image(response.status, url, response.headers)
         try:
             self._drain(connection, response)
         except (OSError, http.client.HTTPException, RefusedError):
@@ -203,7 +147,7 @@ class Client:
         response.close()
         return bytes(body)
 
-    def _drain(self, connection: "HTTPConnection", response: http.client.HTTPResponse) -> None:
+    def _drain(self, connection: HTTPConnection, response: http.client.HTTPResponse) -> None:
         """Read a short body so that the connection can be used again; cut a longer one."""
         while self._own.received <= DRAINED_BYTES:
             piece = response.read1(DRAINED_BYTES)
@@ -244,181 +188,3 @@ class Client:
                 temporary.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(self._directory)) from None
         return Answer(Kind.IMAGE, SOUND, len(body), measured=measured, temporary=temporary)
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer, without the announcements (1xx) that may come before it. RFC 9110, section 15.2."""
-
-    def _read_status(self) -> tuple[str, int, str]:
-        while True:
-            version, status, reason = super()._read_status()  # http.client itself passes over 100 alone
-            if not HTTPStatus.PROCESSING <= status < HTTPStatus.OK:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
-
-
-class HTTPConnection(http.client.HTTPConnection):
-    """A connection to an address that has been judged, which another thread can cut."""
-
-    response_class = _Response
-
-    def __init__(self, host: str, port: int | None, private: bool, tls: ssl.SSLContext, timeout_s: float) -> None:
-        """Prepare; nothing is asked before ``connect``.
-
-        Args:
-            host: a name or an address.
-            port: ``None`` for that of the scheme.
-            private: whether the host may have an address of this machine or network.
-            tls: used where the scheme asks for it.
-            timeout_s: the longest silence.
-        """
-        super().__init__(host, port, timeout=timeout_s)
-        self._private, self._tls = private, tls
-        # http.client gives its own up as soon as an answer says that it is the last one.
-        self._link: socket.socket | None = None
-
-    def connect(self) -> None:
-        """Connect to an address of the host that is allowed.
-
-        Raises:
-            RefusedError: ``private_address`` or ``unknown_host``.
-            OSError: no address could be reached.
-        """
-        self._link = self.sock = connect_checked(self.host, self.port, private=self._private, timeout_s=self.timeout)
-
-    def cut(self) -> None:
-        """End the connection at once, whoever reads from it."""
-        link = self._link
-        if link is not None:
-            with contextlib.suppress(OSError):  # it has ended meanwhile
-                socket.socket.shutdown(link, socket.SHUT_RDWR)
-
-
-class HTTPSConnection(HTTPConnection):
-    """The same under TLS, with the certificate held against the host's name."""
-
-    default_port = http.client.HTTPS_PORT
-
-    def connect(self) -> None:
-        """Connect as above, then agree on TLS.
-
-        Raises:
-            ssl.SSLError: the certificate is not one of the host's, or there is no TLS.
-        """
-        super().connect()
-        # The handshake comes when the link can already be cut.
-        self._link = self.sock = self._tls.wrap_socket(
-            self.sock, server_hostname=self.host, do_handshake_on_connect=False
-        )
-        self._link.do_handshake()
-
-
-# What needs no quoting beyond what the URL's author has done. RFC 3986, sections 3.3 and 3.4.
-_SAFE_IN_PATH = "/%:@!$&'()*+,;=~"
-_SAFE_IN_QUERY = f"{_SAFE_IN_PATH}?"
-
-
-def connect_checked(host: str, port: int, *, private: bool, timeout_s: float) -> socket.socket:
-    """Connect to a host, if none of its addresses is one of this machine or network.
-
-    Args:
-        host: a name or an address.
-        port: of the host.
-        private: let such addresses be.
-        timeout_s: the longest silence once it is connected.
-
-    Raises:
-        RefusedError: ``private_address`` or ``unknown_host``.
-        OSError: no address could be reached.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise RefusedError("unknown_host", Kind.PASSING) from None
-    if not private and not all(is_public(entry[4][0]) for entry in found):
-        raise RefusedError("private_address")
-    for position, (family, kind, protocol, _, address) in enumerate(found, start=1):
-        made = socket.socket(family, kind, protocol)
-        try:
-            made.settimeout(min(CONNECT_TIMEOUT_S, timeout_s))
-            made.connect(address)
-            made.settimeout(timeout_s)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            made.close()
-            if position == len(found):
-                raise
-        else:
-            return made
-    raise RefusedError("unknown_host", Kind.PASSING)
-
-
-def is_public(address: str) -> bool:
-    """Say whether an address is one of the internet: not loopback, private, link-local, multicast or reserved."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        # Addresses that carry an IPv4 address go where that one goes.
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
-        if any(parsed in network for network in (*_NAT64, _IPV4_COMPATIBLE)):
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
-        if inner:
-            return is_public(str(inner))
-        if parsed.is_site_local:
-            return False
-    return parsed.is_global and not parsed.is_multicast
-
-
-def retry_after_s(value: str | None, now_s: float) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110, section 10.2.3); ``None`` where it says nothing.
-
-    Args:
-        value: of the header.
-        now_s: seconds since 1970.
-    """
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdecimal():
-        return float(value[:9])
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_s)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _has_ended(connected: socket.socket) -> bool:
-    """Say whether the host has closed an idle connection, or sent what nobody asked for."""
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _without_image(status: int, url: str, headers: http.client.HTTPMessage) -> Answer:
-    """Say what an answer other than 200 means."""
-    if status in _REDIRECTS:
-        location = _location(url, headers["Location"])
-        return Answer(Kind.REDIRECT, "redirected", location=location) if location else _NOWHERE
-    if status in _THROTTLING_STATUS:
-        return Answer(Kind.THROTTLED, f"http_{status}", retry_after=headers["Retry-After"])
-    passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUS
-    return Answer(Kind.PASSING if passing else Kind.FINAL, f"http_{status}")
-
-
-_NOWHERE = Answer(Kind.FINAL, "redirect_to_nowhere")
-
-
-def _location(url: str, header: str | None) -> str:
-    """Give where a redirect leads, if anywhere. Hosts send UTF-8 there, and http.client reads Latin-1."""
-    try:
-        return urljoin(url, header.encode("latin-1").decode()) if header else ""
-    except ValueError:
-        return ""
-
-
-def _network_reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "bad_certificate"
-    return "connection"

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from stages.download.hosts import Host
 from stages.download.scheduler import Outcome, Scheduler
-from stages.progress import LINE_EVERY_S, in_words, say, size_in_words
+from stages.runtime.progress import LINE_EVERY_S, in_words, say, size_in_words
 
 Waiting = Mapping[str, tuple[Host, float]]  # by name: a host, and from when on it has an image to be asked for
 

@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from stages.params import HostLimits
+from stages.config.schema import HostLimits
 
 HOUR_S, DAY_S = 3_600, 86_400
 MINUTE_S = 60

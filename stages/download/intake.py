@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.download.budget import Room, images_in_use
-from stages.download.cache import File, evicting
-from stages.download.client import Answer
-from stages.download.index import ImageIndex, index_row
+from stages.cache.directory import File, evicting
+from stages.cache.eviction import Room, images_in_use
+from stages.cache.index import ImageIndex, index_row
+from stages.download.answer import Answer
 from stages.download.ledger import Ledger
-from stages.errors import UserError
+from stages.runtime.errors import UserError
 
 
 class Taken(NamedTuple):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stages.download.database import DamagedError, Database
+from stages.cache.database import DamagedError, Database
 from stages.download.hosts import DAY_S, MINUTE_S
-from stages.errors import UserError
+from stages.runtime.errors import UserError
 
 LEDGER_NAME = ".downloads.sqlite"
 HISTORY = {

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from stages.config.schema import Download, HostLimits
 from stages.download.hosts import DAY_S
 from stages.download.ledger import HostRecord
 from stages.download.wanted import OPEN_DATA_HOST
-from stages.params import Download, HostLimits
 
 ORIGINAL_BYTES = 1_460_000  # the mean of the user's 62,821 originals
 # Of the bytes of an original (2048 px). `large` (1024 px) was seen to be an eighth; the smaller ones go by their area.

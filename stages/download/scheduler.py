@@ -20,13 +20,14 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
-from stages.download.budget import Room
-from stages.download.client import Answer, Client, Kind, retry_after_s
+from stages.cache.eviction import Room
+from stages.config.schema import Download
+from stages.download.answer import Answer, Kind, retry_after_s
+from stages.download.client import Client
 from stages.download.hosts import Host
 from stages.download.intake import Intake
 from stages.download.ledger import HostRecord, Ledger
 from stages.download.wanted import ROUTES, host_of
-from stages.params import Download
 
 REDIRECTS = 5  # in a row
 TICK_S = 1.0  # between two looks at the clock, also where nothing comes

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from stages.params import Download
+from stages.config.schema import Download
 from stages.records.shapes import INATURALIST_PHOTO
 
 # In the order in which they are asked, each once: the user's own copy, iNaturalist's public bucket, the record's URL.

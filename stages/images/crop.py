@@ -5,7 +5,7 @@ what is behind them. Two cues make the map: how far a colour is from those along
 prior of Wei et al., ECCV 2012, as a Mahalanobis distance in CIELAB), and the spectral residual (Hou and Zhang, CVPR
 2007, by OpenCV). The crop is the square that holds most of the map for the area it takes, where what is near the middle
 counts for more, as people point cameras at plants; and a margin. Where the map tells nothing, it is the largest square
-in the middle, with the reason. tests/benchmarks/crops.py says what each choice is worth.
+in the middle, with the reason. benchmarks/crops.py says what each choice is worth.
 """
 
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from stages.config.schema import Crop
 from stages.images.portable import portable_opencv
-from stages.params import Crop
 
 SMART = "smart"
 CENTER = "center"

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.errors import UserError
 from stages.images.decode import DecodeError
-from stages.parallel import WorkerDiedError, parallel_map
+from stages.runtime.errors import UserError
+from stages.runtime.parallel import WorkerDiedError, parallel_map
 
 Result = TypeVar("Result")
 
@@ -61,7 +61,7 @@ def read_image(directory: Path, image_name: str, sha256: str) -> bytes:
         raise UserError(f"{path} is missing though the inventory lists it: run `make inventory`") from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(
-            f"{path}: its bytes changed since the inventory was taken: run `python -m stages.download.inventory --all`"
+            f"{path}: its bytes changed since the inventory was taken: run `python -m stages.commands.inventory --all`"
         )
     return data
 

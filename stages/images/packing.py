@@ -5,11 +5,11 @@ from typing import Any
 
 import simplejpeg
 
+from stages.config.schema import Params
 from stages.images.crop import cut
 from stages.images.prepare import decode_and_crop
 from stages.images.shards import PackedImage
-from stages.params import Params
-from stages.provenance import code_digest, library_versions
+from stages.runtime.provenance import code_digest, library_versions
 
 # What makes a packed image of an original, beside the parameters.
 _CODE = tuple(

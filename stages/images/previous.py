@@ -18,8 +18,8 @@ import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from stages.errors import UserError
 from stages.images.shards import PackedImage, PackedSplit, check_shards
+from stages.runtime.errors import UserError
 
 
 class PreviousImages:

@@ -18,10 +18,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from stages.errors import UserError
-from stages.outputs import replacing
-from stages.progress import progress, size_in_words
-from stages.tables import SHARDS, read_table, write_table
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import replacing
+from stages.runtime.progress import progress, size_in_words
+from stages.tables.pack import SHARDS
+from stages.tables.table import read_table, write_table
 
 SCHEMA = pa.schema(
     [

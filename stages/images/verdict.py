@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import polars as pl
 
+from stages.config.schema import Inventory
 from stages.images.measure import EMPTY, NOT_AN_IMAGE, NOT_DECODED, TRUNCATED, Measurement
-from stages.params import Inventory
-from stages.tables import MEASURES, SOUND
+from stages.tables.inventory import MEASURES, SOUND
 
 # What no image can be made of: such a file is asked for again or refused by ``fetch``.
 BROKEN = (

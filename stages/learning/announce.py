@@ -9,12 +9,12 @@ import psutil
 import torch
 from accelerate import Accelerator
 
+from stages.config.schema import Params
 from stages.images.shards import PackedSplit
 from stages.learning.processes import peak_memory
 from stages.learning.recipe import Recipe
 from stages.learning.run import Run
-from stages.params import Params
-from stages.progress import say, size_in_words
+from stages.runtime.progress import say, size_in_words
 
 TIMED_STEPS = 12
 WARM_UP_STEPS = 4  # of these

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 
+from stages.config.schema import Augment
 from stages.images.portable import portable_opencv
 from stages.learning.draws import global_draws
-from stages.params import Augment
 
 _TRIES = 10  # of a part of the right area and shape; then it is the largest square in the middle
 _ASPECTS = (3 / 4, 4 / 3)

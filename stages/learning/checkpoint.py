@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from stages.errors import UserError
 from stages.learning.processes import greatest
 from stages.learning.run import Run
-from stages.learning.stop import StopRequest
-from stages.machine import machine_setting, repo_root, user_path
-from stages.outputs import replacing, write_bytes
-from stages.progress import say
-from stages.provenance import code_digest
+from stages.runtime.errors import UserError
+from stages.runtime.machine import machine_setting, repo_root, user_path
+from stages.runtime.outputs import replacing, write_bytes
+from stages.runtime.progress import say
+from stages.runtime.provenance import code_digest
+from stages.runtime.signals import StopRequest
 
 FILE = "last.pt"
 BEFORE = "before.pt"  # the one before: the last may be damaged

@@ -20,12 +20,12 @@ import simplejpeg
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from stages.errors import UserError
+from stages.config.schema import Augment, Sampling
 from stages.images.shards import PackedSplit
 from stages.learning.augment import augment, cut_center
 from stages.learning.device import Batch, Key
 from stages.learning.draws import IMAGE, ORDER, WATCHED, generator
-from stages.params import Augment, Sampling
+from stages.runtime.errors import UserError
 
 # How often a class is drawn, by the power of its number of images.
 _POWERS: dict[Sampling, float] = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}

@@ -8,8 +8,8 @@ import torch
 from timm.data import Mixup
 from timm.data.random_erasing import RandomErasing
 
+from stages.config.schema import Augment
 from stages.learning.draws import BATCH, generator, global_draws
-from stages.params import Augment
 
 Key = tuple[int, int, int]  # epoch, index of an image, how often it came before in this epoch
 

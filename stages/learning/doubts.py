@@ -6,7 +6,7 @@ epochs. Overfitting alone does not do that.
 
 import numpy as np
 
-from stages.params import Train
+from stages.config.schema import Train
 
 _CHANCES = 3  # a score of less than so many times chance is none
 _LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learnt them

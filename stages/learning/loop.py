@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from stages.errors import UserError
+from stages.config.schema import Train
 from stages.learning.data import EpochBatches
 from stages.learning.device import Batch
 from stages.learning.draws import STEP, generator
@@ -28,8 +28,8 @@ from stages.learning.recipe import Recipe
 from stages.learning.run import Best, Run
 from stages.learning.schedule import learning_rate, phase_of
 from stages.learning.scores import Meter
-from stages.params import Train
-from stages.progress import progress, say, size_in_words
+from stages.runtime.errors import UserError
+from stages.runtime.progress import progress, say, size_in_words
 
 
 @dataclass

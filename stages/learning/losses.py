@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from stages.params import Train
+from stages.config.schema import Train
 
 
 class Loss(nn.Module):

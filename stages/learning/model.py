@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stages.classes import check_order, digest_classes, read_classes
-from stages.errors import UserError
+from stages.config.schema import FileWeights, Model, PackageWeights
 from stages.learning.activations import use_lean_relu6
-from stages.machine import user_path
-from stages.outputs import replacing, write_json
-from stages.params import FileWeights, Model, PackageWeights
+from stages.runtime.errors import UserError
+from stages.runtime.machine import user_path
+from stages.runtime.outputs import replacing, write_json
+from stages.splitting.label_order import check_order, digest_classes, read_classes
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from stages.learning.data import EpochBatches
 from stages.learning.device import Colour
 from stages.learning.scores import Predictions, label_ranks
-from stages.progress import progress
+from stages.runtime.progress import progress
 
 
 @torch.no_grad()

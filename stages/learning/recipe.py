@@ -9,16 +9,16 @@ import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
-from stages.classes import check_order, digest_classes
-from stages.errors import UserError
+from stages.config.schema import Params, Shots, Train
 from stages.images.shards import PackedSplit, check_shards
 from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
 from stages.learning.device import Colour, Mixing
 from stages.learning.losses import Loss
 from stages.learning.model import ModelDescription, create_model, describe
 from stages.learning.run import Run, start_run
-from stages.machine import machine_count, machine_flag
-from stages.params import Params, Shots, Train
+from stages.runtime.errors import UserError
+from stages.runtime.machine import machine_count, machine_flag
+from stages.splitting.label_order import check_order, digest_classes
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from stages.config.schema import Train
 from stages.learning.schedule import Phase
 from stages.learning.scores import Meter
-from stages.params import Train
 
 _EMA_WARMUP_POWER = 0.75  # for runs of some ten thousand steps, as timm advises
 

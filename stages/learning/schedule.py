@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from stages.params import Train
+from stages.config.schema import Train
 
 # Which part of the network learns: its head before the rest is let loose, all of it, or its head on balanced classes.
 Phase = Literal["frozen", "all", "balanced_head"]

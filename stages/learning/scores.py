@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from stages.params import Shots
+from stages.config.schema import Shots
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import orjson
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-from stages.errors import UserError
+from stages.runtime.errors import UserError
 
 Document = dict[str, Any]
 

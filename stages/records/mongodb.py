@@ -18,10 +18,10 @@ from pymongo.collection import Collection
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidName, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from stages.errors import UserError
-from stages.params import DocumentShape, MongoDBSource
-from stages.progress import say
+from stages.config.schema import DocumentShape, MongoDBSource
 from stages.records.dump import ANY_DATE, Document
+from stages.runtime.errors import UserError
+from stages.runtime.progress import say
 
 BATCH_DOCUMENTS = 5_000  # the server sends fewer where they would be more than 16 MB
 RETRIES = 5  # in a row, without a document between them

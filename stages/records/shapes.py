@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import bson
 
-from stages.params import DocumentShape
+from stages.config.schema import DocumentShape
 
 Row = dict[str, str | None]
 

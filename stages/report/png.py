@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stages.outputs import replacing
+from stages.runtime.outputs import replacing
 
 
 def save_png(figure: Figure, path: Path) -> None:

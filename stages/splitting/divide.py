@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from stages.params import Split
+from stages.config.schema import Split
 
 
 def assign_splits(rows: pl.DataFrame, params: Split) -> pl.Series:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.params import Shots
+from stages.config.schema import Shots
 from stages.splitting.groups import LINKS
-from stages.tables import SPLITS
+from stages.tables.classes import SPLITS
 
 _RANKS_DRAWN = 60  # of each curve of the long tail, spaced by their logarithm
 

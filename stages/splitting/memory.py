@@ -9,8 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.errors import UserError
-from stages.tables import ASSIGNMENTS, read_table
+from stages.runtime.errors import UserError
+from stages.tables.remember import ASSIGNMENTS
+from stages.tables.table import read_table
 
 FOLDER = "assignments"
 NAME = "assignments.parquet"

@@ -1,0 +1,193 @@
+"""What composed photos are made of: photographic cut-outs and background photos from Debian packages.
+
+The sample has its own, and so has the half of the evaluation set that no tuning of crops has seen. Left out on purpose:
+cut-outs that are drawn, plastic, or under 100 px on the long side, and backgrounds (or the parts of them) that are
+paintings or rendered, or that hold a salient object of their own (a flower, a ladybird, a pier, boats, a kite).
+"""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from stages.runtime.errors import UserError
+
+PACKAGES = ("tuxpaint-stamps-default", "mate-backgrounds", "plasma-workspace-wallpapers")
+UNSEEN_PACKAGES = (*PACKAGES, "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
+
+_STAMPS = "usr/share/tuxpaint/stamps"
+_MATE = "usr/share/backgrounds/mate/nature"
+_PLASMA = "usr/share/wallpapers"
+_LOMIRI = "usr/share/backgrounds"
+
+# Species -> cut-outs. The stamps' own captions name a few ("Adenium", "Balsam", "Lavender"), most say "A flower.":
+# the names below label the sample's classes and are no botanical determination.
+CUTOUTS: dict[str, tuple[str, ...]] = {
+    "Adenium obesum": ("plants/flowers/adeenia.png",),
+    "Anemone coronaria": ("plants/flowers/anemone_red.png",),
+    "Anthurium andraeanum": ("plants/flowers/anthoorium.png",),
+    "Carpobrotus edulis": ("plants/flowers/pigface.png",),
+    "Gazania rigens": ("plants/flowers/red-gazania.png",),
+    "Hibiscus rosa-sinensis": ("plants/flowers/chemparathi.png", "plants/flowers/flower10.png"),
+    "Impatiens hawkeri": ("plants/flowers/flower9.png",),
+    "Impatiens walleriana": ("plants/flowers/bolsom.png",),
+    "Iris germanica": ("plants/flowers/iris.png",),
+    "Lactuca sativa": ("plants/lettuce_bolted.png",),
+    "Lantana camara": ("plants/flowers/flower7.png",),
+    "Lavandula angustifolia": ("plants/lavender.png",),
+    "Lycianthes rantonnetii": ("plants/flowers/flower4.png",),
+    "Narcissus pseudonarcissus": ("plants/flowers/daffodil.png",),
+    "Nephelium lappaceum": ("plants/trees/rambutan.png",),
+    "Oxalis pes-caprae": ("plants/flowers/flower5.png",),
+    "Petunia × atkinsiana": ("plants/flowers/whitestar-petunia.png",),
+    "Pleroma urvilleanum": ("plants/flowers/flower1.png",),
+    "Quercus ilex": ("plants/trees/holm_oak.png",),
+    "Rosa canina": ("plants/flowers/flower8.png",),
+    "Rosa gallica": ("plants/flowers/rose.png",),
+    "Solanum melongena": ("plants/eggplant.png",),
+    "Tagetes erecta": ("plants/flowers/marigold.png",),
+    "Thymus vulgaris": ("plants/thyme.png",),
+}
+
+BACKGROUNDS = (
+    f"{_MATE}/Blinds.jpg",
+    f"{_MATE}/Dune.jpg",
+    f"{_MATE}/GreenMeadow.jpg",
+    f"{_MATE}/RainDrops.jpg",
+    f"{_MATE}/Storm.jpg",
+    f"{_MATE}/Wood.jpg",
+    f"{_PLASMA}/BytheWater/contents/images/2560x1600.jpg",
+    f"{_PLASMA}/DarkestHour/contents/images/2560x1600.jpg",
+    f"{_PLASMA}/Path/contents/images/2560x1600.jpg",
+    f"{_PLASMA}/summer_1am/contents/images/2560x1600.jpg",
+)
+
+
+# What follows no tuning of crops has seen: other plants, fruits and mushrooms, before other backgrounds.
+UNSEEN_CUTOUTS = (
+    "food/fruit/Apricot_whole.png",
+    "food/fruit/Cherry_Stella.png",
+    "food/fruit/Strawberry2.png",
+    "food/fruit/avocado.png",
+    "food/fruit/cherimoya.png",
+    "food/fruit/kiwi.png",
+    "food/fruit/lemon.png",
+    "food/fruit/mandarine.png",
+    "food/fruit/orange_seville.png",
+    "food/fruit/pineapple.png",
+    "food/spices/ginger.png",
+    "food/vegetables/broccoli.png",
+    "food/vegetables/corn.png",
+    "plants/flowers/flower2.png",
+    "plants/flowers/flower3.png",
+    "plants/flowers/flower6.png",
+    "plants/flowers/yellow-flower.png",
+    "plants/mushrooms/cep-1.png",
+    "plants/mushrooms/cep-2.png",
+    "plants/mushrooms/cep.png",
+    "plants/trees/birch.png",
+    "plants/trees/holly_leaves.png",
+    "plants/trees/liberia-palm.png",
+    "plants/trees/pinecone.png",
+    "plants/trees/tree336.png",
+)
+
+# Photo -> the part of it that is used: left, top, right, bottom, as shares of its sides.
+UNSEEN_BACKGROUNDS: dict[str, tuple[float, float, float, float]] = {
+    f"{_LOMIRI}/Dragonfly_by_Bolly.jpg": (0, 0, 0.42, 1),
+    f"{_LOMIRI}/Kleiber_by_Lukas_Baubkus.jpg": (0, 0, 0.38, 1),
+    f"{_LOMIRI}/aitzgorri_by_Aitzol_Berasategi.jpg": (0, 0, 1, 1),
+    f"{_LOMIRI}/life_by_Aitzol_Berasategi.jpg": (0, 0, 1, 1),
+    f"{_LOMIRI}/picosdeeuropa_by_Aitzol_Berasategi.jpg": (0, 0, 1, 1),
+    f"{_LOMIRI}/sunset_by_Aitzol_Berasategi.jpg": (0, 0.5, 0.6, 1),
+    f"{_MATE}/Garden.jpg": (0, 0, 0.35, 1),
+    f"{_PLASMA}/Kite/contents/images/2560x1600.jpg": (0, 0, 0.6, 1),
+    f"{_PLASMA}/OneStandsOut/contents/images/2560x1600.jpg": (0, 0, 0.58, 1),
+}
+
+# What lives or grows, of all the package's cut-outs; drawn ones stand in folders of that name, but for these.
+LIVING = ("plants", "food", "animals")
+DRAWN = ("animals/mammals/hedgehog.png", "food/pizza.png")
+_DRAWN_FOLDERS = {"cartoon", "plastic", "toys"}
+_SMALLEST_PX = 100
+
+
+def load_cutouts(root: Path) -> dict[str, list[np.ndarray]]:
+    """Load every species' cut-outs, uint8 [h, w, 4] RGBA, from packages unpacked under ``root``.
+
+    Raises:
+        UserError: a package is not unpacked there, or a cut-out is under 100 px.
+    """
+    return {species: [_load_cutout(root / _STAMPS / name) for name in names] for species, names in CUTOUTS.items()}
+
+
+def load_living(root: Path) -> dict[str, np.ndarray]:
+    """Load all photographic cut-outs of plants, fruits and animals, uint8 [h, w, 4] RGBA, each under a name of its own.
+
+    Names are made of folder and file and only look like those of species; in the order of the files.
+
+    Raises:
+        UserError: there are none, or two of one name.
+    """
+    cutouts = {}
+    stamps = root / _STAMPS
+    for path in sorted(path.relative_to(stamps) for kind in LIVING for path in (stamps / kind).rglob("*.png")):
+        drawn = str(path) in DRAWN or _DRAWN_FOLDERS & set(path.parts)
+        if drawn or max((cutout := _trim(stamps / path)).shape[:2]) < _SMALLEST_PX:
+            continue
+        words = re.sub(r"\d", lambda digit: f" {'abcdefghij'[int(digit[0])]} ", path.stem.lower())
+        name = f"{path.parent.name.capitalize()} {'-'.join(re.findall('[a-z]+', words))}"
+        if name in cutouts:
+            raise UserError(f"{stamps / path} has the name of another cut-out, {name}: Debian's packages have changed")
+        cutouts[name] = cutout
+    if not cutouts:
+        raise UserError(f"{stamps} holds no cut-outs: Debian's packages have changed")
+    return cutouts
+
+
+def load_backgrounds(root: Path) -> list[np.ndarray]:
+    """Load the background photos, uint8 [h, w, 3] RGB, sized to 1600 px on the long side."""
+    return [_load_background(root / name) for name in BACKGROUNDS]
+
+
+def load_unseen(root: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Load the unseen cut-outs and backgrounds, as above, from ``UNSEEN_PACKAGES`` unpacked under ``root``."""
+    return (
+        [_load_cutout(root / _STAMPS / name) for name in UNSEEN_CUTOUTS],
+        [_load_background(root / name, part) for name, part in UNSEEN_BACKGROUNDS.items()],
+    )
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: Debian's packages no longer hold this photo") from None
+
+
+def _load_cutout(path: Path) -> np.ndarray:
+    trimmed = _trim(path)
+    if max(trimmed.shape[:2]) < _SMALLEST_PX:
+        raise UserError(f"{path}: a cut-out under {_SMALLEST_PX} px makes no photo")
+    return trimmed
+
+
+def _trim(path: Path) -> np.ndarray:
+    """Load a cut-out without its transparent margins."""
+    with _open(path) as image:
+        rgba = np.asarray(image.convert("RGBA"))
+    ys, xs = np.nonzero(rgba[..., 3] > 127)
+    return rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1] if len(ys) else rgba[:0, :0]
+
+
+def _load_background(path: Path, part: tuple[float, float, float, float] = (0, 0, 1, 1)) -> np.ndarray:
+    with _open(path) as image:
+        rgb = np.asarray(image.convert("RGB"))
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = part
+    rgb = rgb[int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
+    scale = 1600 / max(rgb.shape[:2])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=method)

@@ -1,0 +1,113 @@
+"""What is known of each image of the cache: a small SQLite file beside the images.
+
+It spares a second look at what has not changed, and keeps when an image was last used. It can be deleted at any time:
+`make inventory` makes it anew.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from stages.cache.database import DamagedError, Database
+from stages.cache.directory import File
+from stages.runtime.errors import UserError
+from stages.runtime.progress import say
+from stages.tables.inventory import INVENTORY
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+INDEX_NAME = ".index.sqlite"
+REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
+
+_VERSION = 2
+# used_s: seconds since 1970, null where nobody has said so.
+_SCHEMA = """
+CREATE TABLE images (
+    image_name TEXT PRIMARY KEY, bytes INTEGER, sha256 TEXT, state TEXT, width INTEGER, height INTEGER, grey_std REAL,
+    even_share REAL, entropy_bits REAL, sharpness REAL, phash BLOB, mtime_ns INTEGER, used_s REAL
+) WITHOUT ROWID;
+CREATE INDEX images_by_digest ON images (sha256);
+"""
+
+
+class ImageIndex(Database):
+    """The table of images of one cache."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the index of a cache; one that is damaged is made anew, as it only spares work.
+
+        On a cache that can only be read, it is kept in memory and forgotten.
+        """
+        path = directory / INDEX_NAME if os.access(directory, os.W_OK) else None
+        try:
+            super().__init__(path, _SCHEMA, _VERSION)
+        except DamagedError as error:
+            say(f"{path} could not be used ({error}): it is made anew")
+            for suffix in ("", "-wal", "-shm"):
+                (directory / f"{INDEX_NAME}{suffix}").unlink(missing_ok=True)
+            super().__init__(path, _SCHEMA, _VERSION)
+
+    def remembered(self) -> pl.DataFrame:
+        """Give what was measured: columns of ``REMEMBERED``, in no order."""
+        rows = self.execute(f"SELECT {', '.join(REMEMBERED)} FROM images")
+        return pl.DataFrame(rows, schema=REMEMBERED, orient="row")
+
+    def remember(self, images: Iterable[tuple[Any, ...]], *, used_s: float | None = None) -> None:
+        """Note what was measured of files (columns of ``REMEMBERED``), and perhaps when they were last used."""
+        columns = [*REMEMBERED, "used_s"]
+        updates = ", ".join(f"{name} = excluded.{name}" for name in REMEMBERED if name != "image_name")
+        self.execute_many(
+            f"INSERT INTO images ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+            f"ON CONFLICT DO UPDATE SET {updates}, used_s = coalesce(excluded.used_s, used_s)",
+            ((*image, used_s) for image in images),
+        )
+
+    def image_names(self) -> pl.Series:
+        """Name all images that anything is known of."""
+        rows = self.execute("SELECT image_name FROM images")
+        return pl.Series("image_name", [name for (name,) in rows], pl.String)
+
+    def forget(self, image_names: Iterable[str]) -> None:
+        """Drop what is known of images that are gone."""
+        self.execute_many("DELETE FROM images WHERE image_name = ?", ([name] for name in image_names))
+
+    def names_of_digest(self, sha256: str) -> list[str]:
+        """Name the images with these bytes."""
+        return [name for (name,) in self.execute("SELECT image_name FROM images WHERE sha256 = ?", [sha256])]
+
+    def used_s(self) -> dict[str, float]:
+        """Say when each image was last used, in seconds since 1970, where that is known."""
+        return dict(self.execute("SELECT image_name, used_s FROM images WHERE used_s IS NOT NULL"))
+
+
+def index_row(file: File, measured: "DataclassInstance") -> tuple[Any, ...]:
+    """Give the row of ``REMEMBERED`` for a file and its ``Measurement``.
+
+    That class is not imported: `pack` notes through this module what it used, and does not depend on how images are
+    measured.
+    """
+    values = asdict(measured) | {"image_name": file.image_name, "mtime_ns": file.mtime_ns}
+    return tuple(values[name] for name in REMEMBERED)
+
+
+def note_use(directory: Path, image_names: Iterable[str]) -> None:
+    """Note in the cache's index that images were used just now, so that they are evicted last.
+
+    It spoils no work that is done: where it cannot be noted, the files' times have to do.
+    """
+    if not (os.access(directory, os.W_OK) and (directory / INDEX_NAME).is_file()):
+        return
+    now_s = time.time()
+    try:
+        with ImageIndex(directory) as index:
+            index.execute_many(
+                "UPDATE images SET used_s = ? WHERE image_name = ?", ((now_s, name) for name in image_names)
+            )
+    except (UserError, OSError) as error:
+        say(f"not noted that the images were used ({error})")

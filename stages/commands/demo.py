@@ -1,0 +1,65 @@
+"""What `make demo` says before and after the pipeline has run on the embedded sample."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from stages.config.reading import all_params
+from stages.runtime.errors import UserError, run
+from stages.runtime.progress import say
+
+METRICS = Path("metrics")
+# Whose figures are told, in the order of the pipeline.
+_STAGES = ("export", "cache_filter", "near_duplicates", "split", "crops", "train", "test")
+
+
+def main() -> None:
+    """Check that this is the sample's commit (``--check``), or say how the run went and where to look."""
+    profile = all_params().profile
+    if profile != "sample":
+        raise UserError(
+            f"this commit's profile is {profile}, the demo's is sample: try `dvc exp run --temp -S profile=sample`"
+        )
+    if "--check" not in sys.argv:
+        say(tell(*map(_read, _STAGES)))
+
+
+def tell(export: dict, cache: dict, alike: dict, split: dict, crops: dict, train: dict, test: dict) -> str:
+    """Put the figures of all stages into words."""
+    sizes = ", ".join(f"{split[name]['images']} {name}" for name in ("train", "val", "test"))
+    return f"""
+The pipeline ran on the embedded sample.
+
+  records      {export["images"]} images of {export["species"]} species, from {export["documents"]} documents
+  usable       {cache["images"]} images: in the cache, sound and under an allowed licence
+  look-alikes  {alike["pairs"]} pairs, {alike["mirrored_pairs"]} of them mirrored; {alike["disputed_images"]} images look like another species' and are left out
+  split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
+  crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by centre crop
+  validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
+  test         top-1 {test["top1"]:.3f}, top-5 {test["top5"]:.3f}, mean per-class accuracy {test["mean_per_class_accuracy"]:.3f}; by chance {1 / split["classes"]:.3f}
+
+Where to look:
+  plots/rejected_images.png   what was rejected, and what nearly was
+  plots/crop_comparison.png   what the crops do
+  plots/curves.csv            training and validation, epoch by epoch
+  metrics/                    a JSON file of figures for each stage
+  models/                     the weights, and the order of their labels
+  data/splits/classes.csv     the species and their images in each split
+  data/labels.csv             what was done to species' names
+  data/left_out.csv           what no split uses, and why
+
+Next: `. .venv/bin/activate`, then `dvc plots show` (the page loads its drawing code from the internet), or an
+experiment: `dvc exp run -S crop.mode=center`, then `make compare`."""  # noqa: E501
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = METRICS / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro`") from None
+
+
+if __name__ == "__main__":
+    run(main)

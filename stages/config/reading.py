@@ -1,0 +1,161 @@
+"""Reading params.yaml: a stage gets what dvc.yaml declares for it, and a bad value is named where it stands."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError, create_model
+
+from stages.config.schema import Params, Section
+from stages.runtime.errors import UserError
+
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+
+
+def stage_params(stage: str) -> Params:
+    """Give a stage the parameters that dvc.yaml declares for it, and no others.
+
+    The whole of params.yaml is checked first, every profile of it, so that a bad value stops every stage. A section
+    that dvc.yaml does not declare for the stage is no attribute of what comes back.
+
+    Raises:
+        UserError: params.yaml or dvc.yaml is missing or is no YAML, or a value is not allowed.
+    """
+    content = _read_yaml(PARAMS)
+    validate(content)
+    prefix = f"profiles.{content['profile']}."
+    declared = _declared(stage, content)
+    common = {name: value for name, value in declared.items() if not name.startswith(prefix)}
+    of_profile = {name.removeprefix(prefix): value for name, value in declared.items() if name.startswith(prefix)}
+    return _parse(_merge(common, of_profile, content["profile"]), _origins(common, of_profile, content["profile"]))
+
+
+def declared_values(stage: str) -> dict[str, Any]:
+    """Give the parameters that dvc.yaml declares for a stage, by name and as plain values, as dvc.lock notes them.
+
+    Raises:
+        UserError: as ``stage_params``.
+    """
+    content = _read_yaml(PARAMS)
+    validate(content)
+    return _declared(stage, content)
+
+
+def _declared(stage: str, content: dict[str, Any]) -> dict[str, Any]:
+    profile = content["profile"]
+    names = [
+        name.replace("${profile}", profile) for name in _read_yaml(PIPELINE).get("stages", {})[stage].get("params", [])
+    ]
+    prefix = f"profiles.{profile}."
+    try:
+        return {
+            name: content["profiles"][profile][name.removeprefix(prefix)] if name.startswith(prefix) else content[name]
+            for name in names
+        }
+    except KeyError as error:
+        raise UserError(
+            f"{PARAMS}: {error.args[0]} is not where {PIPELINE} looks for it: at the top or in a profile"
+        ) from None
+
+
+def all_params() -> Params:
+    """Give a command, which is no stage, all parameters of the active profile."""
+    return validate(_read_yaml(PARAMS))
+
+
+def validate(content: dict[str, Any]) -> Params:
+    """Check the whole content of params.yaml, every profile of it, and give the active profile's parameters.
+
+    Raises:
+        UserError: a key is unknown, missing or set twice, or a value is not allowed.
+    """
+    profiles = content.get("profiles")
+    if not isinstance(profiles, dict) or not all(isinstance(profile, dict) for profile in profiles.values()):
+        raise UserError(f"{PARAMS}: `profiles` must hold the profiles, each with its sections")
+    active = content.get("profile")
+    if not isinstance(active, str) or active not in profiles:
+        raise UserError(f"{PARAMS}: profile: must be one of {', '.join(map(str, profiles))} (found {active!r})")
+    common = {name: value for name, value in content.items() if name != "profiles"}
+    checked = {}
+    for name, of_profile in profiles.items():
+        merged = _merge(common | {"profile": name}, of_profile, name)
+        checked[name] = _parse(merged, _origins(common, of_profile, name), complete=True)
+    return checked[active]
+
+
+def _merge(common: dict[str, Any], of_profile: dict[str, Any], profile: str) -> dict[str, Any]:
+    merged = dict(common)
+    for section, values in of_profile.items():
+        if section not in merged:
+            merged[section] = values
+            continue
+        if not isinstance(values, dict) or not isinstance(merged[section], dict):
+            raise UserError(f"{PARAMS}: {section} is set both at the top and in profiles.{profile}: keep one")
+        if twice := sorted(values.keys() & merged[section].keys()):
+            key = f"{section}.{twice[0]}"
+            raise UserError(f"{PARAMS}: {key} is set both at the top and in profiles.{profile}: keep one")
+        merged[section] = merged[section] | values
+    return merged
+
+
+def _origins(common: dict[str, Any], of_profile: dict[str, Any], profile: str) -> dict[str, str]:
+    """Say for each section.key where in params.yaml it stands."""
+    origins = {}
+    for prefix, sections in (("", common), (f"profiles.{profile}.", of_profile)):
+        for section, values in sections.items():
+            origins[section] = f"{prefix}{section}"
+            if isinstance(values, dict):
+                origins |= {f"{section}.{key}": f"{prefix}{section}.{key}" for key in values}
+    return origins
+
+
+def _parse(merged: dict[str, Any], origins: dict[str, str], *, complete: bool = False) -> Params:
+    """Validate sections; unless ``complete``, only those that are there."""
+    try:
+        if complete:
+            return Params.model_validate(merged)
+        fields = {name: (Params.model_fields[name].rebuild_annotation(), ...) for name in merged}
+        return create_model("DeclaredParams", __base__=Section, **fields).model_validate(merged)
+    except ValidationError as error:
+        raise UserError(f"{PARAMS}: {_in_words(error, origins)}") from None
+
+
+def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
+    # An unknown key first: a slip in a name also makes the right name missing.
+    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
+    first = problems[0]
+    # The discriminated unions add the kind ("dump", "timm", ...) to the place; it is no key.
+    kinds = {"dump", "mongodb", "timm", "random", "file", "package"}
+    place = [str(part) for part in first["loc"] if not (part in kinds and first["loc"][-1] != part)]
+    key = ".".join(place)
+    for length in range(len(place), 0, -1):
+        if origin := origins.get(".".join(place[:length])):
+            key = ".".join([origin, *place[length:]])
+            break
+    message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
+    found = "" if first["type"] == "missing" else f" (found {first['input']!r:.80})"
+    more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return f"{key}: {message.removeprefix('Value error, ')}{found}{more}"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML takes the last of two equal keys without a word; here that is an error, as it is for DVC."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run this from the root of the repo") from None
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no valid YAML mapping")
+    return content

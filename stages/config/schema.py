@@ -1,0 +1,399 @@
+"""What params.yaml may say: a typed, strict model of each section.
+
+No value has a default here (but ``null`` for a column that a shape does not have) and nothing is computed: all
+values come from params.yaml, where DVC tracks them. That is why a change of this file cannot change a stage's outputs,
+and no stage of dvc.yaml depends on it.
+"""
+
+import re
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Pixels = Annotated[int, Field(ge=16, le=4096)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Text = Annotated[str, Field(min_length=1)]
+Paths = Text | Annotated[list[Text], Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys are refused, nothing is converted, nothing changes afterwards."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DumpSource(Section):
+    """Records from a mongodump (.bson) or JSON lines (.jsonl) file, gzip or not."""
+
+    kind: Literal["dump"]
+    file: Text
+
+    @field_validator("file")
+    @classmethod
+    def _stay_in_the_folder(cls, value: str) -> str:
+        if PurePosixPath(value).name != value:
+            raise ValueError("must be a file's name without a folder: put the file into the profile's dump folder")
+        return value
+
+
+class MongoDBSource(Section):
+    """Records from a MongoDB collection; ``snapshot`` bounds the documents by the day of their ObjectId."""
+
+    kind: Literal["mongodb"]
+    database: Text
+    collection: Text
+    snapshot: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+    @field_validator("snapshot")
+    @classmethod
+    def _a_day_that_an_object_id_can_bear(cls, value: str) -> str:
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a day, written YYYY-MM-DD") from None
+        if not 1970 <= day.year <= 2105:
+            raise ValueError("must be a day of the years 1970 to 2105: an ObjectId tells no other time")
+        return value
+
+
+class DocumentColumns(Section):
+    """Where in a document each column of a record stands: a path, or several of which the first present is taken."""
+
+    image_url: Paths
+    species: Paths
+    photo_id: Paths | None = None
+    observation_id: Paths | None = None
+    licence: Paths | None = None
+    observer: Paths | None = None
+
+
+class DocumentShape(Section):
+    """One shape of documents."""
+
+    source: Text
+    when: Annotated[list[Text], Field(min_length=1)]
+    columns: DocumentColumns
+
+    @model_validator(mode="after")
+    def _at_most_one_array(self) -> "DocumentShape":
+        columns = self.columns.model_dump(exclude_none=True).values()
+        paths = [path for paths in columns for path in ([paths] if isinstance(paths, str) else paths)]
+        if any(path.count("[]") > 1 for path in paths) or len({p.split("[]")[0] for p in paths if "[]" in p}) > 1:
+            raise ValueError("a shape can go through one array only: all paths with [] must begin alike")
+        return self
+
+
+class Inventory(Section):
+    """When an image of the cache counts as sound."""
+
+    min_side_px: Pixels
+    max_megapixels: Count
+    max_aspect: Annotated[float, Field(ge=1)]
+    blank_std: Annotated[float, Field(ge=0, le=128)]
+    max_even_share: Share
+    min_entropy_bits: Annotated[float, Field(ge=0, le=8)]
+    min_sharpness: Annotated[float, Field(ge=0)]
+    placeholder_photos: Annotated[int, Field(ge=2)]
+
+
+class Labels(Section):
+    """How species' names are cleaned; see stages/records/labels.py."""
+
+    unicode: bool
+    hybrids: bool
+    case: bool
+    authorship: bool
+    uncertain: Literal["refuse", "strip", "keep"]
+    genus_only: Literal["refuse", "keep"]
+    below_species: Literal["species", "keep"]
+    synonyms: bool
+
+
+# As stages/records/licences.py tells them apart.
+Licence = Literal[
+    "cc0", "pd", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd", "none", "other"
+]
+
+
+class Licences(Section):
+    """Under which licences images may be used."""
+
+    allowed: Annotated[list[Licence], Field(min_length=1)] | None
+
+
+class HostLimits(Section):
+    """What a host that serves images is asked for, at the most; ``null`` is no limit."""
+
+    host: str
+    requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None
+    concurrent: Annotated[int, Field(ge=1, le=256)]
+    gb_an_hour: Annotated[float, Field(gt=0)] | None
+    gb_a_day: Annotated[float, Field(gt=0)] | None
+    private: bool
+
+    @field_validator("host")
+    @classmethod
+    def _a_name_as_urls_have_it(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", value):
+            raise ValueError(
+                "must be a name in small letters, perhaps with a port: images.example.org:8080, no http://"
+            )
+        if value.endswith((":80", ":443")):
+            raise ValueError("must stand without the port, as it is the scheme's own")
+        return value
+
+
+class Download(Section):
+    """Whom ``fetch`` asks for images, how politely, and what it takes for one."""
+
+    cache_budget_gb: Annotated[float, Field(gt=0)]
+    contact: str | None
+    mirror: str | None
+    inaturalist_size: Literal["original", "large", "medium", "small"]
+    max_image_mb: Annotated[float, Field(gt=0, le=1000)]
+    timeout_s: Annotated[float, Field(gt=0, le=3600)]
+    tries: Annotated[int, Field(ge=1, le=100)]
+    pauses_s: Annotated[list[Annotated[float, Field(gt=0, le=86_400)]], Field(min_length=1)]
+    hosts: Annotated[list[HostLimits], Field(min_length=1)]
+
+    @field_validator("contact")
+    @classmethod
+    def _fits_into_a_header(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value):
+            raise ValueError("must be plain ASCII and not empty, as it goes into a header")
+        return value
+
+    @field_validator("mirror")
+    @classmethod
+    def _a_folder_on_the_web(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s?#]+", value):
+            raise ValueError("must be the URL of a folder: https://bucket.example.org/plants")
+        return value
+
+    @model_validator(mode="after")
+    def _hosts_can_be_asked(self) -> "Download":
+        names = [limits.host for limits in self.hosts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"hosts names {twice[0]} twice: keep one")
+        for limits in self.hosts:
+            for key in ("gb_an_hour", "gb_a_day"):
+                allowed_gb = getattr(limits, key)
+                if allowed_gb is not None and round(allowed_gb * 1e9) < round(self.max_image_mb * 1e6):
+                    raise ValueError(
+                        f"{key} of {limits.host} must hold one image of max_image_mb, or none can be asked"
+                    )
+        return self
+
+
+class NearDuplicates(Section):
+    """When two images count as the same picture."""
+
+    max_distance: Annotated[int, Field(ge=0, le=31)]
+    mirrored: bool
+
+
+class Split(Section):
+    """How species' observations are divided."""
+
+    seed: Seed
+    val_share: Annotated[float, Field(gt=0, lt=0.5)]
+    test_share: Annotated[float, Field(gt=0, lt=0.5)]
+    min_images_per_class: Count
+    max_train_images_per_class: Count | None
+    one_photo_an_observation: bool
+
+
+class Shots(Section):
+    """Which classes are few-, medium- and many-shot, by their images in train."""
+
+    few_below: Count
+    many_above: Count
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Shots":
+        if self.few_below > self.many_above + 1:
+            raise ValueError(f"few_below ({self.few_below}) must not be larger than many_above ({self.many_above}) + 1")
+        return self
+
+
+class Crop(Section):
+    """How the square that the model sees is found in a photo."""
+
+    mode: Literal["smart", "center"]
+    thumbnail_px: Annotated[int, Field(ge=64, le=1024)]
+    scales: Annotated[list[Annotated[float, Field(gt=0.2, le=1)]], Field(min_length=1)]
+    color_power: Annotated[float, Field(ge=0, le=4)]
+    residual_floor: Annotated[float, Field(ge=0, le=100)]
+    map_floor: Annotated[float, Field(ge=0, lt=1)]
+    center_sigma: Annotated[float, Field(ge=0.1, le=100)]
+    area_price: Share
+    margin: Annotated[float, Field(ge=1, le=2)]
+    min_contrast: Annotated[float, Field(ge=0, le=255)]
+    max_bright_share: Share
+    min_gain: Share
+
+
+class ContactSheet(Section):
+    """How many images the contact sheet shows."""
+
+    images_a_side: Annotated[int, Field(ge=3, le=8)]
+
+
+class CompareCrops(Section):
+    """How many images the comparison of crops takes."""
+
+    seed: Seed
+    figure_images: Count
+    picture_images: Annotated[int, Field(ge=1, le=20)]
+    worst_images: Annotated[int, Field(ge=0, le=20)]
+    fallback_images: Annotated[int, Field(ge=0, le=20)]
+
+
+class Image(Section):
+    """Sides of the square images, in pixels."""
+
+    pack_px: Pixels
+    train_px: Pixels
+
+    @model_validator(mode="after")
+    def _train_fits_into_pack(self) -> "Image":
+        if self.train_px > self.pack_px:
+            raise ValueError(f"train_px ({self.train_px}) must not be larger than pack_px ({self.pack_px})")
+        return self
+
+
+class Pack(Section):
+    """How packed images are stored."""
+
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+    shard_mb: Annotated[int, Field(ge=1, le=4096)]
+
+
+class TimmWeights(Section):
+    """The weights that timm publishes under the model's name."""
+
+    kind: Literal["timm"]
+
+
+class RandomWeights(Section):
+    """Random weights."""
+
+    kind: Literal["random"]
+
+
+class FileWeights(Section):
+    """A state dict in a local file (.safetensors or .pth)."""
+
+    kind: Literal["file"]
+    path: Text
+    sha256: Sha256
+
+
+class PackageWeights(Section):
+    """A state dict in a file of an installed Python package."""
+
+    kind: Literal["package"]
+    package: Text
+    file: Text
+    sha256: Sha256
+
+
+class Model(Section):
+    """The network and its starting weights."""
+
+    name: Text
+    weights: Annotated[TimmWeights | RandomWeights | FileWeights | PackageWeights, Field(discriminator="kind")]
+    drop_rate: Annotated[float, Field(ge=0, lt=1)]
+    drop_path_rate: Annotated[float, Field(ge=0, lt=1)]
+
+
+Sampling = Literal["natural", "square_root", "balanced"]
+
+
+class Train(Section):
+    """The recipe."""
+
+    seed: Seed
+    epochs: Count
+    batch_images: Count
+    micro_batch_images: Count
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    warmup_epochs: Annotated[float, Field(ge=0, le=1000)]
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    loss: Literal["cross_entropy", "logit_adjusted"]
+    logit_tau: Annotated[float, Field(ge=0, le=10)]
+    sampling: Sampling
+    frozen_epochs: Annotated[int, Field(ge=0, le=1000)]
+    head_epochs: Annotated[int, Field(ge=0, le=1000)]
+    head_learning_rate: Annotated[float, Field(gt=0, le=10)]
+    keep_by: Literal["top1", "mean_per_class_accuracy"]
+    watched_images: Count
+    expect_epoch: Count
+    expect_top1: Share
+    max_skipped_steps: Annotated[int, Field(ge=0, le=1_000_000)]
+
+    @model_validator(mode="after")
+    def _epochs_fit(self) -> "Train":
+        if self.frozen_epochs > self.epochs:
+            raise ValueError("frozen_epochs are the first of train.epochs: there cannot be more of them")
+        return self
+
+
+class Augment(Section):
+    """How training images are changed."""
+
+    recipe: Literal["crop", "resized_crop"]
+    min_area: Annotated[float, Field(gt=0, le=1)]
+    flip: bool
+    randaugment: Annotated[int, Field(ge=1, le=10)] | None
+    jitter: Annotated[float, Field(ge=0, lt=1)]
+    erase: Annotated[float, Field(ge=0, le=1)]
+    mixup: Annotated[float, Field(ge=0, le=10)]
+    cutmix: Annotated[float, Field(ge=0, le=10)]
+
+
+class Evaluate(Section):
+    """How the test figures are taken."""
+
+    batch_images: Count
+
+
+class Params(Section):
+    """All sections, those of the active profile merged in."""
+
+    profile: Text
+    source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
+    documents: Annotated[list[DocumentShape], Field(min_length=1)]
+    labels: Labels
+    licences: Licences
+    inventory: Inventory
+    download: Download
+    near_duplicates: NearDuplicates
+    split: Split
+    shots: Shots
+    crop: Crop
+    contact_sheet: ContactSheet
+    compare_crops: CompareCrops
+    image: Image
+    pack: Pack
+    model: Model
+    train: Train
+    augment: Augment
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _batches_can_be_mixed(self) -> "Params":
+        if (self.augment.mixup or self.augment.cutmix) and self.train.micro_batch_images % 2:
+            raise ValueError(
+                "train.micro_batch_images must be even where augment.mixup or augment.cutmix mix pairs of images"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Figures of what a stage has made: from tables, without a network."""

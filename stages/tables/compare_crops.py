@@ -1,0 +1,14 @@
+"""Columns of what the stage ``compare_crops`` writes, and the true boxes that it reads where they are known."""
+
+import polars as pl
+
+from stages.tables.table import Schema
+
+BOXES: Schema = {  # the true box of the subject, in pixels of the image as shown
+    "image_name": pl.String,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "width": pl.Int32,
+    "height": pl.Int32,
+}
+CROP_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}

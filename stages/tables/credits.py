@@ -1,0 +1,14 @@
+"""Columns of what the command ``credits`` writes."""
+
+import polars as pl
+
+from stages.tables.table import Schema
+
+CREDITS: Schema = {
+    "image_name": pl.String,
+    "species": pl.String,
+    "photographer": pl.String,  # null where the source names nobody
+    "licence": pl.String,  # as the source writes it
+    "licence_code": pl.String,
+    "url": pl.String,
+}

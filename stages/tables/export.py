@@ -1,0 +1,30 @@
+"""Columns of what the stage ``export`` writes: records, and what became of species' names."""
+
+import polars as pl
+
+from stages.tables.table import Schema
+
+RECORDS: Schema = {
+    "image_url": pl.String,
+    "image_name": pl.String,  # md5(image_url) + ".jpg": the file's name in the image cache
+    "photo_id": pl.String,  # one photo has several URLs; null where the source gives no id
+    "observation_id": pl.String,  # null where the source knows no observations
+    "species": pl.String,
+    "source": pl.String,
+    "licence": pl.String,  # null means: no open licence
+    "observer": pl.String,
+    "document_id": pl.String,
+}
+LABELS: Schema = {  # what was done to the names that sources write
+    "found": pl.String,
+    "species": pl.String,  # null where the name was refused
+    "rules": pl.String,  # names of the rules that changed or refused it, joined by "; "
+    "images": pl.Int64,
+}
+PAIRS_OF_LABELS: Schema = {  # labels that are a slip apart, the rarer one first
+    "species": pl.String,
+    "images": pl.Int64,
+    "other": pl.String,
+    "other_images": pl.Int64,
+    "edits": pl.Int32,
+}

@@ -1,0 +1,24 @@
+"""Columns of what the command ``inventory`` writes: a row for each file of the image cache."""
+
+import polars as pl
+
+from stages.tables.table import Schema
+
+# What is measured of a file, see stages/images/measure.py; null in all but the first where it was not decoded.
+MEASURES: Schema = {
+    "state": pl.String,
+    "width": pl.Int32,  # in pixels, as shown: after the EXIF rotation; 0 for what is no image
+    "height": pl.Int32,
+    "grey_std": pl.Float32,
+    "even_share": pl.Float32,
+    "entropy_bits": pl.Float32,
+    "sharpness": pl.Float32,
+}
+INVENTORY: Schema = {
+    "image_name": pl.String,
+    "bytes": pl.Int64,
+    "sha256": pl.String,
+    **MEASURES,
+    "phash": pl.Binary,  # 32 bytes
+}
+SOUND = "sound"  # the one verdict of the inventory that lets an image be used

@@ -1,0 +1,105 @@
+"""The house keeps its order: imports go down, nothing imports a stage, dvc.yaml names what a stage imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+# From the top floor down: a room imports from those that stand behind it here, and from itself.
+FLOORS = (
+    "commands", "report", "evaluation", "learning", "splitting", "download", "images", "cache", "records", "tables",
+    "config", "runtime",
+)  # fmt: skip
+# How a stage runs, never what it writes.
+NO_DEPENDENCY = {"cache", "config", "runtime"}
+CODE = sorted((ROOT / "stages").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def room_of(path: Path) -> str | None:
+    """The room of a file; none for what stands directly in stages/."""
+    parts = path.relative_to(ROOT / "stages").parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def imports_of(path: Path) -> set[Path]:
+    """The files of stages/ that a file itself imports, also inside of functions; packages' __init__.py left out."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        candidates = (ROOT / Path(*module.split(".")).with_suffix(".py") for module in modules)
+        found |= {candidate for candidate in candidates if candidate in CODE}
+    return found
+
+
+def reached_from(path: Path) -> set[Path]:
+    """A file, and those that it imports, directly or through others."""
+    seen, left = {path}, [path]
+    while left:
+        new = imports_of(left.pop()) - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def test_stages_reads_as_a_table_of_contents():
+    files = {path.stem for path in CODE if room_of(path) is None} - {"__init__"}
+    assert files == set(STAGES)
+    assert {room_of(path) for path in CODE} - {None} == set(FLOORS)
+    assert all(
+        (ROOT / "stages" / room / "__init__.py").read_text(encoding="utf-8").startswith('"""') for room in FLOORS
+    )
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_imports_go_down_only(path):
+    own = room_of(path)
+    for imported in imports_of(path):
+        room = room_of(imported)
+        assert room is not None, f"{name_of(path)} imports the stage {name_of(imported)}"
+        if own is not None:
+            assert FLOORS.index(room) >= FLOORS.index(own), f"{name_of(path)} imports {name_of(imported)}, above it"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_no_two_files_import_each_other_in_a_circle(path):
+    others = imports_of(path) - {path}  # what is sent to a worker imports its own module there
+    assert path not in set().union(*map(reached_from, others))
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_only_stages_and_commands_can_be_run(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    has_main = any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)
+    is_run = any(
+        isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and "__main__" in ast.dump(node.test)
+        for node in tree.body
+    )
+    wanted = path.name != "__init__.py" and room_of(path) in (None, "commands")
+    assert (has_main, is_run) == (wanted, wanted)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_the_code_that_it_imports(stage):
+    """To the file: what is declared without need runs a stage again for nothing, and what is not is stale."""
+    reached = reached_from(ROOT / f"stages/{stage}.py")
+    imported = {path for path in reached if room_of(path) not in NO_DEPENDENCY}
+    declared = set()
+    for name in STAGES[stage]["deps"]:
+        if name.startswith("stages/"):
+            path = ROOT / name
+            declared |= set(path.rglob("*.py")) - {path / "__init__.py"} if path.is_dir() else {path}
+    assert sorted(map(name_of, declared)) == sorted(map(name_of, imported))
