@@ -48,7 +48,7 @@ preflight: .venv/run.stamp ## try whether the active profile's training can work
 remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there
 	@python -m stages.commands.remember
 
-credits: .venv/run.stamp ## write photographer, licence and URL of every image of the splits
+credits: .venv/run.stamp ## write photographer, license and URL of every image of the splits
 	@python -m stages.commands.credits
 
 evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")

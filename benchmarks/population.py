@@ -19,7 +19,7 @@ IMAGES, CLASSES, INATURALIST_IMAGES, CACHED = 741_533, 8_587, 365_025, 62_821
 SPLIT_IMAGES, SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO = 118_126, 5_914, 4_410
 
 _SIGMA = 1.84  # of the logarithm of class sizes: then 913 of the 4,410 classes have two images, as val - test says
-_LICENCES = ("cc-by-nc", "cc-by-nc", "cc-by-nc", "cc-by", "cc0", "cc-by-sa", None)
+_LICENSES = ("cc-by-nc", "cc-by-nc", "cc-by-nc", "cc-by", "cc0", "cc-by-sa", None)
 _SYLLABLES = tuple(
     f"{consonant}{vowel}"
     for consonant in ("b", "c", "d", "l", "m", "n", "p", "r", "s", "t", "v", "qu")
@@ -61,7 +61,7 @@ def make_records(
         else f"https://herbarium.example/collections/plants/images/{n:09d}/full/max/0/default.jpg"
         for n, inaturalist in zip(number.tolist(), from_inaturalist.tolist(), strict=True)
     ]
-    drawn = rng.integers(len(_LICENCES), size=images)
+    drawn = rng.integers(len(_LICENSES), size=images)
     source = np.where(from_inaturalist, "inaturalist", "legacy")
     no_observation = ~from_inaturalist & (rng.random(images) < 0.3)
     return pl.DataFrame(
@@ -72,7 +72,7 @@ def make_records(
             "observation_id": pl.Series(observation).cast(pl.String),
             "species": pl.Series(names)[species],
             "source": source,
-            "licence": pl.Series(_LICENCES, dtype=pl.String)[drawn],
+            "license": pl.Series(_LICENSES, dtype=pl.String)[drawn],
             "observer": pl.Series(observation % 9973).cast(pl.String),
             "document_id": [f"69000000a1b2c3d4{n:08x}" for n in number.tolist()],
         }
@@ -137,7 +137,7 @@ def make_documents(records: pl.DataFrame, *, seed: int = 3) -> Iterator[dict[str
             yield {
                 "_id": identity,
                 "image_url": row["image_url"],
-                "photo": {"id": int(row["photo_id"]), "license_code": row["licence"], "attribution": row["observer"]},
+                "photo": {"id": int(row["photo_id"]), "license_code": row["license"], "attribution": row["observer"]},
                 "observation": {"id": int(row["observation_id"].split(":")[1]), "user": {"login": row["observer"]}},
                 "taxon": {"name": name, "rank": "species"},
                 "place": {"text": "somewhere in the hills " * 3},
@@ -148,7 +148,7 @@ def make_documents(records: pl.DataFrame, *, seed: int = 3) -> Iterator[dict[str
                 "_id": identity,
                 "url": row["image_url"],
                 "scientific_name": name,
-                "rights": row["licence"],
+                "rights": row["license"],
                 "sighting": sighting,
                 "author": row["observer"],
                 "notes": "pressed, mounted, scanned " * 4,

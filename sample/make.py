@@ -43,7 +43,7 @@ CACHED_IMAGES = (44, 38, 34, 31, 24, 20, 17, 15, 13, 11, 10, 9, 8, 7, 6, 6, 5, 4
 UNCACHED_IMAGES = 150
 PHOTOS_AN_OBSERVATION = (0.5, 0.2, 0.15, 0.1, 0.05)  # share of observations with 1, 2, 3, 4 and 5 photos
 
-LICENCES = ("cc0", "cc-by", "cc-by", "cc-by-nc", "cc-by-nc", "cc-by-nc", "cc-by-sa", None)
+LICENSES = ("cc0", "cc-by", "cc-by", "cc-by-nc", "cc-by-nc", "cc-by-nc", "cc-by-sa", None)
 OBSERVERS = tuple(f"observer-{number:02d}" for number in range(1, 18))
 # Far above the ids that iNaturalist has given, so that no record points at somebody's real photo.
 FIRST_PHOTO_ID = 9_000_000_001
@@ -197,21 +197,21 @@ def add_inaturalist(
 ) -> None:
     """Add a document a photo, as an export from iNaturalist gives it."""
     photo_id = next(sample.photo_ids)
-    licence = LICENCES[sample.rng.integers(len(LICENCES))]
-    # The host follows from the licence: only openly licensed photos are in the public bucket.
-    url = f"{OPEN_DATA}/{photo_id}/original.jpg" if licence else f"{STATIC}/{photo_id}/original.jpg?1690000000"
+    license = LICENSES[sample.rng.integers(len(LICENSES))]
+    # The host follows from the license: only openly licensed photos are in the public bucket.
+    url = f"{OPEN_DATA}/{photo_id}/original.jpg" if license else f"{STATIC}/{photo_id}/original.jpg?1690000000"
     sample.store_photo(url, photo)
-    sample.documents.append(inaturalist_document(url, photo_id, species, licence, observation_id, observer))
+    sample.documents.append(inaturalist_document(url, photo_id, species, license, observation_id, observer))
 
 
 def inaturalist_document(
-    url: str, photo_id: int, species: str | None, licence: str | None, observation_id: int, observer: str
+    url: str, photo_id: int, species: str | None, license: str | None, observation_id: int, observer: str
 ) -> dict[str, Any]:
     """Give the document of one photo in iNaturalist's shape."""
     taxon = {"name": species, "rank": "species"} if species else {"rank": "unknown"}
     return {
         "image_url": url,
-        "photo": {"id": photo_id, "license_code": licence, "attribution": f"(c) {observer}"},
+        "photo": {"id": photo_id, "license_code": license, "attribution": f"(c) {observer}"},
         "observation": {"id": observation_id, "user": {"login": observer}, "quality_grade": "research"},
         "taxon": taxon,
     }
@@ -222,7 +222,7 @@ def add_legacy(sample: Sample, species: str, photo: Photo | None, sighting: int)
     number = next(sample.legacy_numbers)
     url = f"https://herbarium.example/plants/{number:05d}.jpg"
     sample.store_photo(url, photo)
-    document = {"url": url, "scientific_name": species, "rights": str(sample.rng.choice(LICENCES[:7]))}
+    document = {"url": url, "scientific_name": species, "rights": str(sample.rng.choice(LICENSES[:7]))}
     if number % 3:  # a third of them was never asked where it was seen
         document |= {"sighting": sighting, "author": str(sample.rng.choice(OBSERVERS))}
     sample.documents.append(document)
@@ -265,7 +265,7 @@ def add_odd_but_sound(sample: Sample, cutouts: dict, backgrounds: list, by_rank:
     sample.store(url, buffer.getvalue(), photo.box)
     sample.documents.append({"url": url, "scientific_name": by_rank[2], "rights": "cc-by"})
 
-    # One photo under two URLs: its licence changed, and with it the host; once large, once small.
+    # One photo under two URLs: its license changed, and with it the host; once large, once small.
     photo, photo_id, observation_id = photo_of(common), next(sample.photo_ids), next(sample.observation_ids)
     small = Image.fromarray(photo.pixels)
     small.thumbnail((500, 500))

@@ -1,4 +1,4 @@
-"""Stage ``cache_filter``: the records whose image is in the cache, sound and under an allowed licence.
+"""Stage ``cache_filter``: the records whose image is in the cache, sound and under an allowed license.
 
 It reads the inventory, never the cache: what a commit trains on does not depend on the machine's disk. An image's
 verdict follows from the inventory's measures by the limits of params.yaml, so other limits are an experiment like any
@@ -13,7 +13,7 @@ import polars as pl
 from stages.config.reading import stage_params
 from stages.config.schema import Inventory
 from stages.images.verdict import verdict
-from stages.records.licences import licence_codes
+from stages.records.licenses import license_codes
 from stages.records.photos import PHOTO
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import write_json
@@ -31,10 +31,10 @@ METRICS = Path("metrics/cache_filter.json")
 
 NOT_IN_CACHE = "not_in_cache"
 PLACEHOLDER = "placeholder"  # a host's "not available": the same bytes for several photos
-LICENCE = "licence_not_allowed"
+LICENSE = "license_not_allowed"
 _REMEDIES = {  # where nothing is left, by the commonest verdict
     NOT_IN_CACHE: "fill the cache, then run `make inventory`",
-    LICENCE: "allow more licences in licences.allowed",
+    LICENSE: "allow more licenses in licenses.allowed",
 }
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     inventory_path = SOURCES / params.profile / "inventory.parquet"
     inventory = read_table(inventory_path, INVENTORY, only=INVENTORY.keys() - {"phash"})
 
-    judged = judge(records, inventory, params.inventory, params.licences.allowed)
+    judged = judge(records, inventory, params.inventory, params.licenses.allowed)
     del records, inventory  # what follows needs their joined form alone
     figures = summarise(judged)
     if not figures["images"]:
@@ -64,29 +64,29 @@ def main() -> None:
 
 
 def judge(
-    records: pl.DataFrame, inventory: pl.DataFrame, limits: Inventory, allowed_licences: list[str] | None
+    records: pl.DataFrame, inventory: pl.DataFrame, limits: Inventory, allowed_licenses: list[str] | None
 ) -> pl.DataFrame:
-    """Give each record the inventory's columns, licence_code and verdict.
+    """Give each record the inventory's columns, license_code and verdict.
 
     The verdict is one of ``stages.images.verdict.VERDICTS``, ``not_in_cache`` where the inventory does not list the
-    image, ``placeholder`` or ``licence_not_allowed``; one that comes earlier in this sentence goes before.
+    image, ``placeholder`` or ``license_not_allowed``; one that comes earlier in this sentence goes before.
     """
     measured = records.select("image_name").join(
         inventory.with_columns(verdict=verdict(limits)), on="image_name", how="left", maintain_order="left"
     )
     # Beside the records, as a join would copy them: a full export takes a quarter of a gigabyte.
     judged = records.hstack(measured.drop("image_name")).with_columns(
-        licence_codes(records["licence"]), verdict=pl.col("verdict").fill_null(NOT_IN_CACHE)
+        license_codes(records["license"]), verdict=pl.col("verdict").fill_null(NOT_IN_CACHE)
     )
     sound = pl.col("verdict") == SOUND
     photos = judged.select("sha256", "photo_id", "image_url", "verdict").filter(sound)
     placeholders = find_placeholders(photos, limits.placeholder_photos)
-    refused = pl.lit(False) if allowed_licences is None else ~pl.col("licence_code").is_in(allowed_licences)
+    refused = pl.lit(False) if allowed_licenses is None else ~pl.col("license_code").is_in(allowed_licenses)
     return judged.with_columns(
         verdict=pl.when(sound & pl.col("sha256").is_in(placeholders.implode()))
         .then(pl.lit(PLACEHOLDER))
         .when(sound & refused)
-        .then(pl.lit(LICENCE))
+        .then(pl.lit(LICENSE))
         .otherwise("verdict")
     )
 
@@ -100,15 +100,15 @@ def find_placeholders(images: pl.DataFrame, photos: int) -> pl.Series:
 
 
 def summarise(judged: pl.DataFrame) -> dict[str, Any]:
-    """Count the records by verdict, and what is left of images and species, by licence too."""
-    available = judged.select("species", "licence_code", "verdict").filter(pl.col("verdict") == SOUND)
+    """Count the records by verdict, and what is left of images and species, by license too."""
+    available = judged.select("species", "license_code", "verdict").filter(pl.col("verdict") == SOUND)
     verdicts = judged.group_by("verdict").len().sort("verdict")
-    licences = available.group_by("licence_code").len().sort("licence_code")
+    licenses = available.group_by("license_code").len().sort("license_code")
     return {
         "records": judged.height,
         "by_verdict": dict(verdicts.iter_rows()),
         "images": available.height,
-        "by_licence": dict(licences.iter_rows()),
+        "by_license": dict(licenses.iter_rows()),
         "species": available["species"].n_unique(),
         "species_without_image": judged["species"].n_unique() - available["species"].n_unique(),
     }

@@ -31,7 +31,7 @@ SOURCES = Path("data/sources")
 PICTURE = Path("plots/rejected_images.png")
 
 TILE_PX = 160
-NO_PICTURE = "licence_not_allowed"  # says nothing of how an image looks
+NO_PICTURE = "license_not_allowed"  # says nothing of how an image looks
 
 
 def main() -> None:

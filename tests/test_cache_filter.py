@@ -1,4 +1,4 @@
-"""What is in the cache is used if it is sound, no placeholder, and under an allowed licence; all else is counted."""
+"""What is in the cache is used if it is sound, no placeholder, and under an allowed license; all else is counted."""
 
 import hashlib
 import json
@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from stages.cache_filter import judge, summarise
-from stages.config.schema import Licence
+from stages.config.schema import License
 from stages.contact_sheet import read_tile
 from stages.images.measure import measure
-from stages.records.licences import CODES, allowed_records, licence_code
+from stages.records.licenses import CODES, allowed_records, license_code
 from stages.report.contact_sheet import Row, Tile, draw_contact_sheet
 from stages.tables.cache_filter import AVAILABLE, REJECTED
 from stages.tables.export import RECORDS
@@ -60,11 +60,11 @@ def test_a_placeholder_that_is_blank_counts_as_blank(params):
     assert judged(records, inventory, params) == ["blank"] * 4
 
 
-def test_only_allowed_licences_are_used(params):
-    licences = ["CC-BY-NC 4.0", "cc0", None, "All rights reserved", "https://creativecommons.org/licenses/by/4.0/"]
-    records = [{"licence": licence} for licence in licences]
+def test_only_allowed_licenses_are_used(params):
+    licenses = ["CC-BY-NC 4.0", "cc0", None, "All rights reserved", "https://creativecommons.org/licenses/by/4.0/"]
+    records = [{"license": license} for license in licenses]
     inventory = [{}] * 5
-    refused = "licence_not_allowed"
+    refused = "license_not_allowed"
     assert judged(records, inventory, params, ["cc0", "cc-by"]) == [refused, "sound", refused, refused, "sound"]
     assert judged(records, inventory, params, ["none"]) == [refused, refused, "sound", "sound", refused]
     assert set(judged(records, inventory, params)) == {"sound"}
@@ -101,7 +101,7 @@ def test_only_allowed_licences_are_used(params):
         ("CC BY\u2011NC 4.0", "cc-by-nc"),
         ("CC BY\u2013NC-ND", "cc-by-nc-nd"),
         ("CC BY-ND-SA", "other"),
-        # What is not clear is no free licence.
+        # What is not clear is no free license.
         ("CC BY (non-commercial use only)", "other"),
         ("CC BY, no commercial use", "other"),
         ("Attribution required, ask for permission", "other"),
@@ -112,20 +112,20 @@ def test_only_allowed_licences_are_used(params):
         (None, "none"),
     ],
 )
-def test_licences_are_told_apart_however_they_are_written(text, code):
-    assert licence_code(text) == code
+def test_licenses_are_told_apart_however_they_are_written(text, code):
+    assert license_code(text) == code
 
 
-def test_params_know_the_licences_that_the_code_tells_apart():
-    assert Licence.__args__ == CODES
+def test_params_know_the_licenses_that_the_code_tells_apart():
+    assert License.__args__ == CODES
 
 
-def test_images_are_counted_by_verdict_and_licence(params):
-    table = available_rows([{"licence": "cc0"}, {"licence": "CC0"}, {}, {"species": "B"}]).select(RECORDS.keys())
+def test_images_are_counted_by_verdict_and_license(params):
+    table = available_rows([{"license": "cc0"}, {"license": "CC0"}, {}, {"species": "B"}]).select(RECORDS.keys())
     everything = judge(table, inventory_of({}, {}, {}), params.inventory, None)
     figures = summarise(everything)
     assert figures["by_verdict"] == {"not_in_cache": 1, "sound": 3}
-    assert figures["by_licence"] == {"cc0": 2, "none": 1}
+    assert figures["by_license"] == {"cc0": 2, "none": 1}
     assert (figures["species"], figures["species_without_image"]) == (1, 1)
 
 

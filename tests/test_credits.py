@@ -13,9 +13,9 @@ from tests.conftest import available_rows, run_stage
 def test_every_image_of_the_splits_is_credited(workspace):
     rows = available_rows(
         [
-            {"species": "B", "observer": "ann, of somewhere", "licence": "CC BY 4.0"},
-            {"species": "A", "observer": None, "licence": None},
-            {"species": "A", "observer": "ben", "licence": "cc0"},
+            {"species": "B", "observer": "ann, of somewhere", "license": "CC BY 4.0"},
+            {"species": "A", "observer": None, "license": None},
+            {"species": "A", "observer": "ben", "license": "cc0"},
         ]
     ).with_columns(group="image_name")
     for number, name in enumerate(SPLITS):
@@ -26,7 +26,7 @@ def test_every_image_of_the_splits_is_credited(workspace):
     assert "of 1 images no source names the photographer" in result.stdout
     written = read_table(workspace / "data/credits.csv", CREDITS)
     assert written.equals(credit(rows).select(CREDITS.keys()))
-    assert written.select("species", "photographer", "licence_code").rows() == [
+    assert written.select("species", "photographer", "license_code").rows() == [
         ("A", None, "none"), ("A", "ben", "cc0"), ("B", "ann, of somewhere", "cc-by"),
     ]  # fmt: skip
     assert written.filter(pl.col("url").is_null()).is_empty()

@@ -532,7 +532,7 @@ def test_the_bucket_is_asked_in_the_wanted_size_and_the_record_once_after_it(ben
         bench.content["download"]["hosts"].append(allow(static.host))
         records = records_of(*(f"http://{static.host}/photos/{n}/original.jpg" for n in (1, 2)))
         records = records.with_columns(
-            licence=pl.lit("cc-by"),
+            license=pl.lit("cc-by"),
             image_name=pl.Series([image_name(url) for url in urls]),
             photo_id=pl.Series(["1", "2"]),
         )
@@ -1172,9 +1172,9 @@ def test_digests_in_the_index_are_those_of_the_files(bench):
         assert (row["state"], len(row["phash"])) == ("decoded", 32)
 
 
-def test_only_images_under_an_allowed_licence_are_asked_for(bench):
+def test_only_images_under_an_allowed_license_are_asked_for(bench):
     free, reserved = numbered(bench.server, 2)
-    bench.content["licences"] = {"allowed": ["cc0", "cc-by"]}
-    bench.fetch(records=records_of(free, reserved, licence=["CC BY 4.0", None]))
+    bench.content["licenses"] = {"allowed": ["cc0", "cc-by"]}
+    bench.fetch(records=records_of(free, reserved, license=["CC BY 4.0", None]))
     assert list(bench.stored()) == [image_name(free)]
     assert bench.server.asked.total() == 1

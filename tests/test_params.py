@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from stages.config.reading import stage_params, validate
+from stages.config.reading import RENAMED, stage_params, validate
 from stages.learning.doubts import EXPERIMENTS
 from stages.runtime.errors import UserError
 from tests.conftest import ROOT
@@ -171,6 +171,22 @@ def test_an_unknown_key_is_named_before_the_one_that_it_was_meant_to_be(params_c
     split = params_content["split"]
     split["sead"] = split.pop("seed")
     with pytest.raises(UserError, match=r"split\.sead: is no parameter"):
+        validate(params_content)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, new):
+    """In params.yaml as it was before, and in a `-S` of then, which adds the old key beside the new one."""
+    *parents, last = old.split(".")
+    section = params_content
+    for name in parents:
+        section = section[name][0] if name == "documents" else section[name]
+    said = rf"{last}: is called {re.escape(new)} now"
+    section[last] = section.get(new.split(".")[-1], 1)
+    with pytest.raises(UserError, match=said):
+        validate(params_content)
+    section.pop(new.split(".")[-1], None)
+    with pytest.raises(UserError, match=said):
         validate(params_content)
 
 

@@ -52,7 +52,7 @@ def test_an_inaturalist_document(reader):
         "observation_id": "inaturalist:77",
         "species": "Rosa canina",
         "source": "inaturalist",
-        "licence": "cc-by",
+        "license": "cc-by",
         "observer": "ann",
         "document_id": "69220000a1b2c3d4e5000001",
     }
@@ -72,7 +72,7 @@ def test_an_array_gives_a_record_of_each_sound_entry(reader):
     results = list(reader.read(ARRAY))
     assert [reason for _, reason in results] == ["garden", "bad_url", "no_url"]
     assert results[0][0]["observation_id"] == "garden:g1"
-    assert results[0][0]["licence"] == "cc-by"
+    assert results[0][0]["license"] == "cc-by"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_any_text_has_a_host_or_none(text):
 
 
 @pytest.mark.parametrize(
-    ("url", "licence", "expected"),
+    ("url", "license", "expected"),
     [
         (f"{STATIC}/77/original.jpeg?1690000000", "cc-by-nc", f"{BUCKET}/77/large.jpeg"),
         (f"{STATIC}/77/original.jpeg?1690000000", "CC0", f"{BUCKET}/77/large.jpeg"),
@@ -78,15 +78,15 @@ def test_any_text_has_a_host_or_none(text):
         (f"https://evil.example/?{BUCKET}/77/original.jpg", "cc-by", None),
     ],
 )
-def test_openly_licensed_photos_are_asked_from_the_bucket(params, url, licence, expected):
-    routed = add_routes(records_of({"image_url": url, "licence": licence}), params.download)
+def test_openly_licensed_photos_are_asked_from_the_bucket(params, url, license, expected):
+    routed = add_routes(records_of({"image_url": url, "license": license}), params.download)
     assert routed["open_data"].to_list() == [expected]
     assert routed["original"].to_list() == [url]
 
 
 def test_the_file_keeps_the_name_of_the_records_url(params):
     url = f"{STATIC}/77/original.jpg"
-    wanted, _ = missing(records_of({"image_url": url, "licence": "cc-by", "photo_id": "77"}), params)
+    wanted, _ = missing(records_of({"image_url": url, "license": "cc-by", "photo_id": "77"}), params)
     row = wanted.row(0, named=True)
     assert (row["image_name"], row["route"], row["host"]) == (image_name(url), "open_data", OPEN_DATA_HOST)
     assert row["original"] == url
@@ -102,7 +102,7 @@ def test_the_mirror_is_asked_first_under_the_name_of_the_cache(params):
 def test_a_route_that_may_not_be_asked_is_passed_over(params):
     hosts = [limits for limits in params.download.hosts if limits.host != OPEN_DATA_HOST]
     params = params.model_copy(update={"download": params.download.model_copy(update={"hosts": hosts})})
-    wanted, _ = missing(records_of({"licence": "cc-by"}), params)
+    wanted, _ = missing(records_of({"license": "cc-by"}), params)
     assert wanted["route"].to_list() == ["original"]
 
 
@@ -160,7 +160,7 @@ def test_one_photo_of_each_observation_before_a_second(params):
 
 
 def test_what_earlier_runs_left_behind(params):
-    records = records_of(*({"licence": "cc-by"} for _ in range(4)))
+    records = records_of(*({"license": "cc-by"} for _ in range(4)))
     names = records["image_name"].to_list()
     history = [
         (names[0], "original", 2, 0, "timeout", 0),

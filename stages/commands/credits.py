@@ -1,4 +1,4 @@
-"""Command ``credits``: who made the images of the splits, under which licence -> data/credits.csv.
+"""Command ``credits``: who made the images of the splits, under which license -> data/credits.csv.
 
 python -m stages.commands.credits
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.records.licences import licence_codes
+from stages.records.licenses import license_codes
 from stages.runtime.errors import run
 from stages.runtime.progress import in_words, say
 from stages.tables.classes import SPLITS
@@ -20,18 +20,18 @@ OUT = Path("data/credits.csv")
 
 
 def main() -> None:
-    """Write a line an image: photographer, licence, URL."""
+    """Write a line an image: photographer, license, URL."""
     table = credit(pl.concat(read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS))
     write_table(table, CREDITS, OUT)
-    by_licence = dict(table.group_by("licence_code").len().iter_rows())
-    say(f"credits: {table.height:,} images{in_words(by_licence)} -> {OUT}")
+    by_license = dict(table.group_by("license_code").len().iter_rows())
+    say(f"credits: {table.height:,} images{in_words(by_license)} -> {OUT}")
     if unknown := int(table["photographer"].is_null().sum()):
         say(f"credits: of {unknown:,} images no source names the photographer")
 
 
 def credit(images: pl.DataFrame) -> pl.DataFrame:
     """Give the credits of images: columns of ``CREDITS``, sorted by species and URL."""
-    credited = images.with_columns(licence_codes(images["licence"]), photographer="observer", url="image_url")
+    credited = images.with_columns(license_codes(images["license"]), photographer="observer", url="image_url")
     return credited.select(CREDITS.keys()).sort("species", "url")
 
 

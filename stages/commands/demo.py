@@ -32,7 +32,7 @@ def tell(export: dict, cache: dict, alike: dict, split: dict, crops: dict, train
 The pipeline ran on the embedded sample.
 
   records      {export["images"]} images of {export["species"]} species, from {export["documents"]} documents
-  usable       {cache["images"]} images: in the cache, sound and under an allowed licence
+  usable       {cache["images"]} images: in the cache, sound and under an allowed license
   look-alikes  {alike["pairs"]} pairs, {alike["mirrored_pairs"]} of them mirrored; {alike["disputed_images"]} images look like another species' and are left out
   split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
   crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by centre crop

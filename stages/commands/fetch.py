@@ -30,7 +30,7 @@ from stages.download.plan import plan_hosts, plan_table
 from stages.download.scheduler import Clock, Limits, Scheduler, SystemClock, remove_leftovers
 from stages.download.wanted import host_of, missing_images
 from stages.images.verdict import BROKEN, verdict
-from stages.records.licences import allowed_records
+from stages.records.licenses import allowed_records
 from stages.records.photos import PHOTO
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import locked_profile
@@ -132,7 +132,7 @@ def fetch(
             say(f"fetch: {forget(ledger, again):,} refused images are asked for again")
         files = list(list_files(directory))
         sound = sound_images(files, index, params.inventory)
-        usable = allowed_records(records, params.licences.allowed)
+        usable = allowed_records(records, params.licenses.allowed)
         wanted, refused = missing_images(usable, sound, ledger.history(), params.download)
         allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
         asked = allowed if images is None else allowed.head(images)
@@ -298,7 +298,7 @@ def _plan(records: pl.DataFrame, directory: Path, params: Params) -> None:
     files = list(list_files(directory))
     with ImageIndex(directory) as index:
         sound = sound_images(files, index, params.inventory)
-    usable = allowed_records(records, params.licences.allowed)
+    usable = allowed_records(records, params.licenses.allowed)
     wanted, refused = missing_images(usable, sound, history, params.download)
     say(plan_table(plan_hosts(wanted, params.download, known)))
     budget_gb = params.download.cache_budget_gb - sum(file.bytes for file in files) / 1e9

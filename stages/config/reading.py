@@ -12,6 +12,12 @@ from stages.runtime.errors import UserError
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 
+# Keys under their former names, without the profile before them: who still writes one is told the new one.
+RENAMED = {
+    "licences": "licenses",
+    "documents.columns.licence": "documents.columns.license",
+}
+
 
 def stage_params(stage: str) -> Params:
     """Give a stage the parameters that dvc.yaml declares for it, and no others.
@@ -134,6 +140,8 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
             key = ".".join([origin, *place[length:]])
             break
     message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
+    if new_name := RENAMED.get(".".join(part for part in place if not part.isdecimal())):
+        return f"{key}: is called {new_name} now: rename it"
     found = "" if first["type"] == "missing" else f" (found {first['input']!r:.80})"
     more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
     return f"{key}: {message.removeprefix('Value error, ')}{found}{more}"

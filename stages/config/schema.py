@@ -68,7 +68,7 @@ class DocumentColumns(Section):
     species: Paths
     photo_id: Paths | None = None
     observation_id: Paths | None = None
-    licence: Paths | None = None
+    license: Paths | None = None
     observer: Paths | None = None
 
 
@@ -114,16 +114,16 @@ class Labels(Section):
     synonyms: bool
 
 
-# As stages/records/licences.py tells them apart.
-Licence = Literal[
+# As stages/records/licenses.py tells them apart.
+License = Literal[
     "cc0", "pd", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd", "none", "other"
 ]
 
 
-class Licences(Section):
-    """Under which licences images may be used."""
+class Licenses(Section):
+    """Under which licenses images may be used."""
 
-    allowed: Annotated[list[Licence], Field(min_length=1)] | None
+    allowed: Annotated[list[License], Field(min_length=1)] | None
 
 
 class HostLimits(Section):
@@ -374,7 +374,7 @@ class Params(Section):
     source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
     documents: Annotated[list[DocumentShape], Field(min_length=1)]
     labels: Labels
-    licences: Licences
+    licenses: Licenses
     inventory: Inventory
     download: Download
     near_duplicates: NearDuplicates

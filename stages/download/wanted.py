@@ -11,9 +11,9 @@ from stages.records.shapes import INATURALIST_PHOTO
 ROUTES = ("mirror", "open_data", "original")
 OPEN_DATA_HOST = "inaturalist-open-data.s3.amazonaws.com"
 
-# The bucket holds photos under Creative Commons licences and in the public domain; a photo whose URL is in the bucket
+# The bucket holds photos under Creative Commons licenses and in the public domain; a photo whose URL is in the bucket
 # bears one, whatever the record says. https://github.com/inaturalist/inaturalist-open-data
-_OPEN_LICENCE = r"(?i)^(https?://creativecommons\.org/|cc|pd\b|public domain)"
+_OPEN_LICENSE = r"(?i)^(https?://creativecommons\.org/|cc|pd\b|public domain)"
 _IN_BUCKET = r"^https?://inaturalist-open-data\."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -38,13 +38,13 @@ def add_routes(records: pl.DataFrame, download: Download) -> pl.DataFrame:
     """Add a column for each of ``ROUTES``: the URL to ask there, or null.
 
     Args:
-        records: with image_url, image_name and licence.
+        records: with image_url, image_name and license.
         download: its mirror, and the size in which the bucket is asked.
     """
     url = pl.col("image_url")
     photo_id = url.str.extract(INATURALIST_PHOTO.pattern, 1)
     extension = url.str.extract(r"/photos/\d+/\w+\.(\w+)", 1)
-    is_open = pl.col("licence").str.contains(_OPEN_LICENCE).fill_null(False) | url.str.contains(_IN_BUCKET)
+    is_open = pl.col("license").str.contains(_OPEN_LICENSE).fill_null(False) | url.str.contains(_IN_BUCKET)
     in_bucket = pl.format(f"https://{OPEN_DATA_HOST}/photos/{{}}/{download.inaturalist_size}.{{}}", photo_id, extension)
     mirror = None if download.mirror is None else pl.format(f"{download.mirror.rstrip('/')}/{{}}", "image_name")
     return records.with_columns(

@@ -23,7 +23,7 @@ INATURALIST_PHOTO = re.compile(
     r"^https?://(?:static\.inaturalist\.org|www\.inaturalist\.org|inaturalist-open-data\.s3[\w.-]*\.amazonaws\.com)"
     r"/photos/(\d+)/"
 )
-_OPTIONAL = ("observation_id", "licence", "observer")
+_OPTIONAL = ("observation_id", "license", "observer")
 _ABSENT = object()
 # JSON can say one half of a surrogate pair, which is no text that could be written or asked for.
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")

@@ -7,7 +7,7 @@ from stages.tables.inventory import INVENTORY, MEASURES
 from stages.tables.table import Schema
 
 AVAILABLE: Schema = RECORDS | {name: INVENTORY[name] for name in ("bytes", "sha256", "width", "height")}
-REJECTED: Schema = {name: RECORDS[name] for name in ("image_name", "image_url", "species", "licence")} | {
+REJECTED: Schema = {name: RECORDS[name] for name in ("image_name", "image_url", "species", "license")} | {
     "verdict": pl.String,
     **{name: INVENTORY[name] for name in ("bytes", "sha256", *MEASURES)},
 }

@@ -8,7 +8,7 @@ CREDITS: Schema = {
     "image_name": pl.String,
     "species": pl.String,
     "photographer": pl.String,  # null where the source names nobody
-    "licence": pl.String,  # as the source writes it
-    "licence_code": pl.String,
+    "license": pl.String,  # as the source writes it
+    "license_code": pl.String,
     "url": pl.String,
 }

@@ -11,7 +11,7 @@ RECORDS: Schema = {
     "observation_id": pl.String,  # null where the source knows no observations
     "species": pl.String,
     "source": pl.String,
-    "licence": pl.String,  # null means: no open licence
+    "license": pl.String,  # null means: no open license
     "observer": pl.String,
     "document_id": pl.String,
 }

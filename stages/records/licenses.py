@@ -1,4 +1,4 @@
-"""Licences of photos, in the many ways in which sources write them, as a handful of codes."""
+"""Licenses of photos, in the many ways in which sources write them, as a handful of codes."""
 
 import re
 import unicodedata
@@ -31,11 +31,11 @@ _PUBLIC_DOMAIN = re.compile(r"^pd\b|public[\s_-]*domain|publicdomain/mark|no (?:
 _RESERVED = re.compile(r"^(?:c|©|\(c\)|copyright|none|no licen[sc]e|n/?a|unknown)?$|rights?[\s_-]*reserved|^©|^\(c\)")
 
 
-def licence_code(text: str | None) -> str:
-    """Give the code of a licence, one of ``CODES``; versions and countries make no difference.
+def license_code(text: str | None) -> str:
+    """Give the code of a license, one of ``CODES``; versions and countries make no difference.
 
     Whatever may be a restriction counts as one, and what is not clear is ``other``: a photo must not be used under a
-    freer licence than its own.
+    freer license than its own.
     """
     lowered = " ".join(_plain(text or "").lower().replace("_", " ").split())
     for name, code in _LONG_NAMES:
@@ -59,12 +59,12 @@ def _plain(text: str) -> str:
     return "".join("-" if unicodedata.category(letter) == "Pd" else letter for letter in normal)
 
 
-def licence_codes(licences: pl.Series) -> pl.Series:
-    """Give the code of each licence."""
-    codes = {text: licence_code(text) for text in licences.unique()}
-    return licences.replace_strict(codes, return_dtype=pl.String).alias("licence_code")
+def license_codes(licenses: pl.Series) -> pl.Series:
+    """Give the code of each license."""
+    codes = {text: license_code(text) for text in licenses.unique()}
+    return licenses.replace_strict(codes, return_dtype=pl.String).alias("license_code")
 
 
 def allowed_records(records: pl.DataFrame, allowed: list[str] | None) -> pl.DataFrame:
-    """Keep the records under an allowed licence; ``None`` allows all."""
-    return records if allowed is None else records.filter(licence_codes(records["licence"]).is_in(allowed))
+    """Keep the records under an allowed license; ``None`` allows all."""
+    return records if allowed is None else records.filter(license_codes(records["license"]).is_in(allowed))
