@@ -23,7 +23,7 @@ test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a tem
 
 # Columns that `dvc exp show` shall not show: digests, and figures that only one stage's author looks at.
 # Parameters are named section.name: a pattern here has either no dot to match, or a section that only figures have.
-HIDDEN := Created|(data|models|plots|stages|metrics)/|by[._]|(labels\.changed|labels\.suspicious_pairs|left_out|fallbacks|(few|medium|many)_shot)\b|(train|val|test)\.(classes|images|observations|bytes|crops)|(center|smart)\.(saliency|.*share)|[^.]*(images|classes|species|pairs|loss|shot|box|_image|share[^.]*|train_top.)$$
+HIDDEN := Created|(data|models|plots|stages|metrics)/|by[._]|(names\.changed|names\.suspicious_pairs|left_out|fallbacks|(few|medium|many)_shot)\b|(train|val|test)\.(classes|images|observations|bytes|crops)|(center|smart)\.(saliency|.*share)|[^.]*(images|classes|species|pairs|loss|shot|box|_image|share[^.]*|train_top.)$$
 
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
 	@dvc exp show --only-changed --drop '$(HIDDEN)'

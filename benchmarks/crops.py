@@ -3,7 +3,7 @@
     python -m benchmarks.crops [PHOTOS_A_HALF]
 
 Composes 1,050 photos from the sample's ingredients, on which `crop` in params.yaml was tuned, and 1,050 from others,
-measures centre crop and smart crop by the parameters as they are, and smart crop with one choice changed at a time.
+measures center crop and smart crop by the parameters as they are, and smart crop with one choice changed at a time.
 The photos come out of memory: a seed makes the same ones again. Needs apt-get and dpkg-deb; fetches 330 MB.
 """
 
@@ -26,7 +26,7 @@ from sample.compose import Photo, draw_scene, take_photo
 from sample.ingredients import UNSEEN_PACKAGES, load_backgrounds, load_cutouts, load_unseen
 from sample.packages import unpack_packages
 from stages.config.schema import Crop
-from stages.evaluation.crops import Measured, kept_figures, summarise, tabulate
+from stages.evaluation.crops import Measured, kept_figures, summarize, tabulate
 from stages.images.crop import center_crop, find_crop
 from stages.images.decode import decode_rgb
 from stages.images.prepare import reduction_for
@@ -41,8 +41,8 @@ SEEDS = {"tuned on": 7, "unseen": 8}
 CHOICES: dict[str, dict] = {
     "smart, as in params.yaml": {},
     "the spectral residual alone": {"color_power": 0.0},
-    "the colours alone": {"residual_floor": 100.0},
-    "colours count more": {"color_power": 2.0},
+    "the colors alone": {"residual_floor": 100.0},
+    "colors count more": {"color_power": 2.0},
     "the background of the map counts": {"map_floor": 0.0},
     "no bell around the middle": {"center_sigma": 100.0},
     "area costs more": {"area_price": 0.5},
@@ -80,16 +80,16 @@ def compose(
 
 
 def print_half(title: str, photos: list[tuple[bytes, Photo]], params: Crop) -> None:
-    """Print what centre crop, smart crop and its variations are worth, and smart crop by frame, position and size."""
-    print(f"\n| {title} | kept | kept, off centre | kept, centred | missed | share of the crop | fell back |")
+    """Print what center crop, smart crop and its variations are worth, and smart crop by frame, position and size."""
+    print(f"\n| {title} | kept | kept, off center | kept, centered | missed | share of the crop | fell back |")
     print("|---|---|---|---|---|---|---|")
     tables = {name: measure(photos, params.model_copy(update=change)) for name, change in CHOICES.items()}
     first = next(iter(tables.values()))
-    print_row("centre crop", first.filter(pl.col("crop") == "center"), first)
+    print_row("center crop", first.filter(pl.col("crop") == "center"), first)
     for name, table in tables.items():
         print_row(name, table.filter(pl.col("crop") == "smart"), table)
-    print(f"\n| {title} | images | smart | centre |\n|---|---|---|---|")
-    for groups in summarise(first)["by"].values():
+    print(f"\n| {title} | images | smart | center |\n|---|---|---|---|")
+    for groups in summarize(first)["by"].values():
         for group, figures in groups.items():
             print(f"| {group} | {figures['images']} | {figures['smart']:.3f} | {figures['center']:.3f} |")
 
@@ -98,13 +98,13 @@ def print_row(name: str, rows: pl.DataFrame, table: pl.DataFrame) -> None:
     """Print a row of the figures."""
     figures = kept_figures(rows)
     center = kept_figures(table.filter(pl.col("crop") == "center"))
-    off, centred = (
-        rows.filter(pl.col("position") == position)["subject_kept"].mean() for position in ("off centre", "centred")
+    off, centered = (
+        rows.filter(pl.col("position") == position)["subject_kept"].mean() for position in ("off center", "centered")
     )
     fell_back = rows["how"].is_in(["smart", "center"]).not_().mean()
     share = figures["subject_share_of_crop"] / center["subject_share_of_crop"]
     kept, missed = figures["subject_kept"], figures["subject_missed_share"]
-    print(f"| {name} | {kept:.3f} | {off:.3f} | {centred:.3f} | {missed:.1%} | {share:.2f} x | {fell_back:.1%} |")
+    print(f"| {name} | {kept:.3f} | {off:.3f} | {centered:.3f} | {missed:.1%} | {share:.2f} x | {fell_back:.1%} |")
 
 
 def measure(photos: list[tuple[bytes, Photo]], params: Crop) -> pl.DataFrame:

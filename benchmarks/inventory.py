@@ -26,7 +26,7 @@ from benchmarks import ROOT
 from stages.cache.directory import File, list_files
 from stages.cache.index import ImageIndex
 from stages.commands.inventory import FILES_A_TASK, take_inventory
-from stages.images.decode import decode_grey, read_header
+from stages.images.decode import decode_gray, read_header
 from stages.images.measure import SIDE_PX
 from stages.runtime.parallel import parallel_map
 
@@ -94,7 +94,7 @@ def decode(folder: Path, files: list[File]) -> int:
     total = 0
     for file in files:
         data = (folder / file.image_name).read_bytes()
-        total += decode_grey(data, read_header(data), min_side_px=SIDE_PX).shape[0]
+        total += decode_gray(data, read_header(data), min_side_px=SIDE_PX).shape[0]
     return total
 
 

@@ -6,12 +6,12 @@ Makes 400 photos of 2048 x 1536 px (1.4 MB each) and feeds them with two loader 
 take turns:
 
 a   as one writes it first: decode and spectral residual in ``__getitem__``, then resize 448, crop 384, flip, jitter of
-    colours with hue, tensor, normalise
+    colors with hue, tensor, normalize
 a'  the same transform on our packed images
-b   torchvision's ImageFolder on the originals: random resized crop, flip, tensor, normalise
+b   torchvision's ImageFolder on the originals: random resized crop, flip, tensor, normalize
 c   the same on files that were made smaller before (short side 448)
 d   the same on these files in WebDataset shards
-e   ours: decode, crop 384 and flip on uint8 in the loader; jitter and normalisation are the device's
+e   ours: decode, crop 384 and flip on uint8 in the loader; jitter and normalization are the device's
 l   the bare decode of the packed images, with as many processes: the limit
 
 Then what originals and shards cost where nothing is in the page cache, what `pack` does a second, and what that means
@@ -47,7 +47,7 @@ from stages.images.decode import decode_rgb
 from stages.images.originals import IMAGES_A_TASK
 from stages.images.packing import pack_image
 from stages.images.previous import PreviousImages
-from stages.images.shards import Imprint, PackedSplit, check_shards, write_manifest, write_shards
+from stages.images.shards import PackedSplit, ShardMetadata, check_shards, write_manifest, write_shards
 from stages.learning.data import EpochBatches, PackedImages, make_loader
 from stages.pack import pack_rows
 from stages.runtime.parallel import parallel_map
@@ -91,8 +91,8 @@ def make_files(folder: Path, number: int, params: Params) -> None:
     tasks = [(folder, index, params) for index in range(number)]
     images = list(parallel_map(make_one, tasks))
     (folder / "packed").mkdir()
-    imprint = Imprint(params.image.pack_px, "d" * 64)
-    for _ in write_shards(images, folder / "packed", "train", shard_bytes=512_000_000, imprint=imprint):
+    metadata = ShardMetadata(params.image.pack_px, "d" * 64)
+    for _ in write_shards(images, folder / "packed", "train", shard_bytes=512_000_000, metadata=metadata):
         pass
     write_manifest(folder / "packed")
     with webdataset.TarWriter(str(folder / "smaller.tar")) as tar:
@@ -278,9 +278,9 @@ def print_pack(folder: Path, params: Params) -> None:
         return lambda: list(parallel_map(work, tasks, workers=workers))
 
     ways = {
-        "Pillow: full decode, centre crop, resize, encode": mapping(partial(with_pillow, originals, params), 1),
+        "Pillow: full decode, center crop, resize, encode": mapping(partial(with_pillow, originals, params), 1),
         "bare decode, reduced, one process": mapping(partial(bare_decode, originals), 1),
-        "pack, centre crop, one process": packing(center, 1),
+        "pack, center crop, one process": packing(center, 1),
         "pack, smart crop, one process": packing(params, 1),
         "bare decode, reduced, two processes": mapping(partial(bare_decode, originals), 2),
         "pack, smart crop, two processes": packing(params, 2),
@@ -309,10 +309,10 @@ def print_growth(folder: Path, params: Params) -> None:
 
     def pack(name: str, some: list[tuple[str, str, int]], previous: PreviousImages) -> float:
         (folder / name).mkdir(exist_ok=True)
-        imprint = Imprint(params.image.pack_px, "d" * 64)
+        metadata = ShardMetadata(params.image.pack_px, "d" * 64)
         images = pack_rows(some, originals, params, previous)
         seconds = seconds_of(
-            lambda: list(write_shards(images, folder / name, "train", shard_bytes=512_000_000, imprint=imprint))
+            lambda: list(write_shards(images, folder / name, "train", shard_bytes=512_000_000, metadata=metadata))
         )
         write_manifest(folder / name)
         return seconds

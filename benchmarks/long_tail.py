@@ -57,9 +57,9 @@ RECIPES: dict[str, list[str]] = {
     "logit-adjusted": ["train.loss=logit_adjusted"],
     # By top-1 the epochs of the new head would never be kept.
     "balanced-head": [
-        "train.head_epochs=2",
-        "train.head_learning_rate=0.01",
-        "train.keep_by=mean_per_class_accuracy",
+        "train.crt_epochs=2",
+        "train.crt_learning_rate=0.01",
+        "train.selection_metric=mean_per_class_accuracy",
     ],
     "option-a": ["split.min_images_per_class=8"],  # the user's 5 would leave none out here
     "option-b": ["model.drop_rate=0.3", "train.weight_decay=0.05", "train.label_smoothing=0.2"],

@@ -99,7 +99,7 @@ def make_inventory(records: pl.DataFrame, files: int | None = None, *, seed: int
     hashes = rng.integers(0, 256, (number, 32), dtype=np.uint8)
     hashes[repeated] = hashes[np.maximum(repeated - 1, 0)]
     measures = {
-        "grey_std": np.where(kind == 2, 0.5, rng.uniform(15, 80, number)).round(3),
+        "gray_std": np.where(kind == 2, 0.5, rng.uniform(15, 80, number)).round(3),
         "even_share": rng.uniform(0.1, 0.7, number).round(3),
         "entropy_bits": rng.uniform(4, 7.9, number).round(3),
         "sharpness": np.where(kind == 3, 0.02, rng.uniform(0.15, 1.0, number)).round(3),

@@ -23,10 +23,10 @@ from stages.config.reading import validate
 from stages.config.schema import Params
 from stages.images.shards import PackedSplit
 from stages.learning.checkpoint import save_checkpoint
+from stages.learning.context import make_context, new_state, open_shards
 from stages.learning.loop import Clock, train
 from stages.learning.processes import make_accelerator
-from stages.learning.recipe import make_recipe, new_run, open_shards
-from stages.learning.run import Run
+from stages.learning.state import TrainState
 from stages.splitting.label_order import read_classes
 
 PACKED, CLASSES = ROOT / "data/packed", ROOT / "data/splits/classes.csv"
@@ -75,7 +75,7 @@ def bench_params() -> Params:
     sample = content["profiles"]["sample"]
     sample["model"] |= {"weights": {"kind": "random"}}
     sample["train"] |= {"epochs": EPOCHS}
-    content["augment"] |= {"recipe": "resized_crop", "jitter": 0.0}
+    content["augment"] |= {"crop": "random_resized", "jitter": 0.0}
     return validate(content)
 
 
@@ -84,30 +84,29 @@ def train_ours() -> None:
     os.environ["LOADER_WORKERS"] = "1"
     params, species, accelerator = bench_params(), read_classes(CLASSES), make_accelerator()
     packed = open_shards(PACKED, species, params)
-    run, description = new_run(params, species, accelerator)
-    recipe = make_recipe(packed, params, description, accelerator)
+    state, description = new_state(params, species, accelerator)
+    context = make_context(packed, params, description, accelerator)
     clocks: list[Clock] = []
     train(
-        run,
-        recipe,
-        after_step=lambda run: print(f"step {run.step}", flush=True),
+        state,
+        context,
+        after_step=lambda state: print(f"step {state.step}", flush=True),
         after_epoch=lambda _run, clock: clocks.append(clock),
     )
     later = clocks[1:]
     waiting = sum(clock.waiting_s for clock in later) / sum(clock.seconds for clock in later)
     print(f"Of the time after the first epoch, ours waits {waiting:.2%} for data.")
-    print(
-        f"A checkpoint takes {seconds_of_a_checkpoint(run):.2f} s, every {CHECKPOINT_EVERY_S // 60} minutes and epoch."
-    )
+    checkpoint_s = seconds_of_a_checkpoint(state)
+    print(f"A checkpoint takes {checkpoint_s:.2f} s, every {CHECKPOINT_EVERY_S // 60} minutes and epoch.")
 
 
-def seconds_of_a_checkpoint(run: Run) -> float:
+def seconds_of_a_checkpoint(state: TrainState) -> float:
     """Give the seconds that saving a run takes, the median of some."""
     with tempfile.TemporaryDirectory() as name:
         times = []
         for _ in range(5):
             start = time.perf_counter()
-            save_checkpoint(Path(name), run.state(run.meter))
+            save_checkpoint(Path(name), state.state_dict(state.meter))
             times.append(time.perf_counter() - start)
     return statistics.median(times)
 

@@ -56,7 +56,7 @@ def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) 
     """Take one photo of a scene: another frame, position, turn, size and light each time.
 
     The long side is 480 to 800 px; the subject's longer side is 10 % to ``largest`` of the frame's short side where the
-    cut-out has the pixels for it, and it stands off centre in four photos of five.
+    cut-out has the pixels for it, and it stands off center in four photos of five.
     """
     names = list(FRAMES)
     weights = np.array([FRAMES[name][2] for name in names])
@@ -131,7 +131,7 @@ def _turn_and_size(cutout: np.ndarray, short_side: int, largest: float, rng: np.
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(-35, 35)), scale)
     reach = int(np.ceil(np.hypot(w, h) * scale)) + 4
     turn[:, 2] += reach / 2 - np.array([w / 2, h / 2])
-    # Premultiplied, else the colour hidden under full transparency bleeds into the edge.
+    # Premultiplied, else the color hidden under full transparency bleeds into the edge.
     rgba = cutout.astype(np.float32)
     rgba[..., :3] *= rgba[..., 3:] / 255
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

@@ -239,7 +239,7 @@ def add_array(sample: Sample, species: str, photos: list[Photo | None]) -> None:
 
 
 def add_odd_but_sound(sample: Sample, cutouts: dict, backgrounds: list, by_rank: list[str]) -> None:
-    """Add what looks odd and must be kept: colour spaces, a rotation in the EXIF header, one photo many times."""
+    """Add what looks odd and must be kept: color spaces, a rotation in the EXIF header, one photo many times."""
     rng, common = sample.rng, by_rank[0]
 
     def photo_of(species: str) -> Photo:
@@ -351,8 +351,8 @@ def add_what_shows_little(sample: Sample, backgrounds: list, by_rank: list[str])
     cv2.putText(card, "Photo not available", (110, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (90, 90, 90), 2, cv2.LINE_AA)
     drawing = np.full((360, 480, 3), 250, np.uint8)
     for bar in range(6):
-        colour = ((60, 110, 180), (190, 80, 60))[bar % 2]
-        cv2.rectangle(drawing, (40 + 70 * bar, 330), (90 + 70 * bar, 280 - 45 * bar), colour, thickness=-1)
+        color = ((60, 110, 180), (190, 80, 60))[bar % 2]
+        cv2.rectangle(drawing, (40 + 70 * bar, 330), (90 + 70 * bar, 280 - 45 * bar), color, thickness=-1)
     little = {
         "card": card,
         "drawing": drawing,

@@ -47,7 +47,7 @@ def main() -> None:
 
     judged = judge(records, inventory, params.inventory, params.licenses.allowed)
     del records, inventory  # what follows needs their joined form alone
-    figures = summarise(judged)
+    figures = summarize(judged)
     if not figures["images"]:
         commonest = max(figures["by_verdict"], key=figures["by_verdict"].get, default=NOT_IN_CACHE)
         remedy = _REMEDIES.get(commonest, "see the limits of `inventory` in params.yaml, and the files themselves")
@@ -99,7 +99,7 @@ def find_placeholders(images: pl.DataFrame, photos: int) -> pl.Series:
     return counted.filter(pl.col("photos") >= photos)["sha256"]
 
 
-def summarise(judged: pl.DataFrame) -> dict[str, Any]:
+def summarize(judged: pl.DataFrame) -> dict[str, Any]:
     """Count the records by verdict, and what is left of images and species, by license too."""
     available = judged.select("species", "license_code", "verdict").filter(pl.col("verdict") == SOUND)
     verdicts = judged.group_by("verdict").len().sort("verdict")

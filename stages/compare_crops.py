@@ -1,4 +1,4 @@
-"""Stage ``compare_crops``: smart against centre crop, as figures, curves and a picture.
+"""Stage ``compare_crops``: smart against center crop, as figures, curves and a picture.
 
 Both are measured on the very crop that ``pack`` would make, whatever ``crop.mode`` says. Where the true box of the
 subject is known (data/sources/<profile>/boxes.parquet; the sample has them all) the crops are held against it.
@@ -16,7 +16,7 @@ import polars as pl
 from stages.cache.directory import cache_directory, reading
 from stages.config.reading import stage_params
 from stages.config.schema import CompareCrops, Crop
-from stages.evaluation.crops import Measured, kept_curves, summarise, tabulate
+from stages.evaluation.crops import Measured, kept_curves, summarize, tabulate
 from stages.images.crop import FALLBACKS, center_crop, saliency_held, saliency_map
 from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
@@ -64,12 +64,12 @@ def main() -> None:
 
     draw_comparison(comparisons, PICTURE)
     write_table(kept_curves(table), CROP_CURVES, CURVES)
-    figures = summarise(table)
+    figures = summarize(table)
     write_json(METRICS, figures)
     kept = {crop: figures[crop].get("subject_kept", figures[crop]["saliency_kept"]) for crop in ("smart", "center")}
     of_what = "plant" if figures["images_with_true_box"] else "saliency"
     say(
-        f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and centre crop {kept['center']:.3f} "
+        f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and center crop {kept['center']:.3f} "
         f"({len(measured):,} images); see {PICTURE}"
     )
 
@@ -81,7 +81,7 @@ def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_px: int) -> tuple[str, Measured]:
-    """Find the smart and the centre crop of one image, in pixels of the image as shown; give its name with them."""
+    """Find the smart and the center crop of one image, in pixels of the image as shown; give its name with them."""
     prepared = decode_and_crop(data, smart, size_px)
     height, width = prepared.pixels.shape[:2]
     middle = center_crop(width, height)

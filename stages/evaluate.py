@@ -14,11 +14,11 @@ from stages.config.reading import stage_params
 from stages.config.schema import Shots
 from stages.images.shards import PackedSplit, check_shards
 from stages.learning.data import EpochBatches, PackedImages, make_loader
-from stages.learning.device import Colour
+from stages.learning.device import ColorTransform
 from stages.learning.model import load_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
-from stages.learning.scores import Predictions
+from stages.learning.scores import EvalResult
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing, write_json
 from stages.runtime.progress import say
@@ -42,10 +42,10 @@ def main() -> None:
     model, description = load_model(MODEL_IN, CLASSES_IN)
     check_shards(PACKED_IN, ("test",))
     packed = PackedSplit(PACKED_IN, "test")
-    check_order(packed.imprint.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
-    if packed.imprint.size_px != description.pack_px or description.image_px > packed.imprint.size_px:
+    check_order(packed.metadata.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
+    if packed.metadata.size_px != description.pack_px or description.image_px > packed.metadata.size_px:
         raise UserError(
-            f"{PACKED_IN} holds {packed.imprint.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
+            f"{PACKED_IN} holds {packed.metadata.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
         )
     if not len(packed):
         raise UserError("test is empty: a species needs images of three observations to stand in it")
@@ -59,38 +59,38 @@ def main() -> None:
         processes=accelerator.num_processes,
     )
     loader = make_loader(PackedImages(packed, description.image_px), batches, workers=0)
-    colour = Colour(description.mean, description.std).to(accelerator.device)
-    predictions = predict(model.to(accelerator.device), loader, colour, accelerator, what="test")
+    color = ColorTransform(description.mean, description.std).to(accelerator.device)
+    result = predict(model.to(accelerator.device), loader, color, accelerator, what="test")
     if not accelerator.is_main_process:
         return
     train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()
 
-    figures = summarise(predictions, train_images, params.shots)
+    figures = summarize(result, train_images, params.shots)
     write_json(METRICS, figures)
     with replacing(BY_SIZE) as temporary:
-        accuracy_by_class_size(predictions.ranks, predictions.labels, train_images).write_csv(temporary)
+        accuracy_by_class_size(result.ranks, result.labels, train_images).write_csv(temporary)
     say(
         f"evaluate: test top-1 {figures['top1']:.3f}, top-5 {figures['top5']:.3f}, mean per-class accuracy "
         f"{figures['mean_per_class_accuracy']:.3f} ({figures['images']:,} images of {figures['classes']:,} species)"
     )
 
 
-def summarise(predictions: Predictions, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:
+def summarize(result: EvalResult, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:
     """Sum up the test.
 
     Args:
-        predictions: for the test images.
+        result: of the test images.
         train_images: int [classes], training images of each class.
         shots: where few-shot ends and many-shot begins.
     """
-    scores = predictions.scores()
+    scores = result.scores()
     return {
-        "images": len(predictions.labels),
-        "classes": len(np.unique(predictions.labels)),
+        "images": len(result.labels),
+        "classes": len(np.unique(result.labels)),
         "top1": scores.top1,
         "top5": scores.top5,
-        "mean_per_class_accuracy": predictions.mean_per_class_accuracy(),
-    } | predictions.by_shots(train_images, shots)
+        "mean_per_class_accuracy": result.mean_per_class_accuracy(),
+    } | result.by_shots(train_images, shots)
 
 
 def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:

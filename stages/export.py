@@ -16,8 +16,8 @@ import polars as pl
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.records.dump import Document, read_dump
-from stages.records.labels import LabelCleaner, clean_labels
 from stages.records.mongodb import open_collection, read_collection
+from stages.records.names import NameCleaner, clean_names
 from stages.records.shapes import DocumentReader
 from stages.records.suspicious import suspicious_pairs
 from stages.records.synonyms import read_synonyms
@@ -26,13 +26,13 @@ from stages.runtime.lock import check_pin
 from stages.runtime.machine import machine_setting
 from stages.runtime.outputs import replacing, write_json
 from stages.runtime.progress import in_words, progress, say
-from stages.tables.export import LABELS, PAIRS_OF_LABELS, RECORDS
+from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
 from stages.tables.table import write_table
 
 SOURCES = Path("data/sources")
 OUT = Path("data/records.parquet")
-LABELS_OUT = Path("data/labels.csv")
-PAIRS_OUT = Path("data/suspicious_labels.csv")
+NAMES_OUT = Path("data/names.csv")
+SUSPICIOUS_OUT = Path("data/suspicious_names.csv")
 METRICS = Path("metrics/export.json")
 ROWS_A_PIECE = 8_192
 
@@ -41,21 +41,21 @@ def main() -> None:
     """Read the source, shape its documents into records, write them."""
     params = stage_params("export")
     synonyms = SOURCES / params.profile / "synonyms.csv"
-    cleaner = LabelCleaner(params.labels, read_synonyms(synonyms), where=str(synonyms))
+    cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
     source = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
     records, refused, read = shape_records(documents, params.documents)
-    records, labels = label_records(records, cleaner)
-    refused.update(count_refused(labels))
+    records, names = name_records(records, cleaner)
+    refused.update(count_refused(names))
     if records.is_empty():
         raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
     unique = drop_repeated(records)
 
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
 
-    figures = summarise(unique, refused, documents=read, repeated=records.height - unique.height)
-    figures["labels"] = {"changed": count_rules(labels), "suspicious_pairs": pairs.height}
+    figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
+    figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
@@ -67,8 +67,8 @@ def main() -> None:
                 accepted=machine_setting("EXPORT_ACCEPT"),
                 inputs=[synonyms],
             )
-    write_table(labels, LABELS, LABELS_OUT)
-    write_table(pairs, PAIRS_OF_LABELS, PAIRS_OUT)
+    write_table(names, NAMES, NAMES_OUT)
+    write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
     write_json(METRICS, figures)
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
@@ -114,35 +114,35 @@ def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) ->
     return pl.concat(pieces, rechunk=True), refused, read
 
 
-def label_records(records: pl.DataFrame, cleaner: LabelCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give each record the label for its species' name, and leave out those whose name is refused.
+def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give each record the cleaned name of its species, and leave out those whose name is refused.
 
     Returns:
-        The records; and what was done to names, columns of ``LABELS``, those of the most images first.
+        The records; and what was done to names, columns of ``NAMES``, those of the most images first.
     """
     counts = records.group_by("species").agg(images=pl.len())
-    cleaned = clean_labels(counts["species"], cleaner)
-    labels = records["species"].replace_strict(
-        {name: found.label for name, found in cleaned.items()}, return_dtype=pl.String
+    cleaned = clean_names(counts["species"], cleaner)
+    species = records["species"].replace_strict(
+        {name: found.name for name, found in cleaned.items()}, return_dtype=pl.String
     )
     touched = [
-        (name, cleaned[name].label, "; ".join(cleaned[name].rules), images)
+        (name, cleaned[name].name, "; ".join(cleaned[name].rules), images)
         for name, images in counts.iter_rows()
         if cleaned[name].rules
     ]
-    listed = pl.DataFrame(touched, schema=LABELS, orient="row").sort("images", "found", descending=[True, False])
-    return records.with_columns(species=labels).filter(labels.is_not_null()), listed
+    listed = pl.DataFrame(touched, schema=NAMES, orient="row").sort("images", "found", descending=[True, False])
+    return records.with_columns(species=species).filter(species.is_not_null()), listed
 
 
-def count_refused(labels: pl.DataFrame) -> dict[str, int]:
+def count_refused(names: pl.DataFrame) -> dict[str, int]:
     """Count the images whose name was refused, by the rule that did it."""
-    refused = labels.filter(pl.col("species").is_null())
+    refused = names.filter(pl.col("species").is_null())
     return dict(refused.group_by(pl.col("rules").str.split("; ").list.last()).agg(pl.sum("images")).iter_rows())
 
 
-def count_rules(labels: pl.DataFrame) -> dict[str, dict[str, int]]:
+def count_rules(names: pl.DataFrame) -> dict[str, dict[str, int]]:
     """Count the names and images that each rule changed or refused."""
-    by_rule = labels.with_columns(rule=pl.col("rules").str.split("; ")).explode("rule")
+    by_rule = names.with_columns(rule=pl.col("rules").str.split("; ")).explode("rule")
     counted = by_rule.group_by("rule").agg(names=pl.len(), images=pl.sum("images")).sort("rule")
     return {rule: {"names": names, "images": images} for rule, names, images in counted.iter_rows()}
 
@@ -167,7 +167,7 @@ def drop_repeated(records: pl.DataFrame) -> pl.DataFrame:
     return records[order[kept]]
 
 
-def summarise(records: pl.DataFrame, refused: Counter[str], *, documents: int, repeated: int) -> dict[str, Any]:
+def summarize(records: pl.DataFrame, refused: Counter[str], *, documents: int, repeated: int) -> dict[str, Any]:
     """Count what came out and what did not."""
     by_source = records.group_by("source").agg(images=pl.len(), species=pl.col("species").n_unique()).sort("source")
     return {

@@ -148,14 +148,14 @@ def find_disputed(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
         pl.col("row").sort_by("species", "row").last().alias("highest"),
         several=pl.col("species").n_unique() > 1,
     )
-    neighbours = pl.concat(
+    neighbors = pl.concat(
         [
             ends.filter("several").select("look", other_look="look", distance=pl.lit(0, pl.Int32)),
             pairs.select(look="first", other_look="second", distance="distance"),
             pairs.select(look="second", other_look="first", distance="distance"),
         ]
     )
-    candidates = neighbours.join(ends, left_on="other_look", right_on="look").unpivot(
+    candidates = neighbors.join(ends, left_on="other_look", right_on="look").unpivot(
         on=["lowest", "highest"], index=["look", "distance"], value_name="other", variable_name="end"
     )
     named = images.select(other="row", other_name="image_name", other_species="species")

@@ -19,7 +19,7 @@ from stages.config.schema import Params
 from stages.images.originals import map_originals
 from stages.images.packing import pack_image, recipe
 from stages.images.previous import PreviousImages, previous_images
-from stages.images.shards import Imprint, PackedImage, write_manifest, write_shards
+from stages.images.shards import PackedImage, ShardMetadata, write_manifest, write_shards
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory, write_json
 from stages.runtime.progress import progress, say, size_in_words
@@ -40,7 +40,7 @@ def main() -> None:
     cache = cache_directory(params.profile)
     classes = read_classes(SPLITS_IN / "classes.csv")
     rows = {name: label_rows(read_table(SPLITS_IN / f"{name}.parquet", SPLIT), classes, name) for name in SPLITS}
-    imprint = Imprint(params.image.pack_px, digest_classes(classes))
+    metadata = ShardMetadata(params.image.pack_px, digest_classes(classes))
     made_by = recipe(params)
 
     figures, taken_over = {}, 0
@@ -55,7 +55,7 @@ def main() -> None:
                 folder,
                 name,
                 shard_bytes=params.pack.shard_mb * 1_000_000,
-                imprint=imprint,
+                metadata=metadata,
             )
             figures[name] = count(progress(packed, what=f"pack {name}", total=len(rows[name])))
             taken_over += sum(sha256 in previous for _, sha256, _ in rows[name])
@@ -75,10 +75,10 @@ def label_rows(table: pl.DataFrame, classes: list[str], split: str) -> list[tupl
         UserError: a species has no label.
     """
     labels = pl.DataFrame({"species": classes, "label": range(len(classes))}, schema_overrides={"species": pl.String})
-    labelled = table.join(labels, on="species", how="left", maintain_order="left")
-    if unknown := labelled.filter(pl.col("label").is_null())["species"].unique().sort().to_list():
+    labeled = table.join(labels, on="species", how="left", maintain_order="left")
+    if unknown := labeled.filter(pl.col("label").is_null())["species"].unique().sort().to_list():
         raise UserError(f"{SPLITS_IN / 'classes.csv'} does not list {unknown[0]} of {split}: run `dvc repro split`")
-    return labelled.select("image_name", "sha256", "label").rows()
+    return labeled.select("image_name", "sha256", "label").rows()
 
 
 def pack_rows(

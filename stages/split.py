@@ -25,7 +25,7 @@ from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory, write_json
 from stages.runtime.progress import in_words, say
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
-from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
+from stages.splitting.figures import class_sizes, long_tail, number_classes, summarize
 from stages.splitting.groups import LINKS, drop_contradictions, group_rows, name_groups
 from stages.splitting.memory import assignments_path, drop_strays, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
@@ -62,7 +62,7 @@ def main() -> None:
         )
     classes = number_classes(rows)
     reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
-    figures = summarise(rows, classes, pairs, params.shots) | {
+    figures = summarize(rows, classes, pairs, params.shots) | {
         "left_out": reasons,
         "remembered_images": rows.filter(pl.col("earlier").is_not_null()).height,
     }

@@ -14,15 +14,15 @@ import polars as pl
 from dvclive import Live
 
 from stages.config.reading import stage_params
-from stages.learning.announce import Pace, announce
-from stages.learning.checkpoint import Keeper, drop_spare, load_checkpoint
-from stages.learning.doubts import doubts_about_labels, doubts_after_epoch
+from stages.learning.checkpoint import Checkpointer, drop_spare, load_checkpoint
+from stages.learning.health import epoch_warnings, label_warnings
 from stages.learning.loop import Clock, train
 from stages.learning.model import WEIGHTS, save_model
 from stages.learning.processes import make_accelerator
-from stages.learning.run import Run
 from stages.learning.scores import Meter
 from stages.learning.setup import set_up
+from stages.learning.state import TrainState
+from stages.learning.summary import Pace, say_summary
 from stages.runtime.errors import run
 from stages.runtime.machine import machine_count
 from stages.runtime.outputs import replacing, write_bytes, write_json
@@ -38,7 +38,7 @@ CURVES = Path("plots/curves.csv")
 METRICS = Path("metrics/train.json")
 
 CHECKPOINT_MINUTES = 10
-GROUPS = ("train", "val", "ema", "watched")  # of figures, each a folder of dvclive's
+GROUPS = ("train", "val", "ema", "train_eval")  # of figures, each a folder of dvclive's
 WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
 
 
@@ -47,46 +47,46 @@ def main() -> None:
     params = stage_params("train")
     every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
     accelerator = make_accelerator()
-    species, packed, this_run, description, recipe, checkpoints = set_up(
+    species, packed, state, description, context, checkpoints = set_up(
         params, accelerator, splits=SPLITS_IN, shards=PACKED_IN
     )
-    if state := load_checkpoint(checkpoints):
-        this_run.restore(state)
+    if saved := load_checkpoint(checkpoints):
+        state.load_state_dict(saved)
         if not accelerator.is_main_process:
-            this_run.meter = Meter()  # the saved one is of all processes
+            state.meter = Meter()  # the saved one is of all processes
     if accelerator.is_main_process:
-        announce(params, packed, species, this_run, recipe, folder=checkpoints)
-        warn(doubts_about_labels(packed["train"].labels, packed["val"].labels))
+        say_summary(params, packed, species, state, context, folder=checkpoints)
+        warn(label_warnings(packed["train"].labels, packed["val"].labels))
 
     # Never resume=True: outputs are gone by now, and rows would double. The history is replayed instead.
     with (
         stop_requests() as request,
-        live_log(this_run.history) if accelerator.is_main_process else nullcontext() as log_epoch,
+        live_log(state.history) if accelerator.is_main_process else nullcontext() as log_epoch,
     ):
-        keeper = Keeper(checkpoints, accelerator, request, every_s=every_s)
-        pace = Pace(recipe)
+        checkpointer = Checkpointer(checkpoints, accelerator, request, every_s=every_s)
+        pace = Pace(context)
 
-        def after_step(run: Run) -> None:
-            keeper.after_step(run)
+        def after_step(state: TrainState) -> None:
+            checkpointer.after_step(state)
             if log_epoch:
-                pace.after_step(run)
+                pace.after_step(state)
 
-        def after_epoch(run: Run, clock: Clock) -> None:
-            keeper.save(run)
+        def after_epoch(state: TrainState, clock: Clock) -> None:
+            checkpointer.save(state)
             if log_epoch:
-                log_epoch(run.history[-1], clock)
-                say(describe_epoch(run.epoch, run.history[-1], clock))
-                warn(doubts_after_epoch(run.history, params.train, classes=len(species)))
+                log_epoch(state.history[-1], clock)
+                say(describe_epoch(state.epoch, state.history[-1], clock))
+                warn(epoch_warnings(state.history, params.train, classes=len(species)))
 
-        train(this_run, recipe, after_step=after_step, after_epoch=after_epoch)
+        train(state, context, after_step=after_step, after_epoch=after_epoch)
     if not accelerator.is_main_process:
         return
 
-    best = this_run.best
+    best = state.best
     save_model(OUT, best.state, description)
     write_bytes(OUT / "classes.csv", (SPLITS_IN / "classes.csv").read_bytes())
-    write_curves(this_run.history, CURVES)
-    write_json(METRICS, figures_of(this_run))
+    write_curves(state.history, CURVES)
+    write_json(METRICS, figures_of(state))
     drop_spare(checkpoints)
     what = WEIGHTS_IN_WORDS[best.weights]
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
@@ -111,10 +111,10 @@ def speed_of(clock: Clock) -> dict[str, float]:
     return {"images_per_s": clock.images / clock.seconds, "data_wait_share": clock.waiting_s / clock.seconds}
 
 
-def warn(doubts: list[str]) -> None:
+def warn(warnings: list[str]) -> None:
     """Say what looks wrong."""
-    for doubt in doubts:
-        say(f"train: WARNING: {doubt}")
+    for warning in warnings:
+        say(f"train: WARNING: {warning}")
 
 
 @contextmanager
@@ -144,14 +144,14 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
         yield log
 
 
-def figures_of(run: Run) -> dict[str, Any]:
+def figures_of(state: TrainState) -> dict[str, Any]:
     """Give the figures of the best epoch, of the weights that were kept, and which these are."""
-    row, best = run.history[run.best.epoch - 1], run.best
+    row, best = state.history[state.best.epoch - 1], state.best
     trained = {name: row[name] for name in ("train_loss", "train_top1", "train_top5")}
     of_kept = {name: value for name, value in row.items() if name.startswith(f"{best.weights}_")}
     kept = {f"val_{name.removeprefix(f'{best.weights}_')}": value for name, value in of_kept.items()}
     known = {name: value for name, value in (trained | kept).items() if math.isfinite(value)}
-    return known | {"best_epoch": best.epoch, "epochs": run.epoch, "skipped_steps": len(run.skipped)}
+    return known | {"best_epoch": best.epoch, "epochs": state.epoch, "skipped_steps": len(state.skipped)}
 
 
 def write_curves(history: list[dict[str, float]], path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.cache_filter import judge, summarise
+from stages.cache_filter import judge, summarize
 from stages.config.schema import License
 from stages.contact_sheet import read_tile
 from stages.images.measure import measure
@@ -21,7 +21,7 @@ from tests.conftest import ROOT, available_rows, complaint, encoded, run_stage
 
 
 def inventory_of(*rows: dict) -> pl.DataFrame:
-    sound = {"state": "decoded", "bytes": 9, "width": 500, "height": 400, "grey_std": 50.0, "even_share": 0.2}
+    sound = {"state": "decoded", "bytes": 9, "width": 500, "height": 400, "gray_std": 50.0, "even_share": 0.2}
     sound |= {"entropy_bits": 7.0, "sharpness": 0.4, "phash": bytes(32)}
     full = [{"image_name": f"{n:032x}.jpg", "sha256": f"{n:064x}"} | sound | row for n, row in enumerate(rows)]
     return pl.DataFrame(full, schema=INVENTORY)
@@ -34,7 +34,7 @@ def judged(records: list[dict], inventory: list[dict], params, allowed=None) -> 
 
 def test_every_record_has_a_verdict(params):
     records = [{}, {}, {}, {}]
-    inventory = [{}, {"grey_std": 1.0}, {"state": "truncated", "grey_std": None, "sharpness": None}]
+    inventory = [{}, {"gray_std": 1.0}, {"state": "truncated", "gray_std": None, "sharpness": None}]
     assert judged(records, inventory, params) == ["sound", "blank", "truncated", "not_in_cache"]
 
 
@@ -56,7 +56,7 @@ def test_one_photo_under_many_addresses_is_no_placeholder(params):
 
 def test_a_placeholder_that_is_blank_counts_as_blank(params):
     records = [{"photo_id": f"p{n}"} for n in range(4)]
-    inventory = [{"image_name": f"{n:032x}.jpg", "sha256": "same", "grey_std": 0.0} for n in range(4)]
+    inventory = [{"image_name": f"{n:032x}.jpg", "sha256": "same", "gray_std": 0.0} for n in range(4)]
     assert judged(records, inventory, params) == ["blank"] * 4
 
 
@@ -123,7 +123,7 @@ def test_params_know_the_licenses_that_the_code_tells_apart():
 def test_images_are_counted_by_verdict_and_license(params):
     table = available_rows([{"license": "cc0"}, {"license": "CC0"}, {}, {"species": "B"}]).select(RECORDS.keys())
     everything = judge(table, inventory_of({}, {}, {}), params.inventory, None)
-    figures = summarise(everything)
+    figures = summarize(everything)
     assert figures["by_verdict"] == {"not_in_cache": 1, "sound": 3}
     assert figures["by_license"] == {"cc0": 2, "none": 1}
     assert (figures["species"], figures["species_without_image"]) == (1, 1)
@@ -220,4 +220,4 @@ def test_a_cache_full_of_sound_images_gives_an_empty_sheet(sample):
 
 def test_measures_of_what_is_no_image_are_null():
     measured = measure(b"<html>", max_megapixels=1)
-    assert (measured.state, measured.grey_std, measured.phash) == ("not_an_image", None, None)
+    assert (measured.state, measured.gray_std, measured.phash) == ("not_an_image", None, None)

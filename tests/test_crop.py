@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stages.compare_crops import choose_shown, draw_rows
 from stages.config.schema import Crop
-from stages.evaluation.crops import Measured, describe, kept_curves, overlap, summarise, tabulate
+from stages.evaluation.crops import Measured, describe, kept_curves, overlap, summarize, tabulate
 from stages.images.crop import Square, best_square, cut, find_crop, level_of, saliency_map
 from stages.images.decode import decode_rgb, read_header, shown_size
 from stages.images.prepare import decode_and_crop
@@ -47,9 +47,9 @@ def test_it_keeps_a_flower_wherever_it_stands(width, height, corner):
     assert square.saliency > 0.3
 
 
-@pytest.mark.parametrize("grey", [0, 128, 255])
-def test_nothing_to_see_means_a_centre_crop_with_the_reason(grey):
-    square = find_crop(np.full((300, 400, 3), grey, np.uint8), SMART)
+@pytest.mark.parametrize("gray", [0, 128, 255])
+def test_nothing_to_see_means_a_center_crop_with_the_reason(gray):
+    square = find_crop(np.full((300, 400, 3), gray, np.uint8), SMART)
     assert square.how == "black"
     assert (square.x, square.y, square.side) == (50, 0, 300)
 
@@ -196,7 +196,7 @@ def measured(how: str, *, held: float = 0.9) -> Measured:
 
 def test_figures_of_a_comparison():
     table = tabulate({"a": measured("smart"), "b": measured("diffuse", held=0.4)}, {"a": (5, 5, 10, 10)})
-    figures = summarise(table)
+    figures = summarize(table)
     assert figures["fallback_share"] == 0.5
     assert figures["fallbacks"] == {"black": 0, "flat": 0, "everywhere": 0, "diffuse": 1}
     assert figures["images_with_true_box"] == 1
@@ -204,8 +204,8 @@ def test_figures_of_a_comparison():
     assert figures["smart"]["subject_share_of_crop"] == 0.25
     assert figures["smart"]["subject_missed_share"] == 1.0
     assert figures["center"]["saliency_kept"] == pytest.approx(0.3)
-    assert figures["by"]["position"] == {"off centre": {"images": 1, "smart": 0.25, "center": 0.25}}
-    assert "subject_kept" not in summarise(tabulate({"b": measured("smart")}, {}))["smart"]
+    assert figures["by"]["position"] == {"off center": {"images": 1, "smart": 0.25, "center": 0.25}}
+    assert "subject_kept" not in summarize(tabulate({"b": measured("smart")}, {}))["smart"]
 
 
 def test_curves_fall_from_all_images_to_those_kept_whole():
@@ -221,9 +221,9 @@ def test_curves_fall_from_all_images_to_those_kept_whole():
 @pytest.mark.parametrize(
     ("box", "words"),
     [
-        ((40, 30, 20, 20), ("4:3", "centred", "medium")),
-        ((0, 0, 10, 10), ("4:3", "off centre", "small")),
-        ((20, 10, 60, 60), ("4:3", "centred", "large")),
+        ((40, 30, 20, 20), ("4:3", "centered", "medium")),
+        ((0, 0, 10, 10), ("4:3", "off center", "small")),
+        ((20, 10, 60, 60), ("4:3", "centered", "large")),
     ],
 )
 def test_a_subject_is_described_in_words(box, words):

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 from benchmarks.inventory import photo
 from stages.config.schema import Inventory
 from stages.images.crop import cut
-from stages.images.decode import DecodeError, decode_grey, decode_rgb, read_header, reduction, shown_size
+from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
 from stages.images.measure import DECODED, measure, perceptual_hash
 from stages.images.prepare import decode_and_crop
 from stages.images.similar import MIRROR
@@ -37,7 +37,7 @@ def test_an_orientation_that_does_not_exist_is_taken_as_upright():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_jpegs_of_every_colour_space_become_rgb(mode):
+def test_jpegs_of_every_color_space_become_rgb(mode):
     data = encoded(picture(), "JPEG", mode, quality=95)
     with Image.open(io.BytesIO(data)) as image:
         expected = np.asarray(image.convert("RGB")).astype(int)
@@ -108,7 +108,7 @@ WIDE = icc_profile((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-def test_colours_of_a_wide_gamut_become_srgb(file_format):
+def test_colors_of_a_wide_gamut_become_srgb(file_format):
     pixels = np.full((64, 64, 3), (120, 160, 90), np.uint8)
     options = {"quality": 95} if file_format != "PNG" else {}
     plain, wide = encoded(pixels, file_format, **options), encoded(pixels, file_format, icc_profile=WIDE, **options)
@@ -166,14 +166,14 @@ def test_a_reduced_decode_keeps_the_pixels_that_are_asked_for():
     assert decode_rgb(data, factor=2).shape == (600, 800, 3)
     assert decode_rgb(jpeg(picture(1601, 1203), 92), factor=8).shape == (150, 200, 3)
     assert decode_rgb(encoded(picture(1600, 1200), "PNG"), factor=2).shape == (1200, 1600, 3)
-    assert decode_grey(data, read_header(data), min_side_px=64).shape == (150, 200)
+    assert decode_gray(data, read_header(data), min_side_px=64).shape == (150, 200)
 
 
-def test_grey_of_16_bits_is_scaled_not_cut_off():
-    grey = np.asarray(Image.fromarray(picture()).convert("L"))
+def test_gray_of_16_bits_is_scaled_not_cut_off():
+    gray = np.asarray(Image.fromarray(picture()).convert("L"))
     buffer = io.BytesIO()
-    Image.fromarray(grey.astype(np.uint16) * 257).save(buffer, "PNG")
-    assert np.abs(decode_rgb(buffer.getvalue())[..., 0].astype(int) - grey).max() <= 1
+    Image.fromarray(gray.astype(np.uint16) * 257).save(buffer, "PNG")
+    assert np.abs(decode_rgb(buffer.getvalue())[..., 0].astype(int) - gray).max() <= 1
 
 
 def test_what_is_transparent_is_shown_on_white():
@@ -190,11 +190,11 @@ def test_a_reduced_decode_never_goes_below_what_is_wanted(side, wanted, factor):
     assert reduction(side, wanted) == factor
 
 
-def test_grey_is_shown_upright_too():
+def test_gray_is_shown_upright_too():
     data = exif_jpeg(picture(96, 64), 6)
-    grey, rgb = decode_grey(data, read_header(data), min_side_px=64), decode_rgb(data)
-    assert grey.shape == rgb.shape[:2]
-    assert np.abs(np.asarray(Image.fromarray(rgb).convert("L")).astype(int) - grey).mean() < 1
+    gray, rgb = decode_gray(data, read_header(data), min_side_px=64), decode_rgb(data)
+    assert gray.shape == rgb.shape[:2]
+    assert np.abs(np.asarray(Image.fromarray(rgb).convert("L")).astype(int) - gray).mean() < 1
 
 
 WHOLE = jpeg(picture())
@@ -265,17 +265,17 @@ def test_what_is_measured_of_a_picture_of_two_even_halves():
     halves = np.zeros((128, 256), np.uint8)
     halves[:, 128:] = 200
     measured = measure(encoded(halves, "PNG", "L"), max_megapixels=200)
-    assert (measured.grey_std, measured.even_share, measured.entropy_bits) == (100.0, 0.5, 1.0)
+    assert (measured.gray_std, measured.even_share, measured.entropy_bits) == (100.0, 0.5, 1.0)
     # One column of edges of 200 levels to either side, in 256: sqrt(2 * 200**2 / 256) / 100.
     assert measured.sharpness == pytest.approx(0.177, abs=0.001)
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(1, 40))
 def test_measures_of_any_two_levels_are_in_their_ranges(one, other, share):
-    grey = np.full((100, 128), one, np.uint8)
-    grey[:share] = other
-    measured = measure(encoded(grey, "PNG", "L"), max_megapixels=200)
-    assert measured.grey_std == pytest.approx(float(grey.std()), abs=0.001)
+    gray = np.full((100, 128), one, np.uint8)
+    gray[:share] = other
+    measured = measure(encoded(gray, "PNG", "L"), max_megapixels=200)
+    assert measured.gray_std == pytest.approx(float(gray.std()), abs=0.001)
     assert 0 <= measured.entropy_bits <= 1
     assert measured.even_share == (1.0 if abs(one - other) <= 16 else round(1 - share / 100, 3))
 
@@ -308,8 +308,8 @@ def test_a_hash_hardly_changes_with_encoding_and_size_and_is_another_for_another
 
 
 def test_the_mirrored_hash_is_a_matter_of_bits():
-    grey = np.asarray(Image.fromarray(picture(640, 480)).convert("L"))
-    hashes = [np.frombuffer(perceptual_hash(one), np.uint8) for one in (grey, np.ascontiguousarray(grey[:, ::-1]))]
+    gray = np.asarray(Image.fromarray(picture(640, 480)).convert("L"))
+    hashes = [np.frombuffer(perceptual_hash(one), np.uint8) for one in (gray, np.ascontiguousarray(gray[:, ::-1]))]
     assert int(np.unpackbits(hashes[0] ^ hashes[1]).sum()) > 60
     assert int(np.unpackbits(hashes[0] ^ hashes[1] ^ MIRROR).sum()) <= 16
 
@@ -344,7 +344,7 @@ def test_a_bomb_is_refused_by_its_header(params):
     start = header.index(b"\xff\xc0") + 5
     header[start : start + 4] = (30_000).to_bytes(2, "big") * 2
     measured = measure(bytes(header), max_megapixels=params.inventory.max_megapixels)
-    assert (measured.state, measured.width, measured.grey_std) == ("not_decoded", 30_000, None)
+    assert (measured.state, measured.width, measured.gray_std) == ("not_decoded", 30_000, None)
     assert verdict_on(measured, params.inventory) == "too_large"
 
 

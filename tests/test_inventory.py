@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 
 import pytest
 
@@ -139,6 +140,17 @@ def test_a_damaged_index_costs_time_and_nothing_else(cache, params, content):
     whole = (cache / INDEX_NAME).read_bytes()
     (cache / INDEX_NAME).write_bytes(whole[:3000] if content is None else content)
     assert take(cache, params).equals(expected)
+
+
+def test_an_index_of_an_earlier_version_spares_the_same_work(cache, params, monkeypatch):
+    """A column has another name since: a terabyte of photos is not read again for it."""
+    first = take(cache, params)
+    with sqlite3.connect(cache / INDEX_NAME) as older:
+        older.execute("ALTER TABLE images RENAME COLUMN gray_std TO grey_std")
+        older.execute("PRAGMA user_version = 2")
+    older.close()
+    monkeypatch.setattr("stages.commands.inventory.measure", None)
+    assert take(cache, params, workers=0).equals(first)
 
 
 def test_a_cache_that_can_only_be_read_is_judged_too(cache, params, monkeypatch):

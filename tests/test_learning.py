@@ -17,16 +17,16 @@ from torch.utils.data import DataLoader
 
 from stages import PASSIVE_WAITING
 from stages.config.schema import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights
-from stages.evaluate import accuracy_by_class_size, summarise
-from stages.images.shards import Imprint, PackedImage, PackedSplit, write_manifest, write_shards
+from stages.evaluate import accuracy_by_class_size, summarize
+from stages.images.shards import PackedImage, PackedSplit, ShardMetadata, write_manifest, write_shards
 from stages.learning.activations import LeanReLU6
 from stages.learning.augment import augment, cut_resized, rand_augment
 from stages.learning.checkpoint import FILE, checkpoint_folder, drop_spare, load_checkpoint, save_checkpoint
 from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader, times_before
-from stages.learning.device import Batch, Colour, Mixing
+from stages.learning.device import Batch, ColorTransform, Mixing
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
-from stages.learning.scores import Meter, Predictions, label_ranks, mean_per_class_accuracy
+from stages.learning.scores import EvalResult, Meter, label_ranks, mean_per_class_accuracy
 from stages.runtime.errors import UserError
 from stages.splitting.label_order import digest_classes
 from stages.tables.classes import CLASSES
@@ -35,21 +35,21 @@ from tests.conftest import ROOT, jpeg
 from tests.support.tiny_training import PARAMS, PLAIN, RICH
 
 SPECIES = ["Abies alba", "Betula pendula", "Carex nigra"]
-COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
+COLORS = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
 TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2, drop_path_rate=0.0)
 
 
 def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedSplit:
-    """Shards of 64 px squares, each in the colour of its class, with noise."""
+    """Shards of 64 px squares, each in the color of its class, with noise."""
     rng = np.random.default_rng(seed)
     rows = []
     for number in range(images):
         label = number % 3
-        pixels = np.clip(rng.normal(COLOURS[label], 30, (64, 64, 3)), 0, 255).astype(np.uint8)
+        pixels = np.clip(rng.normal(COLORS[label], 30, (64, 64, 3)), 0, 255).astype(np.uint8)
         rows.append(PackedImage(f"{split}{number}.jpg", label, "0" * 64, 0, 0, 64, "smart", jpeg(pixels)))
     folder.mkdir(exist_ok=True)
-    imprint = Imprint(64, digest_classes(SPECIES))
-    list(write_shards(rows, folder, split, shard_bytes=50_000, imprint=imprint))
+    metadata = ShardMetadata(64, digest_classes(SPECIES))
+    list(write_shards(rows, folder, split, shard_bytes=50_000, metadata=metadata))
     write_manifest(folder)
     return PackedSplit(folder, split)
 
@@ -71,11 +71,11 @@ def packed(tmp_path) -> PackedSplit:
     return write_split(tmp_path / "packed", "train", 30)
 
 
-@pytest.mark.parametrize("recipe", [PLAIN, RICH])
-def test_the_number_of_workers_changes_nothing(packed, recipe):
+@pytest.mark.parametrize("augmentation", [PLAIN, RICH])
+def test_the_number_of_workers_changes_nothing(packed, augmentation):
     seen = {}
     for workers in (0, 2):
-        images = PackedImages(packed, 48, recipe, seed=5)
+        images = PackedImages(packed, 48, augmentation, seed=5)
         loader = loader_of(images, 7, seed=5, workers=workers)
         batches = []
         for epoch in (0, 1):
@@ -194,20 +194,20 @@ def test_processes_rank_a_split_together_as_one_does_alone(tmp_path):
 
 
 @given(st.integers(0, 999), st.sampled_from([PLAIN, RICH]), st.integers(16, 64))
-def test_an_image_is_a_pure_function_of_its_generator(seed, recipe, side):
+def test_an_image_is_a_pure_function_of_its_generator(seed, augmentation, side):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     import random
 
     random.seed(seed)  # whatever the global generators hold
     one, other = (np.full((side, side, 3), fill, np.uint8) for fill in (1, 2))
     for out in (one, other):
-        augment(pixels, recipe, np.random.default_rng(seed), out)
+        augment(pixels, augmentation, np.random.default_rng(seed), out)
     assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("magnitude", [1, 5, 9, 10])
 def test_randaugment_works_at_any_magnitude(magnitude):
-    """Also where noise takes it to the end of its scale, at which Pillow refuses to posterise to no bits at all."""
+    """Also where noise takes it to the end of its scale, at which Pillow refuses to posterize to no bits at all."""
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     changed = [rand_augment(pixels, magnitude, np.random.default_rng(seed)) for seed in range(300)]
     assert all((one.shape, one.dtype) == ((48, 48, 3), np.uint8) for one in changed)
@@ -225,7 +225,7 @@ def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them():
 
 
 def test_a_resized_part_has_the_area_and_shape_that_are_asked_for():
-    """Told by a picture whose colours are its coordinates."""
+    """Told by a picture whose colors are its coordinates."""
     ys, xs = np.mgrid[0:200, 0:200]
     pixels = np.stack([xs, ys, np.zeros_like(xs)], axis=2).astype(np.uint8)
     areas = []
@@ -238,9 +238,9 @@ def test_a_resized_part_has_the_area_and_shape_that_are_asked_for():
     assert np.mean(areas) == pytest.approx(0.65, abs=0.05)
 
 
-def mixed(recipe: Augment, first=(0, 0), labels=(0, 1, 2, 1)) -> tuple[torch.Tensor, torch.Tensor]:
+def mixed(augmentation: Augment, first=(0, 0), labels=(0, 1, 2, 1)) -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.arange(len(labels) * 3 * 16 * 16, dtype=torch.float32).reshape(-1, 3, 16, 16) / 1000
-    mixing = Mixing(recipe, 3, seed=1, smoothing=0.1, device=torch.device("cpu"))
+    mixing = Mixing(augmentation, 3, seed=1, smoothing=0.1, device=torch.device("cpu"))
     return mixing(images.clone(), torch.tensor(labels), first)
 
 
@@ -254,15 +254,19 @@ def test_targets_are_smoothed_labels_where_nothing_is_mixed():
 
 @pytest.mark.parametrize("without", ["nothing", "mixup", "cutmix"])
 def test_mixing_is_a_function_of_the_batch_and_targets_sum_to_one(without):
-    recipe = RICH if without == "nothing" else RICH.model_copy(update={without: 0.0})
-    (one, targets), (again, targets_again), (other, _) = mixed(recipe), mixed(recipe), mixed(recipe, first=(1, 0))
+    augmentation = RICH if without == "nothing" else RICH.model_copy(update={without: 0.0})
+    (one, targets), (again, targets_again), (other, _) = (
+        mixed(augmentation),
+        mixed(augmentation),
+        mixed(augmentation, first=(1, 0)),
+    )
     assert torch.equal(one, again)
     assert torch.equal(targets, targets_again)
     assert not torch.equal(one, other)
     assert torch.allclose(targets.sum(1), torch.ones(4))
     assert (targets.max(1).values < 0.95).any()
     # The last batch of an epoch may be odd: it is not mixed, and keeps its labels.
-    assert mixed(recipe, labels=(0, 1, 2))[1].argmax(1).tolist() == [0, 1, 2]
+    assert mixed(augmentation, labels=(0, 1, 2))[1].argmax(1).tolist() == [0, 1, 2]
 
 
 def test_what_is_drawn_leaves_the_global_generators_alone():
@@ -286,9 +290,9 @@ def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
     assert np.array_equal(batches[0].pixels[0].numpy(), whole[8:56, 8:56])
 
 
-def test_colour_only_normalises_what_has_no_jitter():
+def test_color_only_normalises_what_has_no_jitter():
     pixels = torch.randint(0, 256, (2, 4, 5, 3), dtype=torch.uint8)
-    out = Colour((0.5, 0.4, 0.3), (0.2, 0.2, 0.1))(Batch(pixels, None, torch.zeros(2), (0, 0)))
+    out = ColorTransform((0.5, 0.4, 0.3), (0.2, 0.2, 0.1))(Batch(pixels, None, torch.zeros(2), (0, 0)))
     expected = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor(
         [0.2, 0.2, 0.1]
     ).view(3, 1, 1)
@@ -303,7 +307,7 @@ def test_jitter_is_torchvisions_brightness_contrast_and_saturation(which):
     pixels = torch.randint(60, 180, (3, 8, 8, 3), dtype=torch.uint8)
     factors = torch.ones(3, 3)
     factors[:, which] = torch.tensor([0.8, 1.0, 1.15])
-    out = Colour((0.0,) * 3, (1.0,) * 3)(Batch(pixels, factors, torch.zeros(3), (0, 0)))
+    out = ColorTransform((0.0,) * 3, (1.0,) * 3)(Batch(pixels, factors, torch.zeros(3), (0, 0)))
     adjust = (reference.adjust_brightness, reference.adjust_contrast, reference.adjust_saturation)[which]
     images = pixels.permute(0, 3, 1, 2) / 255
     expected = torch.stack([adjust(image, float(f)) for image, f in zip(images, factors[:, which], strict=True)])
@@ -314,11 +318,11 @@ def test_jitter_is_torchvisions_brightness_contrast_and_saturation(which):
 
 
 @given(st.integers(1, 9), st.integers(1, 60), st.floats(0, 8), st.integers(0, 3))
-def test_the_rate_rises_to_its_peak_and_falls_to_nothing(epochs, steps, warmup_epochs, head_epochs):
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing(epochs, steps, warmup_epochs, crt_epochs):
     params = PARAMS.model_copy(
         update={
             "epochs": epochs, "warmup_epochs": min(warmup_epochs, epochs * 0.9), "learning_rate": 0.5,
-            "head_epochs": head_epochs,
+            "crt_epochs": crt_epochs,
         }
     )  # fmt: skip
     rates = [learning_rate(epoch, step, steps, params) for epoch in range(epochs) for step in range(steps)]
@@ -328,10 +332,10 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing(epochs, steps, warmup_e
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     of_head = [
-        learning_rate(epochs + epoch, step, steps, params) for epoch in range(head_epochs) for step in range(steps)
+        learning_rate(epochs + epoch, step, steps, params) for epoch in range(crt_epochs) for step in range(steps)
     ]
     assert of_head == sorted(of_head, reverse=True)
-    assert of_head[:1] in ([], [params.head_learning_rate])
+    assert of_head[:1] in ([], [params.crt_learning_rate])
 
 
 def test_scores_agree_with_scikit_learn():
@@ -358,7 +362,7 @@ def test_a_model_that_says_the_same_of_all_is_never_right():
 def test_test_figures_by_class_size():
     ranks, labels = np.array([0, 3, 0, 0, 9, 0]), np.array([0, 0, 1, 1, 2, 2])
     train_images = np.array([1, 50, 300])
-    figures = summarise(Predictions(ranks, np.ones(6), labels), train_images, Shots(few_below=20, many_above=100))
+    figures = summarize(EvalResult(ranks, np.ones(6), labels), train_images, Shots(few_below=20, many_above=100))
     assert (figures["top1"], figures["top5"]) == (pytest.approx(4 / 6), pytest.approx(5 / 6))
     assert figures["mean_per_class_accuracy"] == pytest.approx(2 / 3)
     assert figures["few_shot"]["mean_per_class_accuracy"] == 0.5
@@ -414,7 +418,7 @@ def test_a_description_cannot_talk_weights_into_another_order(saved, tmp_path):
     other = digest_classes(SPECIES[::-1])
     text = (folder / "model.json").read_text()
     (folder / "model.json").write_text(text.replace(digest_classes(SPECIES), other))
-    with pytest.raises(UserError, match=r"model\.safetensors was labelled by another"):
+    with pytest.raises(UserError, match=r"model\.safetensors was labeled by another"):
         load_model(folder, write_classes(tmp_path / "other.csv", SPECIES[::-1]))
 
 
@@ -439,7 +443,7 @@ def test_the_samples_starting_weights_are_really_pretrained(params):
 
     flower = np.ascontiguousarray(load_sample_image("flower.jpg")[:427, 100:527])
     batch = Batch(torch.from_numpy(flower)[None], None, torch.zeros(1), (0, 0))
-    images = torch.nn.functional.interpolate(Colour((0.5,) * 3, (0.5,) * 3)(batch), 224, mode="area")
+    images = torch.nn.functional.interpolate(ColorTransform((0.5,) * 3, (0.5,) * 3)(batch), 224, mode="area")
     assert int(model(images).argmax()) == 985  # daisy
 
 

@@ -14,7 +14,7 @@ from benchmarks.population import SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO, SPLIT_IMA
 from stages.config.schema import Split
 from stages.split import split_images
 from stages.splitting.divide import divide
-from stages.splitting.figures import number_classes, summarise
+from stages.splitting.figures import number_classes, summarize
 from stages.splitting.groups import LINKS
 from stages.splitting.memory import extend_assignments, pin_groups, read_assignments, recall
 from stages.tables.classes import SPLITS
@@ -52,7 +52,7 @@ def where(rows: pl.DataFrame) -> dict[str, str]:
 
 def check(rows: pl.DataFrame) -> None:
     """What every split promises."""
-    figures = summarise(rows, number_classes(rows), NO_PAIRS, SHOTS)
+    figures = summarize(rows, number_classes(rows), NO_PAIRS, SHOTS)
     assert set(figures["in_two_splits"].values()) == {0}
     assert figures["share_of_evaluated_classes_in_train"] == 1.0
 
@@ -363,7 +363,7 @@ def test_the_users_population_gives_the_users_proportions(population, grouped):
     rows = population if grouped else population.with_columns(observation_id=pl.lit(None, pl.String))
     used, left_out = split(rows)
     assert left_out.is_empty()
-    figures = summarise(used, number_classes(used), NO_PAIRS, SHOTS)
+    figures = summarize(used, number_classes(used), NO_PAIRS, SHOTS)
     for name, images in (("train", 93_761), ("val", 12_639), ("test", 11_726)):
         assert figures[name]["images"] == pytest.approx(images, rel=0.05)
     assert figures["classes_with_one_image"] == SPLIT_CLASSES - SPLIT_CLASSES_OF_TWO

@@ -17,9 +17,9 @@ from stages.images.originals import map_originals
 from stages.images.packing import pack_image
 from stages.images.shards import (
     SCHEMA,
-    Imprint,
     PackedImage,
     PackedSplit,
+    ShardMetadata,
     check_shards,
     write_manifest,
     write_shards,
@@ -36,7 +36,7 @@ SAMPLE_IMAGES = ROOT / "data/sources/sample/images"
 
 def small_split(images: int = 24) -> pl.DataFrame:
     """Rows of the sample's sound images."""
-    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("grey_std") > 10)
+    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("gray_std") > 10)
     return inventory.head(images).select("image_name", "sha256", label=pl.int_range(pl.len(), dtype=pl.Int32) % 5)
 
 
@@ -49,7 +49,7 @@ def packed_rows(number: int, size: int = 100) -> list[PackedImage]:
 
 def write(rows, folder, split="train", shard_bytes=10_000, digest="d" * 64):
     folder.mkdir(exist_ok=True)
-    written = list(write_shards(rows, folder, split, shard_bytes=shard_bytes, imprint=Imprint(256, digest)))
+    written = list(write_shards(rows, folder, split, shard_bytes=shard_bytes, metadata=ShardMetadata(256, digest)))
     write_manifest(folder)
     return written
 
@@ -166,8 +166,8 @@ def test_shards_of_two_label_orders_are_refused(tmp_path):
     write_manifest(tmp_path / "packed")
     with pytest.raises(UserError, match="are of different runs"):
         PackedSplit(tmp_path / "packed", "train")
-    with pytest.raises(UserError, match=r"labelled by another classes\.csv"):
-        check_order(PackedSplit(tmp_path / "other", "train").imprint.classes_sha256, "d" * 64, where="x")
+    with pytest.raises(UserError, match=r"labeled by another classes\.csv"):
+        check_order(PackedSplit(tmp_path / "other", "train").metadata.classes_sha256, "d" * 64, where="x")
 
 
 def test_a_fingerprint_tells_other_content(tmp_path):
@@ -191,7 +191,7 @@ def test_the_order_of_labels_is_checked(tmp_path):
 @pytest.fixture
 def packable(workspace):
     """A workspace whose splits hold a few images of the sample, and the images."""
-    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("grey_std") > 10)
+    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("gray_std") > 10)
     rows = inventory.head(6).with_columns(
         species=pl.lit("A"), image_url=pl.lit("u"), source=pl.lit("s"), document_id=pl.lit("d"), group=pl.lit("g")
     )
@@ -277,7 +277,7 @@ def packing_repo(packable):
 
 def add_images(repo, number):
     """Let the train split of a repo have so many images of the sample."""
-    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("grey_std") > 10)
+    inventory = pl.read_parquet(ROOT / "data/sources/sample/inventory.parquet").filter(pl.col("gray_std") > 10)
     train = read_table(repo / "data/splits/train.parquet", SPLIT)
     old = train.row(0, named=True)
     rows = [old | {name: row[name] for name in ("image_name", "sha256")} for row in inventory.head(number).to_dicts()]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from stages.config.reading import RENAMED, stage_params, validate
-from stages.learning.doubts import EXPERIMENTS
+from stages.learning.health import EXPERIMENTS
 from stages.runtime.errors import UserError
 from tests.conftest import ROOT
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stages.config.reading import validate
 from stages.config.schema import DocumentShape
-from stages.export import drop_repeated, shape_records, summarise
+from stages.export import drop_repeated, shape_records, summarize
 from stages.records.dump import read_dump
 from stages.records.shapes import DocumentReader, image_name
 from stages.runtime.errors import UserError
@@ -257,7 +257,7 @@ def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params
     records, refused, read = shape_records(twice, params.documents)
     unique = drop_repeated(records)
     assert unique["species"].to_list() == ["Rosa canina", "Rosa gallica"]
-    figures = summarise(unique, refused, documents=read, repeated=records.height - unique.height)
+    figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
     assert (figures["documents"], figures["images"], figures["repeated"], figures["species"]) == (3, 2, 1, 2)
 
 

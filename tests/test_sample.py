@@ -15,10 +15,10 @@ from sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, t
 from sample.ingredients import load_living
 from sample.make import make_sample
 from stages.config.reading import validate
-from stages.export import drop_repeated, label_records, shape_records
+from stages.export import drop_repeated, name_records, shape_records
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
-from stages.records.labels import LabelCleaner
+from stages.records.names import NameCleaner
 from stages.records.synonyms import read_synonyms
 from stages.tables.compare_crops import BOXES
 from stages.tables.inventory import INVENTORY
@@ -59,8 +59,8 @@ def test_documents_of_three_shapes(documents):
 
 
 def test_the_long_tail(documents, inventory, params):
-    cleaner = LabelCleaner(params.labels, read_synonyms(SAMPLE / "synonyms.csv"))
-    records, _ = label_records(shape_records(documents, params.documents)[0], cleaner)
+    cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv"))
+    records, _ = name_records(shape_records(documents, params.documents)[0], cleaner)
     records = drop_repeated(records)
     sound = inventory.filter(pl.col("verdict") == "sound")
     images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()
@@ -86,7 +86,7 @@ def test_the_pictures_are_of_every_frame_and_size(inventory):
     assert long_side.max() <= 800
 
 
-def test_true_boxes_lie_in_their_images_and_mostly_off_centre(inventory):
+def test_true_boxes_lie_in_their_images_and_mostly_off_center(inventory):
     boxes = read_table(SAMPLE / "boxes.parquet", BOXES)
     both = boxes.join(inventory, on="image_name", suffix="_image", how="inner")
     assert both.height == boxes.height

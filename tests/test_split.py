@@ -10,7 +10,7 @@ from stages.config.schema import Shots, Split
 from stages.runtime.errors import UserError
 from stages.split import drop_small_classes, split_images
 from stages.splitting.divide import divide
-from stages.splitting.figures import class_sizes, long_tail, number_classes, summarise
+from stages.splitting.figures import class_sizes, long_tail, number_classes, summarize
 from stages.splitting.groups import LINKS, drop_contradictions, group_rows
 from stages.tables.classes import CLASSES, SPLITS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
@@ -261,7 +261,7 @@ def test_classes_are_numbered_by_name_and_counted(rows):
     classes = number_classes(split)
     assert classes["species"].to_list() == sorted(set(split["species"]))
     assert classes["label"].to_list() == list(range(classes.height))
-    figures = summarise(split, classes, NO_PAIRS, SHOTS)
+    figures = summarize(split, classes, NO_PAIRS, SHOTS)
     assert sum(figures[name]["images"] for name in SPLITS) == split.height
     assert sum(figures[name]["observations"] for name in SPLITS) == (
         split.select(pl.coalesce("observation_id", "image_name").n_unique()).item()
@@ -295,11 +295,11 @@ def test_images_that_look_alike_never_stand_in_two_splits(seed):
     split, _ = split_images(rows, pairs, NO_DISPUTES, NOTHING, params)
     classes = number_classes(split)
     assert set(split["split"]) == set(SPLITS)
-    assert summarise(split, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 0
+    assert summarize(split, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 0
     # The check itself sees a leak.
     torn = split.with_columns(split=pl.when(pl.col("image_name") == names(0)[0]).then(pl.lit("x")).otherwise("split"))
-    assert summarise(torn, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 1
-    assert summarise(torn, classes, pairs, SHOTS)["in_two_splits"]["group"] == 1
+    assert summarize(torn, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 1
+    assert summarize(torn, classes, pairs, SHOTS)["in_two_splits"]["group"] == 1
 
 
 def test_a_picture_under_two_species_is_left_out_and_still_links():

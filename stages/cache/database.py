@@ -3,9 +3,10 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from stages.runtime.errors import UserError
@@ -34,8 +35,16 @@ class Database:
 
     ADVICE = "delete it, then run this again"  # to a user whose file is damaged
 
-    def __init__(self, path: Path | None, schema: str, version: int) -> None:
+    def __init__(
+        self, path: Path | None, schema: str, version: int, migrations: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         """Open ``path``, and make it if it is missing; ``None`` keeps it in memory.
+
+        Args:
+            path: of the file.
+            schema: statements that make its tables.
+            version: of the schema.
+            migrations: the statement that brings a file of an earlier version to the next one.
 
         Raises:
             DamagedError: the file cannot be used.
@@ -48,15 +57,19 @@ class Database:
             with self._in_words():
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._prepare(schema, version)
+                self._prepare(schema, version, migrations)
         except BaseException:
             self._connection.close()
             raise
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(self, schema: str, version: int, migrations: Mapping[int, str]) -> None:
         # In one transaction, as another process may open the new file at the same moment.
         self._connection.execute("BEGIN IMMEDIATE")
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        while found in migrations:
+            self._connection.execute(migrations[found])
+            found += 1
+            self._connection.execute(f"PRAGMA user_version = {found}")
         if found not in (0, version):
             raise DamagedError(f"it is of version {found}, this is version {version}")
         if found == 0:

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 INDEX_NAME = ".index.sqlite"
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 
-_VERSION = 2
+_VERSION = 3
+_MIGRATIONS = {2: "ALTER TABLE images RENAME COLUMN grey_std TO gray_std"}
 # used_s: seconds since 1970, null where nobody has said so.
 _SCHEMA = """
 CREATE TABLE images (
-    image_name TEXT PRIMARY KEY, bytes INTEGER, sha256 TEXT, state TEXT, width INTEGER, height INTEGER, grey_std REAL,
+    image_name TEXT PRIMARY KEY, bytes INTEGER, sha256 TEXT, state TEXT, width INTEGER, height INTEGER, gray_std REAL,
     even_share REAL, entropy_bits REAL, sharpness REAL, phash BLOB, mtime_ns INTEGER, used_s REAL
 ) WITHOUT ROWID;
 CREATE INDEX images_by_digest ON images (sha256);
@@ -46,12 +47,12 @@ class ImageIndex(Database):
         """
         path = directory / INDEX_NAME if os.access(directory, os.W_OK) else None
         try:
-            super().__init__(path, _SCHEMA, _VERSION)
+            super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
         except DamagedError as error:
             say(f"{path} could not be used ({error}): it is made anew")
             for suffix in ("", "-wal", "-shm"):
                 (directory / f"{INDEX_NAME}{suffix}").unlink(missing_ok=True)
-            super().__init__(path, _SCHEMA, _VERSION)
+            super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
 
     def remembered(self) -> pl.DataFrame:
         """Give what was measured: columns of ``REMEMBERED``, in no order."""

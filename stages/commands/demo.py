@@ -35,7 +35,7 @@ The pipeline ran on the embedded sample.
   usable       {cache["images"]} images: in the cache, sound and under an allowed license
   look-alikes  {alike["pairs"]} pairs, {alike["mirrored_pairs"]} of them mirrored; {alike["disputed_images"]} images look like another species' and are left out
   split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
-  crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by centre crop
+  crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by center crop
   validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
   test         top-1 {test["top1"]:.3f}, top-5 {test["top5"]:.3f}, mean per-class accuracy {test["mean_per_class_accuracy"]:.3f}; by chance {1 / split["classes"]:.3f}
 
@@ -46,7 +46,7 @@ Where to look:
   metrics/                    a JSON file of figures for each stage
   models/                     the weights, and the order of their labels
   data/splits/classes.csv     the species and their images in each split
-  data/labels.csv             what was done to species' names
+  data/names.csv              what was done to species' names
   data/left_out.csv           what no split uses, and why
 
 Next: `. .venv/bin/activate`, then `dvc plots show` (the page loads its drawing code from the internet), or an

@@ -16,6 +16,12 @@ PIPELINE = Path("dvc.yaml")
 RENAMED = {
     "licences": "licenses",
     "documents.columns.licence": "documents.columns.license",
+    "labels": "names",
+    "train.keep_by": "train.selection_metric",
+    "train.head_epochs": "train.crt_epochs",
+    "train.head_learning_rate": "train.crt_learning_rate",
+    "train.watched_images": "train.train_eval_images",
+    "augment.recipe": "augment.crop",
 }
 
 

@@ -101,8 +101,8 @@ class Inventory(Section):
     placeholder_photos: Annotated[int, Field(ge=2)]
 
 
-class Labels(Section):
-    """How species' names are cleaned; see stages/records/labels.py."""
+class Names(Section):
+    """How species' names are cleaned; see stages/records/names.py."""
 
     unicode: bool
     hybrids: bool
@@ -316,7 +316,7 @@ Sampling = Literal["natural", "square_root", "balanced"]
 
 
 class Train(Section):
-    """The recipe."""
+    """How the model is trained."""
 
     seed: Seed
     epochs: Count
@@ -333,10 +333,10 @@ class Train(Section):
     logit_tau: Annotated[float, Field(ge=0, le=10)]
     sampling: Sampling
     frozen_epochs: Annotated[int, Field(ge=0, le=1000)]
-    head_epochs: Annotated[int, Field(ge=0, le=1000)]
-    head_learning_rate: Annotated[float, Field(gt=0, le=10)]
-    keep_by: Literal["top1", "mean_per_class_accuracy"]
-    watched_images: Count
+    crt_epochs: Annotated[int, Field(ge=0, le=1000)]
+    crt_learning_rate: Annotated[float, Field(gt=0, le=10)]
+    selection_metric: Literal["top1", "mean_per_class_accuracy"]
+    train_eval_images: Count
     expect_epoch: Count
     expect_top1: Share
     max_skipped_steps: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -351,7 +351,7 @@ class Train(Section):
 class Augment(Section):
     """How training images are changed."""
 
-    recipe: Literal["crop", "resized_crop"]
+    crop: Literal["random", "random_resized"]
     min_area: Annotated[float, Field(gt=0, le=1)]
     flip: bool
     randaugment: Annotated[int, Field(ge=1, le=10)] | None
@@ -373,7 +373,7 @@ class Params(Section):
     profile: Text
     source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
     documents: Annotated[list[DocumentShape], Field(min_length=1)]
-    labels: Labels
+    names: Names
     licenses: Licenses
     inventory: Inventory
     download: Download

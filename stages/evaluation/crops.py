@@ -68,7 +68,7 @@ def describe(box: Box, width: int, height: int) -> dict[str, str]:
     size = max(box_width, box_height) / short
     return {
         "frame": "wide" if width / height > 1.7 else "tall" if height > width else "4:3",
-        "position": "centred" if off < _CENTRED_WITHIN else "off centre",
+        "position": "centered" if off < _CENTRED_WITHIN else "off center",
         "subject": "small" if size < 0.25 else "medium" if size < 0.5 else "large",
     }
 
@@ -81,7 +81,7 @@ def overlap(box: Box, square: Square) -> int:
     return max(0, shared_w) * max(0, shared_h)
 
 
-def summarise(table: pl.DataFrame) -> dict[str, Any]:
+def summarize(table: pl.DataFrame) -> dict[str, Any]:
     """Say how often smart crop fell back, and how much of the saliency and of the true subjects both crops keep.
 
     Args:

@@ -1,7 +1,7 @@
 """Where in a photo the plant is: the square that training sees.
 
 Saliency is looked for in a thumbnail, because the fine detail of a 12-megapixel photo is not where plants differ from
-what is behind them. Two cues make the map: how far a colour is from those along the frame's border (the background
+what is behind them. Two cues make the map: how far a color is from those along the frame's border (the background
 prior of Wei et al., ECCV 2012, as a Mahalanobis distance in CIELAB), and the spectral residual (Hou and Zhang, CVPR
 2007, by OpenCV). The crop is the square that holds most of the map for the area it takes, where what is near the middle
 counts for more, as people point cameras at plants; and a margin. Where the map tells nothing, it is the largest square
@@ -22,7 +22,7 @@ FALLBACKS = ("black", "flat", "everywhere", "diffuse")
 
 _LEVELS = 255  # maps and weights are whole numbers on purpose: the last digits of a float must not decide on a crop
 
-_LEAST_DISTANCE = 0.05  # in standard deviations of the border's colours; what is less is rounding, not a plant
+_LEAST_DISTANCE = 0.05  # in standard deviations of the border's colors; what is less is rounding, not a plant
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def saliency_map(pixels: np.ndarray, params: Crop) -> np.ndarray:
     return np.clip(together / ceiling * _LEVELS, 0, _LEVELS).astype(np.uint8)
 
 
-def judge_map(saliency: np.ndarray, params: Crop) -> str | None:
+def unusable_reason(saliency: np.ndarray, params: Crop) -> str | None:
     """Say why a map, uint8 [h, w], is no use (one of ``FALLBACKS``), or ``None``; ``diffuse`` shows in the search."""
     dark, bright = (level_of(saliency, share) for share in (0.05, 0.99))
     if bright == 0:
@@ -119,7 +119,7 @@ def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> 
         params: section ``crop``.
     """
     map_h, map_w = saliency.shape
-    reason = judge_map(saliency, params)
+    reason = unusable_reason(saliency, params)
     if reason is None:
         # What the background has of it would outweigh a small plant.
         standing_out = cv2.subtract(saliency, level_of(saliency, params.map_floor))
@@ -196,12 +196,12 @@ def _spectral_residual(thumbnail: np.ndarray) -> np.ndarray:
 
 
 def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
-    """Mahalanobis distance of each pixel's CIELAB colour to those within 6 % of the frame's border; float32 [h, w]."""
+    """Mahalanobis distance of each pixel's CIELAB color to those within 6 % of the frame's border; float32 [h, w]."""
     lab = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2LAB).astype(np.float32)
     edge = max(2, round(0.06 * min(lab.shape[:2])))
     sides = lab[:edge], lab[-edge:], lab[edge:-edge, :edge], lab[edge:-edge, -edge:]
     border = np.concatenate([side.reshape(-1, 3) for side in sides])
-    # The floor keeps a border of one colour from making every other colour infinitely far.
+    # The floor keeps a border of one color from making every other color infinitely far.
     covariance, mean = cv2.calcCovarMatrix(border, None, cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE)
     whiten = np.linalg.cholesky(np.linalg.inv(covariance + 20 * np.eye(3))).T
     first, second, third = cv2.split(cv2.transform(lab, np.column_stack([whiten, -whiten @ mean[0]])))

@@ -64,11 +64,11 @@ def shown_size(width: int, height: int, orientation: int) -> tuple[int, int]:
 def decode_rgb(data: bytes, *, factor: int = 1) -> np.ndarray:
     """Decode an image, whole and strictly, to uint8 [height, width, 3] RGB as shown.
 
-    EXIF orientation is applied, and the colours of a wide-gamut image (Display P3, Adobe RGB) are brought to sRGB by
+    EXIF orientation is applied, and the colors of a wide-gamut image (Display P3, Adobe RGB) are brought to sRGB by
     its ICC profile.
 
     Args:
-        data: the file's bytes: JPEG of any colour space, PNG, WebP, GIF (the first frame), ...
+        data: the file's bytes: JPEG of any color space, PNG, WebP, GIF (the first frame), ...
         factor: 1, 2, 4 or 8: a JPEG is decoded at 1/factor of its size (in the DCT domain, 2.6 times as fast). Pixels
             that would stand for less than factor x factor of the original are left out, so that each stands for as
             many; ``reduced_origin`` says where the first is. Other formats are decoded in full whatever it is.
@@ -100,7 +100,7 @@ def reduced_origin(data: bytes, factor: int) -> tuple[int, int]:
     return int(x), int(y)
 
 
-def decode_grey(data: bytes, header: tuple[int, int, int], *, min_side_px: int) -> np.ndarray:
+def decode_gray(data: bytes, header: tuple[int, int, int], *, min_side_px: int) -> np.ndarray:
     """Decode an image, whole and strictly, to uint8 [height, width] as shown.
 
     Args:
@@ -127,7 +127,7 @@ def reduction(side_px: int, min_side_px: int) -> int:
 def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """Give what brings pixels of an ICC profile to sRGB; ``None`` where they are sRGB, or the profile is no use.
 
-    Profiles of CMYK and grey are passed over: the decoder has made RGB of these pixels already.
+    Profiles of CMYK and gray are passed over: the decoder has made RGB of these pixels already.
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -159,7 +159,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _decode_jpeg(data: bytes, colorspace: str, height: int, width: int, factor: int) -> np.ndarray:
     try:
-        # Strict: libjpeg only warns of data that ends early and fills the rest with grey.
+        # Strict: libjpeg only warns of data that ends early and fills the rest with gray.
         return simplejpeg.decode_jpeg(
             data, colorspace, min_height=height // factor, min_width=width // factor, min_factor=factor, strict=True
         )
@@ -171,7 +171,7 @@ def _decode_other(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.mode.startswith(("I", "F")):
-                return _deep_grey(np.asarray(image))
+                return _deep_gray(np.asarray(image))
             if not image.has_transparency_data:
                 return np.asarray(image.convert("RGB"))
             rgba = image.convert("RGBA")
@@ -180,8 +180,8 @@ def _decode_other(data: bytes) -> np.ndarray:
         raise DecodeError(str(error)) from None
 
 
-def _deep_grey(levels: np.ndarray) -> np.ndarray:
-    """Bring grey of 16 bits and more to uint8 RGB; Pillow would cut it off at 255."""
+def _deep_gray(levels: np.ndarray) -> np.ndarray:
+    """Bring gray of 16 bits and more to uint8 RGB; Pillow would cut it off at 255."""
     white = 255 if levels.max(initial=0) <= 255 else 65_535
-    grey = np.clip(levels.astype(np.float32) * (255 / white), 0, 255).astype(np.uint8)
-    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    gray = np.clip(levels.astype(np.float32) * (255 / white), 0, 255).astype(np.uint8)
+    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)

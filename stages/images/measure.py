@@ -15,14 +15,14 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from stages.images.decode import DecodeError, decode_grey, read_header, shown_size
+from stages.images.decode import DecodeError, decode_gray, read_header, shown_size
 from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
 DECODED, EMPTY, NOT_AN_IMAGE, TRUNCATED, NOT_DECODED = "decoded", "empty", "not_an_image", "truncated", "not_decoded"
 
 SIDE_PX = 128  # measured at this short side, so that a sharp image of any size is as sharp as any other
-EVEN_LEVELS = 8  # grey levels to either side that still count as the same brightness
+EVEN_LEVELS = 8  # gray levels to either side that still count as the same brightness
 HASH_SIDE = 16  # the perceptual hash has the square of this in bits
 _DIGITS = 3  # of the measures: processors round the last ones in their own way
 
@@ -38,10 +38,10 @@ class Measurement:
         sha256: hexadecimal digest of its content.
         width: in pixels as shown (after the EXIF rotation); 0 for what is no image.
         height: likewise.
-        grey_std: standard deviation of the grey levels (0 to 255).
-        even_share: of the pixels, how many are within ``EVEN_LEVELS`` of one grey level, the best there is.
-        entropy_bits: Shannon entropy of the grey levels, 0 to 8.
-        sharpness: standard deviation of the Laplacian by that of the grey levels, at a short side of ``SIDE_PX``: the
+        gray_std: standard deviation of the gray levels (0 to 255).
+        even_share: of the pixels, how many are within ``EVEN_LEVELS`` of one gray level, the best there is.
+        entropy_bits: Shannon entropy of the gray levels, 0 to 8.
+        sharpness: standard deviation of the Laplacian by that of the gray levels, at a short side of ``SIDE_PX``: the
             measure of Pech-Pacheco et al. (2000), made independent of contrast.
         phash: the perceptual hash, 32 bytes: signs of 16 x 16 low frequencies of the discrete cosine transform
             against their median, row by row (Zauner 2010; by imagehash).
@@ -52,7 +52,7 @@ class Measurement:
     sha256: str
     width: int = 0
     height: int = 0
-    grey_std: float | None = None
+    gray_std: float | None = None
     even_share: float | None = None
     entropy_bits: float | None = None
     sharpness: float | None = None
@@ -73,15 +73,15 @@ def measure(data: bytes, *, max_megapixels: float) -> Measurement:
     if size[0] * size[1] > max_megapixels * 1_000_000:
         return Measurement(NOT_DECODED, len(data), digest, *size)
     try:
-        grey = decode_grey(data, header, min_side_px=SIDE_PX)
+        gray = decode_gray(data, header, min_side_px=SIDE_PX)
     except DecodeError:
         return Measurement(TRUNCATED, len(data), digest, *size)
-    return Measurement(DECODED, len(data), digest, *size, *levels(grey), sharpness(grey), perceptual_hash(grey))
+    return Measurement(DECODED, len(data), digest, *size, *levels(gray), sharpness(gray), perceptual_hash(gray))
 
 
-def levels(grey: np.ndarray) -> tuple[float, float, float]:
-    """Give (standard deviation, even share, entropy in bits) of the grey levels of uint8 [height, width]."""
-    shares = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.float64) / grey.size
+def levels(gray: np.ndarray) -> tuple[float, float, float]:
+    """Give (standard deviation, even share, entropy in bits) of the gray levels of uint8 [height, width]."""
+    shares = cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel().astype(np.float64) / gray.size
     grades = np.arange(256)
     mean = float(shares @ grades)
     std = float(shares @ (grades - mean) ** 2) ** 0.5
@@ -91,11 +91,11 @@ def levels(grey: np.ndarray) -> tuple[float, float, float]:
     return round(std, _DIGITS), round(float(window.max()), _DIGITS), round(abs(entropy), _DIGITS)
 
 
-def sharpness(grey: np.ndarray) -> float:
+def sharpness(gray: np.ndarray) -> float:
     """Give the sharpness of uint8 [height, width], 0 for an even area; see ``Measurement``."""
-    # As floats: rounded to whole grey levels, a smooth area would look as if it had detail.
-    pixels = grey.astype(np.float32)
-    factor = SIDE_PX / min(grey.shape)
+    # As floats: rounded to whole gray levels, a smooth area would look as if it had detail.
+    pixels = gray.astype(np.float32)
+    factor = SIDE_PX / min(gray.shape)
     if factor < 1:
         # Decoded reduced, an image is less than twice as large as this, and two pixels a side are all that matter.
         method = cv2.INTER_LINEAR if factor > 0.5 else cv2.INTER_AREA
@@ -104,9 +104,9 @@ def sharpness(grey: np.ndarray) -> float:
     return round(edges / contrast, _DIGITS) if contrast else 0.0
 
 
-def perceptual_hash(grey: np.ndarray) -> bytes:
+def perceptual_hash(gray: np.ndarray) -> bytes:
     """Give the perceptual hash of uint8 [height, width]: 32 bytes, see ``Measurement``."""
     # At the size that imagehash brings it to anyway; its own filter would take most of the time of all measures.
     side = 4 * HASH_SIDE
-    small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)
     return np.packbits(imagehash.phash(Image.fromarray(small), hash_size=HASH_SIDE).hash).tobytes()

@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 def decode_and_crop(data: bytes, params: Crop, size_px: int) -> Prepared:
     """Decode an image, no larger than its crop needs, and choose the crop.
 
-    The crop is looked for in the smallest decode that a centre crop would do with. Where it turns out to be so small
+    The crop is looked for in the smallest decode that a center crop would do with. Where it turns out to be so small
     that it needs more pixels, the image is decoded once more: a second decode of few images costs less than a larger
     one of all.
 

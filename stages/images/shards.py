@@ -56,7 +56,7 @@ class PackedImage:
 
 
 @dataclass(frozen=True)
-class Imprint:
+class ShardMetadata:
     """What stands in each shard beside its images.
 
     Attributes:
@@ -69,7 +69,7 @@ class Imprint:
 
 
 def write_shards(
-    images: Iterable[PackedImage], folder: Path, split: str, *, shard_bytes: int, imprint: Imprint
+    images: Iterable[PackedImage], folder: Path, split: str, *, shard_bytes: int, metadata: ShardMetadata
 ) -> Iterator[PackedImage]:
     """Write a split's images to ``{split}-00000.arrow``, ``{split}-00001.arrow``, ... and pass them on.
 
@@ -78,9 +78,9 @@ def write_shards(
         folder: must exist.
         split: train, val or test.
         shard_bytes: a shard is closed before its JPEGs grow over this (one image larger than this gets its own).
-        imprint: what stands in each shard beside them.
+        metadata: what stands in each shard beside them.
     """
-    schema = SCHEMA.with_metadata({_CLASSES: imprint.classes_sha256, _SIZE: str(imprint.size_px)})
+    schema = SCHEMA.with_metadata({_CLASSES: metadata.classes_sha256, _SIZE: str(metadata.size_px)})
     images = iter(images)
     image = next(images, None)
     # A split without images gets an empty shard, so that a missing file is always a mistake.
@@ -131,7 +131,7 @@ class PackedSplit:
         labels: int64 [images].
         names: image names, in the same order.
         digests: SHA-256 of the originals, in the same order.
-        imprint: what stands in each shard beside its images.
+        metadata: what stands in each shard beside its images.
 
     It pickles as its paths, so that loader processes map the files themselves.
     """
@@ -174,16 +174,16 @@ class PackedSplit:
 
     def _open(self) -> None:
         self._batches: list[pa.RecordBatch] = []
-        labels, self.names, self.digests, imprints = [], [], [], set()
+        labels, self.names, self.digests, found_metadata = [], [], [], set()
         for path in self._paths:
-            for batch in _read_shard(path, imprints):
+            for batch in _read_shard(path, found_metadata):
                 self._batches.append(batch)
                 labels.append(batch.column("label").to_numpy())
                 self.names += batch.column("image_name").to_pylist()
                 self.digests += batch.column("sha256").to_pylist()
-        if len(imprints) != 1:
+        if len(found_metadata) != 1:
             raise UserError(f"{self._folder}: its shards are of different runs: run `dvc repro pack`")
-        self.imprint: Imprint = imprints.pop()
+        self.metadata: ShardMetadata = found_metadata.pop()
         self.labels = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
         self._starts = np.cumsum([0, *(len(batch) for batch in self._batches)])[:-1]
 
@@ -220,15 +220,15 @@ def _digests(paths: list[Path]) -> Iterator[str]:
         yield from pool.map(digest, paths)
 
 
-def _read_shard(path: Path, imprints: set[Imprint]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a shard and add its imprint to ``imprints``."""
+def _read_shard(path: Path, found_metadata: set[ShardMetadata]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a shard and add its metadata to ``found_metadata``."""
     try:
         with pa.ipc.open_file(pa.memory_map(str(path))) as reader:
             if not reader.schema.equals(SCHEMA):
                 raise UserError(f"{path} has other columns than this version reads: run `dvc repro pack`")
             metadata = reader.schema.metadata or {}
             classes, size = (metadata.get(key, b"").decode() for key in (_CLASSES, _SIZE))
-            imprints.add(Imprint(int(size or 0), classes))
+            found_metadata.add(ShardMetadata(int(size or 0), classes))
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)
                 batch.validate(full=True)

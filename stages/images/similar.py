@@ -18,7 +18,7 @@ CHUNKS = 16
 MAX_DISTANCE = 31  # in bits; the search misses too much beyond
 
 _SIDE = 16
-# Neighbouring frequencies are disturbed together, so a chunk takes bits from all over: 109 is prime to 256.
+# Neighboring frequencies are disturbed together, so a chunk takes bits from all over: 109 is prime to 256.
 _SCATTERED = np.arange(HASH_BITS) * 109 % HASH_BITS
 # A mirror turns the sign of every other column's frequencies. The DC term (bit 0) stays.
 MIRROR = np.packbits(np.tile(np.arange(_SIDE) % 2 == 1, _SIDE))

@@ -18,13 +18,13 @@ BROKEN = (
     TRUNCATED,  # an image that ends early or is damaged inside
     "too_large",  # more pixels than inventory.max_megapixels
     "too_small",  # a side under inventory.min_side_px
-    "blank",  # varies by less than inventory.blank_std grey levels
+    "blank",  # varies by less than inventory.blank_std gray levels
 )
 # What shows too little to learn from. It stays in the cache, as other limits may want it.
 UNSUITABLE = (
     "extreme_aspect",  # longer than inventory.max_aspect times its short side
     "nearly_blank",  # more than inventory.max_even_share of it is of one brightness
-    "low_information",  # grey levels hold less than inventory.min_entropy_bits
+    "low_information",  # gray levels hold less than inventory.min_entropy_bits
     "too_blurred",  # less sharp than inventory.min_sharpness
 )
 VERDICTS = (SOUND, *BROKEN, *UNSUITABLE)
@@ -32,7 +32,7 @@ VERDICTS = (SOUND, *BROKEN, *UNSUITABLE)
 # The measure that each limit is held against, for pictures and tables that show where the limit is.
 LIMITED: dict[str, tuple[pl.Expr, str]] = {
     "too_small": (pl.min_horizontal("width", "height"), "min_side_px"),
-    "blank": (pl.col("grey_std"), "blank_std"),
+    "blank": (pl.col("gray_std"), "blank_std"),
     "extreme_aspect": (
         pl.max_horizontal("width", "height") / pl.min_horizontal("width", "height").clip(lower_bound=1),
         "max_aspect",

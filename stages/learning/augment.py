@@ -1,7 +1,7 @@
 """What is done to a training image in the loader, on uint8: the part of it that is seen, mirroring, RandAugment.
 
 All of it is a pure function of the image and a generator, and the generator one of (seed, epoch, image), so that a run
-goes on from anywhere and the number of loader processes changes nothing. Colour and mixing work on whole batches on the
+goes on from anywhere and the number of loader processes changes nothing. Color and mixing work on whole batches on the
 device, see ``stages/learning/device.py``.
 """
 
@@ -14,11 +14,11 @@ from timm.data.auto_augment import rand_augment_transform
 
 from stages.config.schema import Augment
 from stages.images.portable import portable_opencv
-from stages.learning.draws import global_draws
+from stages.learning.rng import global_draws
 
 _TRIES = 10  # of a part of the right area and shape; then it is the largest square in the middle
 _ASPECTS = (3 / 4, 4 / 3)
-_MAGNITUDE_BELOW = 9.99  # of the scale's 10: there timm keeps no bit of a posterised image, and Pillow refuses
+_MAGNITUDE_BELOW = 9.99  # of the scale's 10: there timm keeps no bit of a posterized image, and Pillow refuses
 
 
 def augment(pixels: np.ndarray, params: Augment, rng: np.random.Generator, out: np.ndarray) -> None:
@@ -31,7 +31,7 @@ def augment(pixels: np.ndarray, params: Augment, rng: np.random.Generator, out: 
         out: uint8 [side, side, 3], contiguous: where the changed image goes.
     """
     side = out.shape[0]
-    part = cut_at_random(pixels, side, rng) if params.recipe == "crop" else cut_resized(pixels, side, params, rng)
+    part = cut_at_random(pixels, side, rng) if params.crop == "random" else cut_resized(pixels, side, params, rng)
     if params.flip and rng.random() < 0.5:
         part = cv2.flip(part, 1, dst=out)  # six times as fast as copying a mirrored view
     if params.randaugment:
@@ -77,8 +77,8 @@ def cut_resized(pixels: np.ndarray, side: int, params: Augment, rng: np.random.G
 
 def rand_augment(pixels: np.ndarray, magnitude: int, rng: np.random.Generator) -> np.ndarray:
     """Apply two drawn operations of a magnitude (RandAugment, Cubuk et al., NeurIPS 2020), as timm does."""
-    grey = tuple(int(value) for value in pixels.mean(axis=(0, 1)))
-    settings = {"translate_const": 100, "img_mean": grey, "magnitude_max": _MAGNITUDE_BELOW}
+    gray = tuple(int(value) for value in pixels.mean(axis=(0, 1)))
+    settings = {"translate_const": 100, "img_mean": gray, "magnitude_max": _MAGNITUDE_BELOW}
     transform = rand_augment_transform(f"rand-m{magnitude}-mstd0.5-inc1", settings)
     with global_draws(int(rng.integers(2**32))):
         return np.asarray(transform(Image.fromarray(pixels)))

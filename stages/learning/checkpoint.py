@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from stages.learning.processes import greatest
-from stages.learning.run import Run
+from stages.learning.processes import all_reduce_max
+from stages.learning.state import TrainState
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_setting, repo_root, user_path
 from stages.runtime.outputs import replacing, write_bytes
@@ -67,7 +67,7 @@ class Stopped(KeyboardInterrupt):
 _DUE, _STOP = 1, 2  # what a process may want after a step; the greatest wish of all counts
 
 
-class Keeper:
+class Checkpointer:
     """Saves a run as it goes: every so many seconds, at the end of an epoch, and when it is asked to stop.
 
     Also after a step that was skipped: what is wrong with its images shall be known after the run as well.
@@ -88,30 +88,30 @@ class Keeper:
         self._every_s = every_s
         self._saved_at = time.monotonic()
 
-    def after_step(self, run: Run) -> None:
+    def after_step(self, state: TrainState) -> None:
         """Save the run if that is due.
 
         Raises:
             Stopped: somebody asked to stop.
         """
-        skipped = bool(run.skipped) and tuple(run.skipped[-1][:2]) == (run.epoch, run.step - 1)
+        skipped = bool(state.skipped) and tuple(state.skipped[-1][:2]) == (state.epoch, state.step - 1)
         due = skipped or time.monotonic() - self._saved_at >= self._every_s
-        wish = greatest(_STOP if self._request else _DUE if due else 0, self._accelerator)
+        wish = all_reduce_max(_STOP if self._request else _DUE if due else 0, self._accelerator)
         if wish:
-            self.save(run)
+            self.save(state)
         if wish == _STOP:
             name = self._request.name() if self._request else "another process"
             raise Stopped(
-                f"stopped by {name} after epoch {run.epoch}, step {run.step} of the next one; saved in {self._folder}: "
-                "the same command goes on from there"
+                f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; saved in "
+                f"{self._folder}: the same command goes on from there"
             )
 
-    def save(self, run: Run) -> None:
+    def save(self, state: TrainState) -> None:
         """Save the run; where that fails, say so and go on with the last good checkpoint."""
-        state = run.state(run.meter.of_all(self._accelerator))
+        saved = state.state_dict(state.meter.of_all(self._accelerator))
         if self._accelerator.is_main_process:
             try:
-                save_checkpoint(self._folder, state)
+                save_checkpoint(self._folder, saved)
             except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
                 say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
         self._saved_at = time.monotonic()

@@ -3,7 +3,7 @@
 What an image looks like is a pure function of (seed, epoch, image, how often it came before in this epoch), and the
 order one of (seed, epoch). So a run can go on from any epoch, and the number of loader processes changes nothing.
 
-The workers decode, cut and mirror on uint8 (``augment.py``); colour, erasing and mixing work on whole batches on the
+The workers decode, cut and mirror on uint8 (``augment.py``); color, erasing and mixing work on whole batches on the
 device (``device.py``), as a jitter costs a CPU core more than everything else together.
 """
 
@@ -24,7 +24,7 @@ from stages.config.schema import Augment, Sampling
 from stages.images.shards import PackedSplit
 from stages.learning.augment import augment, cut_center
 from stages.learning.device import Batch, Key
-from stages.learning.draws import IMAGE, ORDER, WATCHED, generator
+from stages.learning.rng import IMAGE, ORDER, TRAIN_EVAL, generator
 from stages.runtime.errors import UserError
 
 # How often a class is drawn, by the power of its number of images.
@@ -53,7 +53,7 @@ class PackedImages(Dataset):
         self.image_px = image_px
         self.params = params
         self.seed = seed
-        self._decoded = np.empty(3 * packed.imprint.size_px**2, np.uint8)
+        self._decoded = np.empty(3 * packed.metadata.size_px**2, np.uint8)
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -99,9 +99,9 @@ class PackedImages(Dataset):
             ) from None
 
 
-def choose_watched(images: int, number: int, seed: int) -> np.ndarray:
+def choose_train_eval(images: int, number: int, seed: int) -> np.ndarray:
     """Draw up to ``number`` of a split's images, the same ones every time: int64, in the split's order."""
-    return np.sort(generator(seed, WATCHED).permutation(images)[:number])
+    return np.sort(generator(seed, TRAIN_EVAL).permutation(images)[:number])
 
 
 def epoch_order(labels: np.ndarray, seed: int | None, epoch: int, sampling: Sampling = "natural") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is done to whole batches on their device: jitter of colours, normalisation, random erasing, mixup and cutmix."""
+"""What is done to whole batches on their device: jitter of colors, normalization, random erasing, mixup and cutmix."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from timm.data import Mixup
 from timm.data.random_erasing import RandomErasing
 
 from stages.config.schema import Augment
-from stages.learning.draws import BATCH, generator, global_draws
+from stages.learning.rng import BATCH, generator, global_draws
 
 Key = tuple[int, int, int]  # epoch, index of an image, how often it came before in this epoch
 
@@ -20,7 +20,7 @@ class Batch:
 
     Attributes:
         pixels: uint8 [images, side, side, 3], RGB.
-        jitter: float32 [images, 3], factors of brightness, contrast and saturation; ``None`` changes no colour.
+        jitter: float32 [images, 3], factors of brightness, contrast and saturation; ``None`` changes no color.
         labels: int64 [images].
         first: of the first image. What is drawn for a batch as a whole is a function of it.
     """
@@ -52,8 +52,8 @@ def _batch_of_arrays(pixels: torch.Tensor, jitter: np.ndarray | None, labels: np
     return Batch(pixels, None if jitter is None else torch.from_numpy(jitter), torch.from_numpy(labels), first)
 
 
-class Colour(torch.nn.Module):
-    """Jitter and normalisation of a whole batch on its device.
+class ColorTransform(torch.nn.Module):
+    """Jitter and normalization of a whole batch on its device.
 
     torchvision's ColorJitter draws once for a batch; here each image has its own factors, which came with it.
     """
@@ -72,10 +72,10 @@ class Colour(torch.nn.Module):
         if batch.jitter is not None:
             brightness, contrast, saturation = batch.jitter.view(-1, 3, 1, 1, 1).unbind(1)
             images = images * brightness
-            grey_level = (images * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
-            images = grey_level + (images - grey_level) * contrast
-            grey = (images * self.luma).sum(1, keepdim=True)
-            images = (grey + (images - grey) * saturation).clamp(0, 1)
+            gray_level = (images * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+            images = gray_level + (images - gray_level) * contrast
+            gray = (images * self.luma).sum(1, keepdim=True)
+            images = (gray + (images - gray) * saturation).clamp(0, 1)
         return (images - self.mean) / self.std
 
 

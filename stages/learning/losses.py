@@ -11,7 +11,7 @@ class Loss(nn.Module):
 
     ``cross_entropy`` is the usual one. ``logit_adjusted`` adds to each logit ``logit_tau`` times the logarithm of its
     class's share of the training images, so that a rare class must win by a margin (Menon et al., ICLR 2021); at test
-    time the logits are taken as they are, and then favour no class for being common.
+    time the logits are taken as they are, and then favor no class for being common.
     """
 
     def __init__(self, params: Train, train_images: torch.Tensor) -> None:

@@ -31,7 +31,7 @@ class ModelDescription:
         name: of the timm model.
         image_px: side of the square images that it takes.
         pack_px: side of the packed squares that these are cut from.
-        mean: by which each channel (RGB, 0 to 1) is normalised.
+        mean: by which each channel (RGB, 0 to 1) is normalized.
         std: likewise.
         classes: number of species.
         classes_sha256: digest of their order.

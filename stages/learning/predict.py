@@ -7,15 +7,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from stages.learning.data import EpochBatches
-from stages.learning.device import Colour
-from stages.learning.scores import Predictions, label_ranks
+from stages.learning.device import ColorTransform
+from stages.learning.scores import EvalResult, label_ranks
 from stages.runtime.progress import progress
 
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, loader: DataLoader, colour: Colour, accelerator: Accelerator, *, what: str
-) -> Predictions:
+    model: nn.Module, loader: DataLoader, color: ColorTransform, accelerator: Accelerator, *, what: str
+) -> EvalResult:
     """Let a model look at each image of a split once.
 
     Of several processes each looks at the images that its loader gives it, or at none, and gets the predictions of all.
@@ -23,7 +23,7 @@ def predict(
     Args:
         model: on its device; not one that waits for other processes in each batch, as DDP does.
         loader: its ``batch_sampler`` is an ``EpochBatches`` in the split's own order.
-        colour: normalisation on the device.
+        color: normalization on the device.
         accelerator: of ``make_accelerator``.
         what: it is done for, in words.
 
@@ -36,14 +36,14 @@ def predict(
     for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
         batch = loaded.to(accelerator.device)
         with accelerator.autocast():
-            logits = model(colour(batch)).float()
+            logits = model(color(batch)).float()
         ranks.append(label_ranks(logits, batch.labels).cpu().numpy())
         losses.append(nn.functional.cross_entropy(logits, batch.labels, reduction="none").cpu().numpy())
     parts = np.stack([batches.indices().astype(np.float64), np.concatenate(ranks), np.concatenate(losses)], axis=1)
     parts = _of_all(parts, accelerator)
     if not np.array_equal(parts[:, 0], np.arange(len(batches.labels))):
         raise RuntimeError("the processes did not look at each image once")
-    return Predictions(parts[:, 1].astype(np.int64), parts[:, 2], batches.labels)
+    return EvalResult(parts[:, 1].astype(np.int64), parts[:, 2], batches.labels)
 
 
 def _of_all(parts: np.ndarray, accelerator: Accelerator) -> np.ndarray:

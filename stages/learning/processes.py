@@ -40,7 +40,7 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def greatest(number: int, accelerator: Accelerator) -> int:
+def all_reduce_max(number: int, accelerator: Accelerator) -> int:
     """Give the greatest of all processes' numbers; each of them must ask."""
     if accelerator.num_processes == 1:
         return number
@@ -49,7 +49,7 @@ def greatest(number: int, accelerator: Accelerator) -> int:
     return int(of_all)
 
 
-def same_buffers(model: nn.Module, accelerator: Accelerator) -> None:
+def broadcast_buffers(model: nn.Module, accelerator: Accelerator) -> None:
     """Give all processes the first one's buffers: statistics of norms, which each takes of its own images."""
     if accelerator.num_processes > 1:
         for buffer in model.buffers():

@@ -30,7 +30,7 @@ def learning_rate(epoch: int, step: int, steps: int, params: Train) -> float:
     """
     if phase_of(epoch, params) == "balanced_head":
         place = (epoch - params.epochs) * steps + step
-        return params.head_learning_rate * half_cosine(place, params.head_epochs * steps)
+        return params.crt_learning_rate * half_cosine(place, params.crt_epochs * steps)
     place, warmup = epoch * steps + step, round(params.warmup_epochs * steps)
     if place < warmup:
         return params.learning_rate * (place + 1) / warmup

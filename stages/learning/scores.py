@@ -52,7 +52,7 @@ class Meter:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class EvalResult:
     """What a model makes of each image of a split, in the split's order.
 
     Attributes:

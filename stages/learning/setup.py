@@ -8,9 +8,9 @@ from accelerate import Accelerator
 from stages.config.schema import Params
 from stages.images.shards import PackedSplit
 from stages.learning.checkpoint import checkpoint_folder
+from stages.learning.context import TrainContext, make_context, new_state, open_shards
 from stages.learning.model import ModelDescription
-from stages.learning.recipe import Recipe, make_recipe, new_run, open_shards
-from stages.learning.run import Run
+from stages.learning.state import TrainState
 from stages.splitting.label_order import read_classes
 
 # What makes a run's result, beside parameters and data: a checkpoint of other code is another run's.
@@ -31,9 +31,9 @@ class SetUp(NamedTuple):
 
     species: list[str]
     packed: dict[str, PackedSplit]
-    run: Run
+    state: TrainState
     description: ModelDescription
-    recipe: Recipe
+    context: TrainContext
     checkpoints: Path
 
 
@@ -51,9 +51,9 @@ def set_up(params: Params, accelerator: Accelerator, *, splits: Path, shards: Pa
     """
     species = read_classes(splits / "classes.csv")
     packed = open_shards(shards, species, params)
-    new, description = new_run(params, species, accelerator)
-    recipe = make_recipe(packed, params, description, accelerator)
+    new, description = new_state(params, species, accelerator)
+    context = make_context(packed, params, description, accelerator)
     # What only warns or stops makes no other run.
     what_counts = params.model_dump_json(exclude={"train": {"max_skipped_steps", "expect_epoch", "expect_top1"}})
     identity = [what_counts, *(split.fingerprint() for split in packed.values())]
-    return SetUp(species, packed, new, description, recipe, checkpoint_folder(*identity, code=CODE))
+    return SetUp(species, packed, new, description, context, checkpoint_folder(*identity, code=CODE))

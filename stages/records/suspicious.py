@@ -11,7 +11,7 @@ _BEGINNING = 10  # letters of a name by which candidates for a pair are found
 
 
 def suspicious_pairs(counts: pl.DataFrame) -> pl.DataFrame:
-    """Find labels that are one or two edits apart (Damerau's four kinds of slips, optimal string alignment).
+    """Find species' names that are one or two edits apart (Damerau's four kinds of slips, optimal string alignment).
 
     Args:
         counts: species and images.

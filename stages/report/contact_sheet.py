@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from stages.report.png import save_png
 
-_REJECTED_COLOUR, _KEPT_COLOUR, _GREY = "#c92a2a", "#2b8a3e", "#868e96"
+_REJECTED_COLOR, _KEPT_COLOR, _GRAY = "#c92a2a", "#2b8a3e", "#868e96"
 _ROW_INCHES, _HEAD_INCHES, _TILE_INCHES = 1.75, 0.75, 1.35
 
 
@@ -59,23 +59,23 @@ def draw_contact_sheet(rows: list[Row], path: Path, *, a_side: int) -> None:
         )  # fmt: skip
         for number, row in enumerate(rows):
             # The nearest to the limit stand in the middle, to either side of it.
-            sides = ((row.rejected, _REJECTED_COLOUR, a_side - 1, -1), (row.kept, _KEPT_COLOUR, a_side + 1, 1))
-            for tiles, colour, start, step in sides:
+            sides = ((row.rejected, _REJECTED_COLOR, a_side - 1, -1), (row.kept, _KEPT_COLOR, a_side + 1, 1))
+            for tiles, color, start, step in sides:
                 for place, tile in enumerate(tiles[:a_side]):
-                    _draw_tile(figure.add_subplot(grid[number, start + step * place]), tile, colour)
+                    _draw_tile(figure.add_subplot(grid[number, start + step * place]), tile, color)
             title = figure.add_subplot(grid[number, :])
             title.axis("off")
             title.set_title(row.title, fontsize=10, pad=5, fontweight="bold")
         if not rows:
-            figure.text(0.5, 0.4, "nothing was rejected", ha="center", color=_GREY)
+            figure.text(0.5, 0.4, "nothing was rejected", ha="center", color=_GRAY)
         save_png(figure, path)
 
 
-def _draw_tile(axes: Axes, tile: Tile, colour: str) -> None:
+def _draw_tile(axes: Axes, tile: Tile, color: str) -> None:
     if tile.pixels is None:
         # The first bytes of a file that is no image are no formula, whatever they look like.
         axes.text(
-            0.5, 0.5, tile.text, ha="center", va="center", fontsize=7, color=_GREY, transform=axes.transAxes,
+            0.5, 0.5, tile.text, ha="center", va="center", fontsize=7, color=_GRAY, transform=axes.transAxes,
             parse_math=False,
         )  # fmt: skip
         axes.set_facecolor("#f1f3f5")
@@ -83,7 +83,7 @@ def _draw_tile(axes: Axes, tile: Tile, colour: str) -> None:
         axes.imshow(tile.pixels)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel(tile.caption, fontsize=8, labelpad=2, color=colour)
+    axes.set_xlabel(tile.caption, fontsize=8, labelpad=2, color=color)
     for spine in axes.spines.values():
-        spine.set_edgecolor(colour)
+        spine.set_edgecolor(color)
         spine.set_linewidth(1.8)

@@ -1,4 +1,4 @@
-"""The picture that shows crops side by side: the original, its saliency map, the smart crop, the centre crop."""
+"""The picture that shows crops side by side: the original, its saliency map, the smart crop, the center crop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from stages.evaluation.crops import Box, Measured, overlap
 from stages.images.crop import FALLBACKS, Square
 from stages.report.png import save_png
 
-_SMART_COLOUR, _CENTER_COLOUR, _TRUTH_COLOUR = "#e8590c", "#1c7ed6", "#ffffff"
+_SMART_COLOR, _CENTER_COLOR, _TRUTH_COLOR = "#e8590c", "#1c7ed6", "#ffffff"
 _ROW_INCHES, _TITLE_INCHES = 2.25, 0.7
 
 
@@ -39,7 +39,7 @@ class Comparison:
 
 
 def draw_comparison(comparisons: list[Comparison], path: Path) -> None:
-    """Write the picture to ``path`` (PNG): two images a row, each as original, map, smart crop and centre crop."""
+    """Write the picture to ``path`` (PNG): two images a row, each as original, map, smart crop and center crop."""
     rows = -(-len(comparisons) // 2)
     height = _ROW_INCHES * rows + _TITLE_INCHES
     with mpl.rc_context({"font.size": 10, "font.family": "DejaVu Sans"}):
@@ -50,7 +50,7 @@ def draw_comparison(comparisons: list[Comparison], path: Path) -> None:
             top=1 - (_TITLE_INCHES + 0.15) / height, wspace=0.05, hspace=0.16,
         )  # fmt: skip
         figure.suptitle(
-            "Smart crop (orange) against centre crop (blue); the true box of the plant, where known, is dashed; "
+            "Smart crop (orange) against center crop (blue); the true box of the plant, where known, is dashed; "
             "second: what the map finds",
             fontsize=13, y=1 - 0.2 / height,
         )  # fmt: skip
@@ -59,16 +59,16 @@ def draw_comparison(comparisons: list[Comparison], path: Path) -> None:
             axes = [figure.add_subplot(grid[row, first + column]) for column in range(4)]
             _draw_original(axes[0], comparison)
             _draw_map(axes[1], comparison)
-            _draw_crop(axes[2], comparison, comparison.crops.smart, _SMART_COLOUR, "smart")
-            _draw_crop(axes[3], comparison, comparison.crops.center, _CENTER_COLOUR, "centre")
+            _draw_crop(axes[2], comparison, comparison.crops.smart, _SMART_COLOR, "smart")
+            _draw_crop(axes[3], comparison, comparison.crops.center, _CENTER_COLOR, "center")
         save_png(figure, path)
 
 
 def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
     _show(axes, comparison, comparison.pixels)
-    for square, colour in ((comparison.crops.center, _CENTER_COLOUR), (comparison.crops.smart, _SMART_COLOUR)):
+    for square, color in ((comparison.crops.center, _CENTER_COLOR), (comparison.crops.smart, _SMART_COLOR)):
         axes.add_patch(
-            Rectangle((square.x, square.y), square.side, square.side, fill=False, edgecolor=colour, linewidth=2.2)
+            Rectangle((square.x, square.y), square.side, square.side, fill=False, edgecolor=color, linewidth=2.2)
         )
     _draw_true_box(axes, comparison)
     axes.set_title(comparison.species, fontstyle="italic", fontsize=11, pad=4, parse_math=False)
@@ -76,11 +76,11 @@ def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
 
 
 def _draw_map(axes: mpl.axes.Axes, comparison: Comparison) -> None:
-    """Lay the map over the image in grey: bright is what stands out."""
+    """Lay the map over the image in gray: bright is what stands out."""
     height, width = comparison.pixels.shape[:2]
-    grey = cv2.cvtColor(comparison.pixels, cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(comparison.pixels, cv2.COLOR_RGB2GRAY)
     glow = mpl.colormaps["inferno"](cv2.resize(comparison.saliency, (width, height)))[..., :3]
-    _show(axes, comparison, np.clip(0.35 * grey[..., None] / 255 + 0.75 * glow, 0, 1))
+    _show(axes, comparison, np.clip(0.35 * gray[..., None] / 255 + 0.75 * glow, 0, 1))
     _draw_true_box(axes, comparison)
     axes.set_title(comparison.why, fontsize=10, pad=4)
     _frame(axes, comparison)
@@ -95,7 +95,7 @@ def _draw_true_box(axes: mpl.axes.Axes, comparison: Comparison) -> None:
     if comparison.true_box:
         x, y, width, height = comparison.true_box
         axes.add_patch(
-            Rectangle((x, y), width, height, fill=False, edgecolor=_TRUTH_COLOUR, linewidth=1.2, linestyle="--")
+            Rectangle((x, y), width, height, fill=False, edgecolor=_TRUTH_COLOR, linewidth=1.2, linestyle="--")
         )
 
 
@@ -106,7 +106,7 @@ def _frame(axes: mpl.axes.Axes, comparison: Comparison) -> None:
     axes.axis("off")
 
 
-def _draw_crop(axes: mpl.axes.Axes, comparison: Comparison, square: Square, colour: str, name: str) -> None:
+def _draw_crop(axes: mpl.axes.Axes, comparison: Comparison, square: Square, color: str, name: str) -> None:
     _show(axes, comparison, comparison.pixels)
     axes.set_xlim(square.x, square.x + square.side)
     axes.set_ylim(square.y + square.side, square.y)
@@ -114,9 +114,9 @@ def _draw_crop(axes: mpl.axes.Axes, comparison: Comparison, square: Square, colo
     if comparison.true_box:
         _, _, width, height = comparison.true_box
         title += f", {overlap(comparison.true_box, square) / (width * height):.0%} kept"
-    axes.set_title(title, color=colour, fontsize=10, pad=4)
+    axes.set_title(title, color=color, fontsize=10, pad=4)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_edgecolor(colour)
+        spine.set_edgecolor(color)
         spine.set_linewidth(2.2)

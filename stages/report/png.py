@@ -11,7 +11,7 @@ from stages.runtime.outputs import replacing
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Save as a PNG under 1 MB, as git keeps every version: six bits a colour look the same and take a third less."""
+    """Save as a PNG under 1 MB, as git keeps every version: six bits a color look the same and take a third less."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     rgb = np.asarray(canvas.buffer_rgba())[..., :3]

@@ -31,7 +31,7 @@ def number_classes(rows: pl.DataFrame) -> pl.DataFrame:
     return classes.with_row_index("label")
 
 
-def summarise(rows: pl.DataFrame, classes: pl.DataFrame, pairs: pl.DataFrame, shots: Shots) -> dict[str, Any]:
+def summarize(rows: pl.DataFrame, classes: pl.DataFrame, pairs: pl.DataFrame, shots: Shots) -> dict[str, Any]:
     """Count what stands in each split and among the classes, and what stands in two splits (which must be nothing).
 
     Args:

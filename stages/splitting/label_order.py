@@ -31,13 +31,13 @@ def digest_classes(species: Sequence[str]) -> str:
 
 
 def check_order(found: str, expected: str, *, where: str) -> None:
-    """Refuse what was labelled by another order of classes.
+    """Refuse what was labeled by another order of classes.
 
     Raises:
         UserError: the digests differ.
     """
     if found != expected:
         raise UserError(
-            f"{where} was labelled by another classes.csv (order {found[:8] or 'unknown'}, not {expected[:8]}): its "
+            f"{where} was labeled by another classes.csv (order {found[:8] or 'unknown'}, not {expected[:8]}): its "
             "labels mean other species. Use the classes.csv that it was made with, or run `dvc repro`"
         )

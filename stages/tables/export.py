@@ -15,13 +15,13 @@ RECORDS: Schema = {
     "observer": pl.String,
     "document_id": pl.String,
 }
-LABELS: Schema = {  # what was done to the names that sources write
+NAMES: Schema = {  # what was done to the names that sources write
     "found": pl.String,
     "species": pl.String,  # null where the name was refused
     "rules": pl.String,  # names of the rules that changed or refused it, joined by "; "
     "images": pl.Int64,
 }
-PAIRS_OF_LABELS: Schema = {  # labels that are a slip apart, the rarer one first
+SUSPICIOUS_NAMES: Schema = {  # names that are a slip apart, the rarer one first
     "species": pl.String,
     "images": pl.Int64,
     "other": pl.String,

@@ -9,7 +9,7 @@ MEASURES: Schema = {
     "state": pl.String,
     "width": pl.Int32,  # in pixels, as shown: after the EXIF rotation; 0 for what is no image
     "height": pl.Int32,
-    "grey_std": pl.Float32,
+    "gray_std": pl.Float32,
     "even_share": pl.Float32,
     "entropy_bits": pl.Float32,
     "sharpness": pl.Float32,

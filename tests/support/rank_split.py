@@ -14,7 +14,7 @@ import torch
 from stages.config.schema import Model, RandomWeights
 from stages.images.shards import PackedSplit
 from stages.learning.data import EpochBatches, PackedImages, make_loader
-from stages.learning.device import Colour
+from stages.learning.device import ColorTransform
 from stages.learning.model import create_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
@@ -38,7 +38,7 @@ def main() -> None:
             processes=accelerator.num_processes,
         )
         loader = make_loader(PackedImages(packed, 48), batches, workers=0)
-        ranks.append(predict(model, loader, Colour((0.5,) * 3, (0.25,) * 3), accelerator, what="test").ranks)
+        ranks.append(predict(model, loader, ColorTransform((0.5,) * 3, (0.25,) * 3), accelerator, what="test").ranks)
     np.savez(f"{out}.{accelerator.process_index}.npz", *ranks)
 
 

@@ -6,7 +6,7 @@
 FOLDER holds shards of ``train`` and ``val``; OUT gets the final state, and FOLDER/checkpoints the checkpoints. With
 ``--kill-at`` the process kills itself after so many steps, with ``--kill-in-save`` in the middle of a checkpoint,
 and with ``--fail-at`` it ends by an error that leaves all it made alive. With ``--poison`` the loss of the second step
-is no number, in the first process.
+is not finite, in the first process.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from torch.utils.data import DataLoader
 from stages.config.schema import Augment, Model, RandomWeights, Shots, Train
 from stages.images.shards import PackedSplit
 from stages.learning import checkpoint
-from stages.learning.checkpoint import Keeper, load_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, choose_watched, epoch_order, make_loader
-from stages.learning.device import Batch, Colour, Mixing
+from stages.learning.checkpoint import Checkpointer, load_checkpoint
+from stages.learning.context import TrainContext
+from stages.learning.data import EpochBatches, PackedImages, choose_train_eval, epoch_order, make_loader
+from stages.learning.device import Batch, ColorTransform, Mixing
 from stages.learning.loop import train
 from stages.learning.losses import Loss
 from stages.learning.model import create_model
 from stages.learning.processes import make_accelerator
-from stages.learning.recipe import Recipe
-from stages.learning.run import Run, start_run
 from stages.learning.scores import Meter
+from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError
 from stages.runtime.errors import run as run_as_command
 from stages.runtime.signals import stop_requests
@@ -42,12 +42,12 @@ ALIVE: list[object] = []  # until the process ends
 PARAMS = Train(
     seed=3, epochs=3, batch_images=8, micro_batch_images=8, learning_rate=0.01, warmup_epochs=1.0, weight_decay=0.01,
     layer_decay=1.0, label_smoothing=0.1, clip_norm=1.0, ema_decay=None, loss="cross_entropy", logit_tau=1.0,
-    sampling="natural", frozen_epochs=0, head_epochs=0, head_learning_rate=0.01, keep_by="top1", max_skipped_steps=3,
-    watched_images=7, expect_epoch=2, expect_top1=0.0,
+    sampling="natural", frozen_epochs=0, crt_epochs=0, crt_learning_rate=0.01, selection_metric="top1",
+    max_skipped_steps=3, train_eval_images=7, expect_epoch=2, expect_top1=0.0,
 )  # fmt: skip
-PLAIN = Augment(recipe="crop", min_area=0.35, flip=True, randaugment=None, jitter=0.2, erase=0.0, mixup=0.0, cutmix=0.0)
+PLAIN = Augment(crop="random", min_area=0.35, flip=True, randaugment=None, jitter=0.2, erase=0.0, mixup=0.0, cutmix=0.0)
 RICH = Augment(
-    recipe="resized_crop", min_area=0.35, flip=True, randaugment=9, jitter=0.2, erase=0.25, mixup=0.8, cutmix=1.0
+    crop="random_resized", min_area=0.35, flip=True, randaugment=9, jitter=0.2, erase=0.25, mixup=0.8, cutmix=1.0
 )
 NETWORK = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2, drop_path_rate=0.1)
 # Layer norms, so that how a batch is divided changes nothing but rounding.
@@ -56,7 +56,7 @@ TRANSFORMER = Model(name="test_vit", weights=RandomWeights(kind="random"), drop_
 
 def make(
     folder: Path, params: Train = PARAMS, augment: Augment = PLAIN, network: Model = NETWORK, *, workers: int = 0
-) -> tuple[Run, Recipe]:
+) -> tuple[TrainState, TrainContext]:
     """Make a run over the shards of a folder, and its recipe."""
     accelerator = make_accelerator()
     splits = {name: PackedSplit(folder, name) for name in ("train", "val")}
@@ -72,9 +72,9 @@ def make(
         return make_loader(images, batches, workers=workers)
 
     train_images = np.bincount(splits["train"].labels, minlength=3)
-    recipe = Recipe(
+    context = TrainContext(
         params=params,
-        colour=Colour((0.5,) * 3, (0.25,) * 3),
+        color=ColorTransform((0.5,) * 3, (0.25,) * 3),
         mixing=Mixing(augment, 3, seed=params.seed, smoothing=params.label_smoothing, device=accelerator.device),
         loss=Loss(params, torch.from_numpy(train_images)),
         accelerator=accelerator,
@@ -82,30 +82,32 @@ def make(
             PackedImages(splits["train"], IMAGE_PX, augment, seed=params.seed), shuffled, workers=workers
         ),
         val_loader=in_order(PackedImages(splits["val"], IMAGE_PX)),
-        watched_loader=in_order(PackedImages(splits["train"], IMAGE_PX, chosen=choose_watched(30, 7, params.seed))),
+        train_eval_loader=in_order(
+            PackedImages(splits["train"], IMAGE_PX, chosen=choose_train_eval(30, 7, params.seed))
+        ),
         train_images=train_images,
         shots=Shots(few_below=20, many_above=100),
     )
-    return start_run(model, params, accelerator), recipe
+    return init_state(model, params, accelerator), context
 
 
 class Poison(nn.Module):
-    """The colours, but not a number for the training batches whose first image is one of some."""
+    """The colors, but not a number for the training batches whose first image is one of some."""
 
-    def __init__(self, colour: nn.Module, of: set[tuple[int, int]]) -> None:
-        """Wrap ``colour``; ``of`` are epochs and indices of images."""
+    def __init__(self, color: nn.Module, of: set[tuple[int, int]]) -> None:
+        """Wrap ``color``; ``of`` are epochs and indices of images."""
         super().__init__()
-        self.colour = colour
+        self.color = color
         self.of = of
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        images = self.colour(batch)
+        images = self.color(batch)
         return images * float("nan") if batch.jitter is not None and batch.first[:2] in self.of else images
 
 
-def poisoned(recipe: Recipe, of: set[tuple[int, int]]) -> Recipe:
-    """Give a recipe with such colours."""
-    return Recipe(**vars(recipe) | {"colour": Poison(recipe.colour, of)})
+def poisoned(context: TrainContext, of: set[tuple[int, int]]) -> TrainContext:
+    """Give a recipe with such colors."""
+    return TrainContext(**vars(context) | {"color": Poison(context.color, of)})
 
 
 def main() -> None:
@@ -122,39 +124,39 @@ def main() -> None:
     parser.add_argument("--transformer", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    params = PARAMS.model_copy(update={"ema_decay": 0.9, "head_epochs": 1})
+    params = PARAMS.model_copy(update={"ema_decay": 0.9, "crt_epochs": 1})
     network = TRANSFORMER if arguments.transformer else NETWORK
-    run, recipe = make(arguments.folder, params, network=network, workers=arguments.workers)
-    ALIVE.append(recipe)
+    state, context = make(arguments.folder, params, network=network, workers=arguments.workers)
+    ALIVE.append(context)
     if arguments.poison:
-        order = epoch_order(recipe.train_loader.dataset.labels, params.seed, 0)
-        recipe = poisoned(recipe, {(0, int(order[params.batch_images]))})
-    main_process = recipe.accelerator.is_main_process
+        order = epoch_order(context.train_loader.dataset.labels, params.seed, 0)
+        context = poisoned(context, {(0, int(order[params.batch_images]))})
+    main_process = context.accelerator.is_main_process
     checkpoints = arguments.folder / "checkpoints"
-    if state := load_checkpoint(checkpoints):
-        run.restore(state)
+    if saved := load_checkpoint(checkpoints):
+        state.load_state_dict(saved)
         if not main_process:
-            run.meter = Meter()
+            state.meter = Meter()
     if arguments.kill_in_save is not None:
         kill_in_save(arguments.kill_in_save)
     done = 0
     with stop_requests() as request:
-        keeper = Keeper(checkpoints, recipe.accelerator, request, every_s=0)
+        checkpointer = Checkpointer(checkpoints, context.accelerator, request, every_s=0)
 
-        def after_step(run: Run) -> None:
+        def after_step(state: TrainState) -> None:
             nonlocal done
             done += 1
             print(f"step {done}", flush=True)  # noqa: T201
             time.sleep(arguments.step_seconds)
-            keeper.after_step(run)
+            checkpointer.after_step(state)
             if done == arguments.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
             if done == arguments.fail_at:
                 raise UserError("that is enough")
 
-        train(run, recipe, after_step=after_step, after_epoch=lambda run, _clock: keeper.save(run))
+        train(state, context, after_step=after_step, after_epoch=lambda state, _clock: checkpointer.save(state))
     if main_process:
-        torch.save(run.state(run.meter), arguments.out)
+        torch.save(state.state_dict(state.meter), arguments.out)
 
 
 def kill_in_save(number: int) -> None:

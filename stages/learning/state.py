@@ -38,7 +38,7 @@ class Best:
 
 
 @dataclass
-class Run:
+class TrainState:
     """A training between two steps.
 
     Attributes:
@@ -47,14 +47,14 @@ class Run:
         optimizer: with its moments.
         ema: the moving average of the weights, where that is asked for.
         scaler: of the loss in float16, else ``None``.
-        phase: which part of the network the optimiser is set to.
+        phase: which part of the network the optimizer is set to.
         epoch: epochs done.
         step: steps done of the next one.
-        updates: steps of the optimiser, in all.
+        updates: steps of the optimizer, in all.
         micro_images: images at once, where those of params.yaml turned out to be too many.
         called_in: the phase that ``network`` was made for.
         meter: the scores of these steps.
-        skipped: epoch, step and image names of the steps whose loss was no number.
+        skipped: epoch, step and image names of the steps whose loss was not finite.
         history: a row of figures an epoch.
         best: the weights to keep.
     """
@@ -75,7 +75,7 @@ class Run:
     history: list[dict[str, float]] = field(default_factory=list)
     best: Best | None = None
 
-    def state(self, meter: Meter) -> dict[str, Any]:
+    def state_dict(self, meter: Meter) -> dict[str, Any]:
         """Give everything as what torch.save writes, with the meter of all processes."""
         return {
             "model": self.model.state_dict(),
@@ -86,25 +86,25 @@ class Run:
             "best": self.best and vars(self.best),
         } | {name: getattr(self, name) for name in _PLAIN}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what ``state`` gave."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` gave."""
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
         if self.ema:
-            self.ema.module.load_state_dict(state["ema"])
-        if self.scaler and state["scaler"]:  # a run may go on where precision is another
-            self.scaler.load_state_dict(state["scaler"])
-        self.meter = Meter(**state["meter"])
-        self.best = Best(**state["best"]) if state["best"] else None
+            self.ema.module.load_state_dict(saved["ema"])
+        if self.scaler and saved["scaler"]:  # a run may go on where precision is another
+            self.scaler.load_state_dict(saved["scaler"])
+        self.meter = Meter(**saved["meter"])
+        self.best = Best(**saved["best"]) if saved["best"] else None
         for name in _PLAIN:
-            setattr(self, name, state[name])
+            setattr(self, name, saved[name])
 
 
 _PLAIN = ("phase", "epoch", "step", "updates", "micro_images", "skipped", "history")
 
 
-def start_run(model: nn.Module, params: Train, accelerator: Accelerator) -> Run:
-    """Put the model on its device, channels last (1.4 times as fast for convolutions), with an AdamW optimiser.
+def init_state(model: nn.Module, params: Train, accelerator: Accelerator) -> TrainState:
+    """Put the model on its device, channels last (1.4 times as fast for convolutions), with an AdamW optimizer.
 
     Weight decay spares biases and norms, and each layer learns ``train.layer_decay`` times as fast as the one after it
     (Clark et al., ICLR 2020; Bao et al., ICLR 2022), both as timm does it.
@@ -117,4 +117,4 @@ def start_run(model: nn.Module, params: Train, accelerator: Accelerator) -> Run:
     ema = None
     if params.ema_decay is not None:
         ema = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True, warmup_power=_EMA_WARMUP_POWER)
-    return Run(model, model, accelerator.prepare_optimizer(optimizer), ema, accelerator.scaler)
+    return TrainState(model, model, accelerator.prepare_optimizer(optimizer), ema, accelerator.scaler)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 # Streams: no two uses of one seed draw the same numbers.
-ORDER, IMAGE, BATCH, STEP, WATCHED = 0, 1, 2, 3, 4
+ORDER, IMAGE, BATCH, STEP, TRAIN_EVAL = 0, 1, 2, 3, 4
 
 
 def generator(seed: int, stream: int, *place: int) -> np.random.Generator:

@@ -11,72 +11,80 @@ from accelerate import Accelerator
 
 from stages.config.schema import Params
 from stages.images.shards import PackedSplit
+from stages.learning.context import TrainContext
 from stages.learning.processes import peak_memory
-from stages.learning.recipe import Recipe
-from stages.learning.run import Run
+from stages.learning.state import TrainState
 from stages.runtime.progress import say, size_in_words
 
 TIMED_STEPS = 12
 WARM_UP_STEPS = 4  # of these
 
 
-def announce(
-    params: Params, packed: dict[str, PackedSplit], species: list[str], run: Run, recipe: Recipe, *, folder: Path
+def say_summary(
+    params: Params,
+    packed: dict[str, PackedSplit],
+    species: list[str],
+    state: TrainState,
+    context: TrainContext,
+    *,
+    folder: Path,
 ) -> None:
     """Say what is about to be trained, on what, and from where."""
-    batches, processes = recipe.train_loader.batch_sampler, recipe.accelerator.num_processes
-    at_once = f"{run.micro_images or batches.micro_images} at once"
+    batches, processes = context.train_loader.batch_sampler, context.accelerator.num_processes
+    at_once = f"{state.micro_images or batches.micro_images} at once"
     at_once += f" in each of {processes} processes" if processes > 1 else ""
-    weights = sum(parameter.numel() for parameter in run.model.parameters())
+    weights = sum(parameter.numel() for parameter in state.model.parameters())
     free = shutil.disk_usage(folder).free
     say(
         f"train: {params.model.name} at {params.image.train_px} px, {weights / 1e6:.1f} million weights; "
         f"{len(species):,} species, {len(packed['train']):,} images to train, {len(packed['val']):,} to validate"
     )
     say(
-        f"train: {params.train.epochs + params.train.head_epochs} epochs of {batches.steps:,} steps of "
-        f"{batches.step_images} images, {at_once}, on {describe_device(recipe.accelerator)}"
+        f"train: {params.train.epochs + params.train.crt_epochs} epochs of {batches.steps:,} steps of "
+        f"{batches.step_images} images, {at_once}, on {describe_device(context.accelerator)}"
     )
-    if recipe.compiled:
+    if context.compiled:
         say("train: the first step compiles the network, which takes minutes")
-    where = f"resumed after epoch {run.epoch}, step {run.step}" if run.epoch or run.step else "from the first step"
+    where = (
+        f"resumed after epoch {state.epoch}, step {state.step}" if state.epoch or state.step else "from the first step"
+    )
     say(f"train: {where}; checkpoints in {folder} ({size_in_words(free)} free)")
 
 
 class Pace:
     """Says once, from the first steps of the whole network that a process makes, how long the run takes."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, context: TrainContext) -> None:
         """Prepare."""
-        self._recipe = recipe
+        self._recipe = context
         self._at: float | None = None
         self._times: list[float] = []
 
-    def after_step(self, run: Run) -> None:
+    def after_step(self, state: TrainState) -> None:
         """Take note of a step that ends now."""
-        if len(self._times) == TIMED_STEPS or run.phase != "all":
+        if len(self._times) == TIMED_STEPS or state.phase != "all":
             return
         before, self._at = self._at, time.perf_counter()
-        if before is None or run.step == 1:  # since then there was a validation, too
+        if before is None or state.step == 1:  # since then there was a validation, too
             return
         self._times.append(self._at - before)
         if len(self._times) == TIMED_STEPS:
-            say(f"train: {describe_pace(self._times, run, self._recipe)}")
+            say(f"train: {describe_pace(self._times, state, self._recipe)}")
 
 
-def describe_pace(times: list[float], run: Run, recipe: Recipe) -> str:
+def describe_pace(times: list[float], state: TrainState, context: TrainContext) -> str:
     """Say how long an epoch and what is left of the run take, and the memory of a step, by the seconds of some steps.
 
     The first of them only warm up.
     """
-    params, batches = recipe.params, recipe.train_loader.batch_sampler
+    params, batches = context.params, context.train_loader.batch_sampler
     epoch_s = float(np.median(times[WARM_UP_STEPS:] or times)) * batches.steps
-    epochs = params.epochs + params.head_epochs
-    left_s = epoch_s * (epochs - run.epoch - run.step / batches.steps)
+    epochs = params.epochs + params.crt_epochs
+    left_s = epoch_s * (epochs - state.epoch - state.step / batches.steps)
     return (
         f"an epoch takes about {duration_in_words(epoch_s)} without its validation, all that is left "
         f"{duration_in_words(left_s)}; a step of {batches.micro_images} images at once peaks at "
-        f"{size_in_words(peak_memory(recipe.accelerator))}"
+        f"{size_in_words(peak_memory(context.accelerator))}"
     )
 
 

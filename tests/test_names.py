@@ -1,4 +1,4 @@
-"""One species, one spelling: names as sources write them become labels by rules that can be switched."""
+"""One species, one spelling: names as sources write them are cleaned by rules that can be switched."""
 
 import json
 import string
@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.config.schema import Labels
-from stages.export import count_refused, count_rules, label_records
-from stages.records.labels import LabelCleaner
+from stages.config.schema import Names
+from stages.export import count_refused, count_rules, name_records
+from stages.records.names import NameCleaner
 from stages.records.suspicious import suspicious_pairs
 from stages.records.synonyms import read_synonyms
 from stages.runtime.errors import UserError
-from stages.tables.export import LABELS, PAIRS_OF_LABELS, RECORDS
+from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
 from stages.tables.table import read_table
 from tests.conftest import ROOT, available_rows, complaint, run_stage
 
-RULES = Labels(
+RULES = Names(
     unicode=True,
     hybrids=True,
     case=True,
@@ -31,11 +31,11 @@ RULES = Labels(
 
 
 def clean(name: str, known: dict[str, str] | None = None, **rules: object) -> str | None:
-    return LabelCleaner(RULES.model_copy(update=rules), known or {}).clean(name).label
+    return NameCleaner(RULES.model_copy(update=rules), known or {}).clean(name).name
 
 
 @pytest.mark.parametrize(
-    ("name", "label"),
+    ("name", "species"),
     [
         # Text.
         ("Rosa canina", "Rosa canina"),
@@ -109,12 +109,12 @@ def clean(name: str, known: dict[str, str] | None = None, **rules: object) -> st
         ("犬薔薇", "犬薔薇"),
     ],
 )
-def test_names_become_labels(name, label):
-    assert clean(name) == label
+def test_names_are_cleaned(name, species):
+    assert clean(name) == species
 
 
 @pytest.mark.parametrize(
-    ("name", "rules", "label"),
+    ("name", "rules", "species"),
     [
         ("Rosa cf. canina L.", {"uncertain": "strip"}, "Rosa canina"),
         ("Rosa cf. canina L.", {"uncertain": "keep"}, "Rosa cf. canina"),
@@ -132,8 +132,8 @@ def test_names_become_labels(name, label):
         ("Rosa_canina", {"unicode": False}, "Rosa_canina"),
     ],
 )
-def test_each_rule_can_be_switched(name, rules, label):
-    assert clean(name, **rules) == label
+def test_each_rule_can_be_switched(name, rules, species):
+    assert clean(name, **rules) == species
 
 
 letters = st.text(string.ascii_lowercase, min_size=3, max_size=9).filter(lambda word: clean(f"Rosa {word}") is not None)
@@ -162,20 +162,20 @@ words = st.sampled_from(
 
 @given(st.lists(letters | words | st.text(max_size=6), min_size=1, max_size=7).map(" ".join))
 def test_cleaning_what_is_clean_changes_nothing(name):
-    label = clean(name)
-    if label is not None:
-        assert LabelCleaner(RULES, {}).clean(label) == (label, ())
+    cleaned = clean(name)
+    if cleaned is not None:
+        assert NameCleaner(RULES, {}).clean(cleaned) == (cleaned, ())
 
 
 @given(letters.map(str.capitalize), letters, st.sampled_from(["{} {} L.", "{} {} (Mill.) DC.", "{}  {}", "{}_{}"]))
-def test_every_spelling_of_a_species_is_one_label(genus, epithet, spelling):
+def test_every_spelling_of_a_species_is_one_name(genus, epithet, spelling):
     assert clean(spelling.format(genus, epithet)) == f"{genus} {epithet}"
     assert clean(f"{genus} {epithet}".upper()) == f"{genus} {epithet}"
 
 
 def test_the_rules_that_changed_a_name_are_named_in_order():
-    found = LabelCleaner(RULES, {}).clean("MENTHA_X_PIPERITA L. subsp. alba")
-    assert found.label == "Mentha × piperita"
+    found = NameCleaner(RULES, {}).clean("MENTHA_X_PIPERITA L. subsp. alba")
+    assert found.name == "Mentha × piperita"
     assert found.rules == ("unicode", "hybrids", "case", "authorship", "below_species")
 
 
@@ -290,12 +290,12 @@ def test_suspicious_pairs_are_those_one_or_two_edits_apart(names):
     assert found["edits"].is_sorted()
 
 
-def test_labels_are_counted_and_listed():
+def test_names_are_counted_and_listed():
     species = ["Rosa canina", "ROSA CANINA L.", "ROSA CANINA L.", "Rosa sp.", "Rosa cf. canina", "Rosa canina L."]
     records = available_rows([{"species": name} for name in species]).select(RECORDS.keys())
-    labelled, listed = label_records(records, LabelCleaner(RULES, {}))
-    assert labelled["species"].to_list() == ["Rosa canina"] * 4
-    assert labelled["document_id"].to_list() == ["0", "1", "2", "5"]
+    named, listed = name_records(records, NameCleaner(RULES, {}))
+    assert named["species"].to_list() == ["Rosa canina"] * 4
+    assert named["document_id"].to_list() == ["0", "1", "2", "5"]
     assert listed.rows() == [
         ("ROSA CANINA L.", "Rosa canina", "case; authorship", 2),
         ("Rosa canina L.", "Rosa canina", "authorship", 1),
@@ -311,12 +311,12 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
     (workspace / "data/sources/sample").symlink_to(ROOT / "data/sources/sample")
     assert run_stage("export", workspace).returncode == 0
     figures = json.loads((workspace / "metrics/export.json").read_text())
-    changed = figures["labels"]["changed"]
+    changed = figures["names"]["changed"]
     assert set(changed) == {
         "unicode", "hybrids", "case", "authorship", "below_species", "synonyms", "uncertain_name", "genus_only",
     }  # fmt: skip
-    labels = read_table(workspace / "data/labels.csv", LABELS)
-    assert labels["images"].sum() >= max(rule["images"] for rule in changed.values())
-    pairs = read_table(workspace / "data/suspicious_labels.csv", PAIRS_OF_LABELS)
+    names = read_table(workspace / "data/names.csv", NAMES)
+    assert names["images"].sum() >= max(rule["images"] for rule in changed.values())
+    pairs = read_table(workspace / "data/suspicious_names.csv", SUSPICIOUS_NAMES)
     assert pairs.select("species", "other", "edits").rows() == [("Rosa canima", "Rosa canina", 1)]
     assert pl.read_parquet(workspace / "data/records.parquet")["species"].n_unique() == 25

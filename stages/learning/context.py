@@ -1,4 +1,4 @@
-"""What a run is made of: shards, network and optimiser, loaders, loss; brought together from parameters."""
+"""What a run is made of: shards, network and optimizer, loaders, loss; brought together from parameters."""
 
 import os
 from dataclasses import dataclass
@@ -11,43 +11,43 @@ from torch.utils.data import DataLoader
 
 from stages.config.schema import Params, Shots, Train
 from stages.images.shards import PackedSplit, check_shards
-from stages.learning.data import EpochBatches, PackedImages, choose_watched, make_loader
-from stages.learning.device import Colour, Mixing
+from stages.learning.data import EpochBatches, PackedImages, choose_train_eval, make_loader
+from stages.learning.device import ColorTransform, Mixing
 from stages.learning.losses import Loss
 from stages.learning.model import ModelDescription, create_model, describe
-from stages.learning.run import Run, start_run
+from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_count, machine_flag
 from stages.splitting.label_order import check_order, digest_classes
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainContext:
     """What stays as it is while a run goes on.
 
     Attributes:
         params: section ``train`` of params.yaml.
-        colour: jitter and normalisation on the device.
+        color: jitter and normalization on the device.
         mixing: erasing and mixing of training images there.
         loss: of training.
         accelerator: of ``make_accelerator``.
         train_loader: of training images; its ``batch_sampler`` is an ``EpochBatches``.
         val_loader: of validation images, likewise, in their own order.
-        watched_loader: of some training images as validation sees them, likewise. What they score tells a network that
-            learns its images by heart from a pipeline that is broken: that one scores here no better than there.
+        train_eval_loader: of some training images as validation sees them, likewise. What they score tells a network
+            that overfits from a pipeline that is broken: that one scores here no better than there.
         train_images: int [classes], training images of each class.
         shots: where few-shot ends and many-shot begins.
         compiled: let torch.compile make the network faster.
     """
 
     params: Train
-    colour: Colour
+    color: ColorTransform
     mixing: Mixing
     loss: Loss
     accelerator: Accelerator
     train_loader: DataLoader
     val_loader: DataLoader
-    watched_loader: DataLoader
+    train_eval_loader: DataLoader
     train_images: np.ndarray
     shots: Shots
     compiled: bool = False
@@ -62,10 +62,10 @@ def open_shards(folder: Path, species: list[str], params: Params) -> dict[str, P
     check_shards(folder, ("train", "val"))
     packed = {name: PackedSplit(folder, name) for name in ("train", "val")}
     for split in packed.values():
-        check_order(split.imprint.classes_sha256, digest_classes(species), where=str(folder))
-        if split.imprint.size_px != params.image.pack_px:
+        check_order(split.metadata.classes_sha256, digest_classes(species), where=str(folder))
+        if split.metadata.size_px != params.image.pack_px:
             raise UserError(
-                f"{folder} holds {split.imprint.size_px} px, not the profile's image.pack_px {params.image.pack_px}: "
+                f"{folder} holds {split.metadata.size_px} px, not the profile's image.pack_px {params.image.pack_px}: "
                 "run `dvc repro pack`"
             )
     if not len(packed["train"]) or not len(packed["val"]):
@@ -73,7 +73,7 @@ def open_shards(folder: Path, species: list[str], params: Params) -> dict[str, P
     return packed
 
 
-def new_run(params: Params, species: list[str], accelerator: Accelerator) -> tuple[Run, ModelDescription]:
+def new_state(params: Params, species: list[str], accelerator: Accelerator) -> tuple[TrainState, ModelDescription]:
     """Make a run at its first step, and what describes its model.
 
     Raises:
@@ -87,12 +87,12 @@ def new_run(params: Params, species: list[str], accelerator: Accelerator) -> tup
         except (AssertionError, AttributeError):
             raise UserError(f"{params.model.name} cannot save memory so: set GRADIENT_CHECKPOINTING=0") from None
     description = describe(model, params.model, image_px=side, pack_px=params.image.pack_px, species=species)
-    return start_run(model, params.train, accelerator), description
+    return init_state(model, params.train, accelerator), description
 
 
-def make_recipe(
+def make_context(
     packed: dict[str, PackedSplit], params: Params, description: ModelDescription, accelerator: Accelerator
-) -> Recipe:
+) -> TrainContext:
     """Bring together all that a run is trained with."""
     # On a CPU the model is what takes time, and a loader process beside it only takes a core from it.
     on_gpu = accelerator.device.type == "cuda"
@@ -118,22 +118,22 @@ def make_recipe(
         sampling=params.train.sampling,
         **where,
     )
-    watched = choose_watched(len(of_train), params.train.watched_images, seed)
+    train_eval = choose_train_eval(len(of_train), params.train.train_eval_images, seed)
 
     def in_order(images: PackedImages) -> DataLoader:
         batches = EpochBatches(images.labels, step_images=micro * processes, micro_images=micro, **where)
         return make_loader(images, batches, workers=min(workers, 2))
 
     train_images = np.bincount(of_train.labels, minlength=description.classes)
-    return Recipe(
+    return TrainContext(
         params=params.train,
-        colour=Colour(description.mean, description.std).to(accelerator.device),
+        color=ColorTransform(description.mean, description.std).to(accelerator.device),
         mixing=mixing,
         loss=Loss(params.train, torch.from_numpy(train_images)).to(accelerator.device),
         accelerator=accelerator,
         train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
         val_loader=in_order(PackedImages(of_val, side)),
-        watched_loader=in_order(PackedImages(of_train, side, chosen=watched)),
+        train_eval_loader=in_order(PackedImages(of_train, side, chosen=train_eval)),
         train_images=train_images,
         shots=params.shots,
         compiled=machine_flag("COMPILE"),

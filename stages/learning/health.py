@@ -9,7 +9,7 @@ import numpy as np
 from stages.config.schema import Train
 
 _CHANCES = 3  # a score of less than so many times chance is none
-_LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learnt them
+_LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learned them
 
 # As in the README: one experiment each.
 EXPERIMENTS = (
@@ -19,7 +19,7 @@ EXPERIMENTS = (
 )
 
 
-def doubts_about_labels(train_labels: np.ndarray, val_labels: np.ndarray) -> list[str]:
+def label_warnings(train_labels: np.ndarray, val_labels: np.ndarray) -> list[str]:
     """Say what is wrong with labels before anything is trained."""
     unknown = np.setdiff1d(val_labels, train_labels)
     if not len(unknown):
@@ -30,7 +30,7 @@ def doubts_about_labels(train_labels: np.ndarray, val_labels: np.ndarray) -> lis
     ]
 
 
-def doubts_after_epoch(history: list[dict[str, float]], params: Train, *, classes: int) -> list[str]:
+def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: int) -> list[str]:
     """Say what is wrong after the last epoch of a history.
 
     Args:
@@ -38,25 +38,25 @@ def doubts_after_epoch(history: list[dict[str, float]], params: Train, *, classe
         params: section ``train``.
         classes: their number.
     """
-    row, doubts = history[-1], []
+    row, warnings = history[-1], []
     chance = min(_CHANCES / classes, (1 + 1 / classes) / 2)
-    if row["watched_top1"] >= _LEARNT and row["val_top1"] < chance:
-        doubts.append(
-            f"training images score {row['watched_top1']:.3f} and validation is at chance ({row['val_top1']:.4f}): "
+    if row["train_eval_top1"] >= _LEARNT and row["val_top1"] < chance:
+        warnings.append(
+            f"training images score {row['train_eval_top1']:.3f} and validation is at chance ({row['val_top1']:.4f}): "
             "that is no overfitting; look at the order of labels (data/splits/classes.csv), and at blank or swapped "
             "images in val (plots/rejected_images.png)"
         )
-    elif row["train_top1"] >= _LEARNT and row["watched_top1"] < chance:
-        doubts.append(
+    elif row["train_top1"] >= _LEARNT and row["train_eval_top1"] < chance:
+        warnings.append(
             f"the steps score {row['train_top1']:.3f}, and their images as validation sees them "
-            f"{row['watched_top1']:.4f}: the two are not prepared alike; look at section augment and at the "
+            f"{row['train_eval_top1']:.4f}: the two are not prepared alike; look at section augment and at the "
             "profile's image.train_px"
         )
     if len(history) == params.expect_epoch and row["val_top1"] < params.expect_top1:
         causes = "few images a class, a learning rate far off, or labels or images that are wrong"
-        doubts.append(
+        warnings.append(
             f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, where the profile's "
             f"train.expect_top1 is {params.expect_top1}: likely causes are {causes}; try, each as one "
             f"experiment: {'; '.join(EXPERIMENTS)}"
         )
-    return doubts
+    return warnings

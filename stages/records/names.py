@@ -1,6 +1,6 @@
 """From names as sources write them to one spelling a species.
 
-Each rule of params.yaml (``labels``) changes its part of a name, as ``stages/records/grammar.py`` takes it apart. What
+Each rule of params.yaml (``names``) changes its part of a name, as ``stages/records/grammar.py`` takes it apart. What
 does not look like a scientific name is only tidied up.
 """
 
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from stages.config.schema import Labels
+from stages.config.schema import Names
 from stages.records.grammar import BELOW_SPECIES, RANKS, USAGE, Part, is_hybrid_sign, key, parse, spelled
 from stages.runtime.errors import UserError
 
@@ -21,22 +21,22 @@ class Cleaned(NamedTuple):
     """What became of a name.
 
     Attributes:
-        label: the name to use; ``None`` where it is refused.
+        name: the one to use; ``None`` where it is refused.
         rules: the names of the rules that changed or refused it, in their order.
     """
 
-    label: str | None
+    name: str | None
     rules: tuple[str, ...]
 
 
-class LabelCleaner:
+class NameCleaner:
     """Applies the rules of params.yaml to names, one after the other."""
 
-    def __init__(self, rules: Labels, synonyms: dict[str, str], *, where: str = "synonyms") -> None:
+    def __init__(self, rules: Names, synonyms: dict[str, str], *, where: str = "synonyms") -> None:
         """Prepare the rules.
 
         Args:
-            rules: section ``labels`` of params.yaml.
+            rules: section ``names`` of params.yaml.
             synonyms: accepted name by synonym; their spelling is cleaned by the same rules as any name's.
             where: they come from, for messages.
 
@@ -62,17 +62,16 @@ class LabelCleaner:
             self._synonyms = self._resolve(synonyms, where)
 
     def clean(self, name: str) -> Cleaned:
-        """Give the label for a name."""
+        """Give the species' name for a name as a source writes it."""
         applied: list[str] = []
-        label: str | None = name
         for rule, step in self._steps:
-            changed = step(label)
-            if changed != label:
+            changed = step(name)
+            if changed != name:
                 applied.append(rule)
-            label = changed
-            if not label:
+            if not changed:
                 return Cleaned(None, tuple(applied))
-        return Cleaned(label, tuple(applied))
+            name = changed
+        return Cleaned(name, tuple(applied))
 
     def _rename(self, name: str) -> str:
         return self._synonyms.get(spell_ranks(name), name)
@@ -94,9 +93,9 @@ class LabelCleaner:
     def _resolve(self, synonyms: dict[str, str], where: str) -> dict[str, str]:
         spelled: dict[str, str] = {}
         for synonym, accepted in synonyms.items():
-            before, after = self._spell_synonym(synonym), self.clean(accepted).label
+            before, after = self._spell_synonym(synonym), self.clean(accepted).name
             if after is None:
-                raise UserError(f"{where}: {accepted!r} cannot be an accepted name: the rules of `labels` refuse it")
+                raise UserError(f"{where}: {accepted!r} cannot be an accepted name: the rules of `names` refuse it")
             if before != after and spelled.setdefault(before, after) != after:
                 raise UserError(f"{where}: {before!r} has two accepted names, {spelled[before]!r} and {after!r}")
         resolved = {}
@@ -111,7 +110,7 @@ class LabelCleaner:
         return resolved
 
 
-def clean_labels(names: Iterable[str], cleaner: LabelCleaner) -> dict[str, Cleaned]:
+def clean_names(names: Iterable[str], cleaner: NameCleaner) -> dict[str, Cleaned]:
     """Clean each of the names once."""
     return {name: cleaner.clean(name) for name in sorted(set(names))}
 
