@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compare lint format fetch inventory preflight remember credits evict sample crop-figures benchmark clean
+.PHONY: help demo test check lint types format lock coverage hooks compare fetch inventory preflight remember credits evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -21,16 +21,22 @@ demo: .venv/run.stamp ## run the whole pipeline on the embedded sample, then say
 test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a temporary clone among them
 	@python -m pytest
 
-# Columns that `dvc exp show` shall not show: digests, and figures that only one stage's author looks at.
-# Parameters are named section.name: a pattern here has either no dot to match, or a section that only figures have.
-HIDDEN := Created|(data|models|plots|stages|metrics)/|by[._]|(names\.changed|names\.suspicious_pairs|left_out|fallbacks|(few|medium|many)_shot)\b|(train|val|test)\.(classes|images|observations|bytes|crops)|(center|smart)\.(saliency|.*share)|[^.]*(images|classes|species|pairs|loss|shot|box|_image|share[^.]*|train_top.)$$
-
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
-	@dvc exp show --only-changed --drop '$(HIDDEN)'
+	@dvc exp show --only-changed --drop 'Created|.*/'
 
-lint: .venv/dev.stamp ## check style
+lint: .venv/dev.stamp types ## check style and types
 	@ruff check .
 	@ruff format --check .
+
+types: .venv/dev.stamp
+	@pyright --pythonpath .venv/bin/python
+
+lock: .venv/run.stamp ## say whether dvc.lock is of this commit's code and parameters; needs no data
+	@dvc repro --allow-missing --dry | tee .lock.log
+	@! grep -q '^Running stage' .lock.log || { echo "dvc.lock is of another commit: run \`dvc repro\`, then commit dvc.lock"; exit 1; }
+
+hooks: .venv/dev.stamp ## let git check style, types and the lock before a commit and a push
+	@pre-commit install
 
 format: .venv/dev.stamp ## put the code into the project's style
 	@ruff check --fix .

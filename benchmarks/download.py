@@ -64,7 +64,7 @@ import contextlib, io, logging, os
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import polars as pl, yaml
-from stages.commands.fetch import fetch
+from stages.download.run import fetch
 from stages.config.params import validate
 from stages.records.shapes import image_name
 from stages.tables.export import RECORDS

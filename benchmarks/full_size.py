@@ -1,4 +1,4 @@
-"""The data stages at the user's full size, each by its own command: seconds, peak memory, growth with the size.
+"""The data stages at the production collection's size, each by its own command: seconds, memory, growth with size.
 
     python -m benchmarks.full_size [IMAGES ...]
 

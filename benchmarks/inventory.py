@@ -3,8 +3,8 @@
     python -m benchmarks.inventory [NEW_FILES]
 
 The cache that has not changed has 62,821 files. The new ones (1,920) are photos of 2048 x 1536 px and 1.46 MB, as
-the user's are on average; beside `take_inventory` runs the bare strict decode of the same files, read from the same
-folder, with as many processes. The two take turns.
+those of the production collection are on average; beside `take_inventory` runs the bare strict decode of the same
+files, read from the same folder, with as many processes. The two take turns.
 """
 
 import hashlib

@@ -48,7 +48,7 @@ from stages.images.originals import IMAGES_A_TASK
 from stages.images.packing import pack_image
 from stages.images.previous import PreviousImages
 from stages.images.shards import PackedSplit, ShardMetadata, check_shards, write_manifest, write_shards
-from stages.learning.data import EpochBatches, PackedImages, make_loader
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.pack import pack_rows
 from stages.runtime.parallel import parallel_map
 
@@ -182,7 +182,7 @@ def make_loaders(folder: Path, packed: PackedSplit, params: Params) -> dict[str,
             datasets.ImageFolder(folder / "smaller", usual), shuffle=True, **settings
         ),
         "d  WebDataset, smaller files": DataLoader(shards, **settings),
-        "e  ours": make_loader(
+        "e  ours": PackedLoader(
             ours, EpochBatches(packed.labels, step_images=BATCH, micro_images=BATCH, seed=1), workers=WORKERS
         ),
         "l  bare decode": DataLoader(BareDecode(packed), shuffle=True, **settings),

@@ -61,7 +61,7 @@ RECIPES: dict[str, list[str]] = {
         "train.crt_learning_rate=0.01",
         "train.selection_metric=mean_per_class_accuracy",
     ],
-    "option-a": ["split.min_images_per_class=8"],  # the user's 5 would leave none out here
+    "option-a": ["split.min_images_per_class=8"],  # 5, as with the teacher, would leave none out here
     "option-b": ["model.drop_rate=0.3", "train.weight_decay=0.05", "train.label_smoothing=0.2"],
 }
 FIGURES = {
@@ -182,7 +182,7 @@ def print_table(figures: dict[str, list[dict]]) -> None:
 def call(repo: Path, *command: str, shown: bool = False) -> str:
     """Run a command in the clone, a thread an experiment; give what it says, or let it say it.
 
-    Of this machine's settings none reaches it: the user's own cache, cluster and checkpoints stay out of this.
+    Of this machine's settings none reaches it: its own cache, cluster and checkpoints stay out of this.
     """
     here = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
     settings = {"IMAGE_CACHE_DIR": str(repo.with_name("images")), "CLUSTER": "", "CHECKPOINT_DIR": ""}

@@ -29,7 +29,7 @@ INSERT = 5_000
 
 
 def make_document(number: int, rng: random.Random) -> dict:
-    """Give a document in one of the user's two main shapes, about 450 bytes of BSON."""
+    """Give a document in one of the production collection's two main shapes, about 450 bytes of BSON."""
     rank = int(CLASSES * rng.random() ** 2.5)
     species = f"Genus{rank % 977} species{rank}"
     identity = bson.ObjectId(bytes.fromhex("69000000a1b2c3d4") + number.to_bytes(4, "big"))

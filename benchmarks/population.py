@@ -1,4 +1,4 @@
-"""Tables and documents of the user's size and shape: long-tailed, in observations, from two sources, with errors.
+"""Tables and documents like the production collection: long-tailed, in observations, from two sources, with errors.
 
 Seeded: the same arguments give the same population.
 """
@@ -14,7 +14,7 @@ import polars as pl
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY
 
-# The user's last export, and the split that they reported.
+# The last export of the production collection, and the split that was reported of it.
 IMAGES, CLASSES, INATURALIST_IMAGES, CACHED = 741_533, 8_587, 365_025, 62_821
 SPLIT_IMAGES, SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO = 118_126, 5_914, 4_410
 

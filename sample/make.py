@@ -3,8 +3,8 @@
     python -m sample.make
 
 It fetches the three Debian packages of ``ingredients.PACKAGES``; `make sample` takes the inventory too. The sample has
-the shape of the user's data on purpose: a long tail, observations of several photos, three shapes of documents,
-and everything that goes wrong in life. Same seed and packages: same files.
+the shape of the production collection on purpose: a long tail, observations of several photos, three shapes of
+documents, and everything that goes wrong in life. Same seed and packages: same files.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from PIL import Image
 from sample.compose import Photo, draw_scene, take_photo
 from sample.ingredients import PACKAGES, load_backgrounds, load_cutouts
 from sample.packages import unpack_packages
+from stages.records.inaturalist import OPEN_DATA_HOST
 from stages.records.shapes import image_name
 from stages.runtime.errors import run
 from stages.runtime.outputs import write_bytes
@@ -50,7 +51,7 @@ FIRST_PHOTO_ID = 9_000_000_001
 FIRST_OBSERVATION_ID = 8_000_000_001
 # Names under which sources still know some of the species; data/sources/sample/synonyms.csv says so too.
 SYNONYMS = {"Lycianthes rantonnetii": "Solanum rantonnetii", "Pleroma urvilleanum": "Tibouchina urvilleana"}
-OPEN_DATA = "https://inaturalist-open-data.s3.amazonaws.com/photos"
+OPEN_DATA = f"https://{OPEN_DATA_HOST}/photos"
 STATIC = "https://static.inaturalist.org/photos"
 
 

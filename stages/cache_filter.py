@@ -5,6 +5,7 @@ verdict follows from the inventory's measures by the limits of params.yaml, so o
 other. What is in the cache and not used is listed in data/rejected.parquet with its verdict.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,26 @@ import polars as pl
 
 from stages.config.reading import stage_params
 from stages.config.schema import Inventory
+from stages.config.sources import inventory_path
 from stages.images.verdict import verdict
 from stages.records.licenses import license_codes
 from stages.records.photos import PHOTO
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import write_json
-from stages.runtime.progress import in_words, say
+from stages.runtime.progress import say
+from stages.runtime.wording import in_words
 from stages.tables.cache_filter import AVAILABLE, REJECTED
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY, SOUND
 from stages.tables.table import read_table, write_table
 
 RECORDS_IN = Path("data/records.parquet")
-SOURCES = Path("data/sources")
 OUT = Path("data/available.parquet")
 REJECTED_OUT = Path("data/rejected.parquet")
 METRICS = Path("metrics/cache_filter.json")
+REPORT = Path("data/reports/cache_filter.json")
 
+HEADLINE = ("records", "images", "species", "species_without_image")  # what people compare from run to run
 NOT_IN_CACHE = "not_in_cache"
 PLACEHOLDER = "placeholder"  # a host's "not available": the same bytes for several photos
 LICENSE = "license_not_allowed"
@@ -42,8 +46,8 @@ def main() -> None:
     """Join records and inventory, judge them, keep the sound ones, count the others by reason."""
     params = stage_params("cache_filter")
     records = read_table(RECORDS_IN, RECORDS)
-    inventory_path = SOURCES / params.profile / "inventory.parquet"
-    inventory = read_table(inventory_path, INVENTORY, only=INVENTORY.keys() - {"phash"})
+    inventory_file = inventory_path(params.profile)
+    inventory = read_table(inventory_file, INVENTORY, only=INVENTORY.keys() - {"phash"})
 
     judged = judge(records, inventory, params.inventory, params.licenses.allowed)
     del records, inventory  # what follows needs their joined form alone
@@ -51,20 +55,21 @@ def main() -> None:
     if not figures["images"]:
         commonest = max(figures["by_verdict"], key=figures["by_verdict"].get, default=NOT_IN_CACHE)
         remedy = _REMEDIES.get(commonest, "see the limits of `inventory` in params.yaml, and the files themselves")
-        raise UserError(f"no record's image can be used by {inventory_path}{in_words(figures['by_verdict'])}: {remedy}")
+        raise UserError(f"no record's image can be used by {inventory_file}{in_words(figures['by_verdict'])}: {remedy}")
 
     rejected = judged.filter(~pl.col("verdict").is_in([SOUND, NOT_IN_CACHE]))
     available = judged.select(*AVAILABLE, "verdict").filter(pl.col("verdict") == SOUND)
     del judged
     write_table(available, AVAILABLE, OUT)
     write_table(rejected.sort("verdict", "image_name", "species"), REJECTED, REJECTED_OUT)
-    write_json(METRICS, figures)
+    write_json(REPORT, figures)
+    write_json(METRICS, {name: figures[name] for name in HEADLINE})
     by_verdict = in_words(figures["by_verdict"])
     say(f"cache_filter: {figures['images']:,} of {figures['records']:,} images can be used{by_verdict}")
 
 
 def judge(
-    records: pl.DataFrame, inventory: pl.DataFrame, limits: Inventory, allowed_licenses: list[str] | None
+    records: pl.DataFrame, inventory: pl.DataFrame, limits: Inventory, allowed_licenses: Sequence[str] | None
 ) -> pl.DataFrame:
     """Give each record the inventory's columns, license_code and verdict.
 

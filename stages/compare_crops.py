@@ -4,7 +4,6 @@ Both are measured on the very crop that ``pack`` would make, whatever ``crop.mod
 subject is known (data/sources/<profile>/boxes.parquet; the sample has them all) the crops are held against it.
 """
 
-import hashlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,8 @@ import polars as pl
 from stages.cache.directory import cache_directory, reading
 from stages.config.reading import stage_params
 from stages.config.schema import CompareCrops, Crop
-from stages.evaluation.crops import Measured, kept_curves, summarize, tabulate
+from stages.config.sources import boxes_path
+from stages.evaluation.crops import CROPS, Measured, kept_curves, summarize, tabulate
 from stages.images.crop import FALLBACKS, center_crop, saliency_held, saliency_map
 from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
@@ -25,14 +25,15 @@ from stages.report.crop_comparison import Comparison, draw_comparison
 from stages.runtime.errors import run
 from stages.runtime.outputs import write_json
 from stages.runtime.progress import progress, say
+from stages.splitting.draws import draw
 from stages.tables.classes import SPLITS
 from stages.tables.compare_crops import BOXES, CROP_CURVES
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
 
 SPLITS_IN = Path("data/splits")
-SOURCES = Path("data/sources")
 METRICS = Path("metrics/crops.json")
+REPORT = Path("data/reports/crops.json")
 CURVES = Path("plots/crop_kept.csv")
 PICTURE = Path("plots/crop_comparison.png")
 
@@ -43,9 +44,7 @@ def main() -> None:
     """Measure both crops on a sample of the images; show some of them, the worst and those that fell back."""
     params = stage_params("compare_crops")
     cache = cache_directory(params.profile)
-    boxes = {
-        name: tuple(box) for name, *box in read_table(SOURCES / params.profile / "boxes.parquet", BOXES).iter_rows()
-    }
+    boxes = {name: tuple(box) for name, *box in read_table(boxes_path(params.profile), BOXES).iter_rows()}
     rows = pl.concat(read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS)
     rows = draw_rows(rows, params.compare_crops.seed).head(params.compare_crops.figure_images)
 
@@ -65,8 +64,10 @@ def main() -> None:
     draw_comparison(comparisons, PICTURE)
     write_table(kept_curves(table), CROP_CURVES, CURVES)
     figures = summarize(table)
-    write_json(METRICS, figures)
-    kept = {crop: figures[crop].get("subject_kept", figures[crop]["saliency_kept"]) for crop in ("smart", "center")}
+    write_json(REPORT, figures)
+    kept = {crop: figures[crop].get("subject_kept", figures[crop]["saliency_kept"]) for crop in CROPS}
+    # What people compare from run to run: of the subject where its true box is known, else of the saliency.
+    write_json(METRICS, {f"{crop}_kept": kept[crop] for crop in CROPS} | {"fallback_share": figures["fallback_share"]})
     of_what = "plant" if figures["images_with_true_box"] else "saliency"
     say(
         f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and center crop {kept['center']:.3f} "
@@ -76,8 +77,8 @@ def main() -> None:
 
 def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Put the rows into a drawn order that does not depend on the order they came in."""
-    draws = [hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).hexdigest() for name in rows["image_name"]]
-    return rows.with_columns(draw=pl.Series(draws, dtype=pl.String)).sort("draw").drop("draw")
+    draws = [draw(name, seed) for name in rows["image_name"]]
+    return rows.with_columns(draw=pl.Series(draws, dtype=pl.UInt64)).sort("draw").drop("draw")
 
 
 def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_px: int) -> tuple[str, Measured]:

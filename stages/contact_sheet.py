@@ -15,6 +15,7 @@ from PIL import Image
 from stages.cache.directory import cache_directory, reading
 from stages.config.reading import stage_params
 from stages.config.schema import Inventory
+from stages.config.sources import inventory_path
 from stages.images.decode import DecodeError, decode_rgb, read_header, reduction
 from stages.images.originals import read_image
 from stages.images.verdict import LIMITED, VERDICTS
@@ -27,7 +28,6 @@ from stages.tables.table import read_table
 
 AVAILABLE_IN = Path("data/available.parquet")
 REJECTED_IN = Path("data/rejected.parquet")
-SOURCES = Path("data/sources")
 PICTURE = Path("plots/rejected_images.png")
 
 TILE_PX = 160
@@ -44,7 +44,7 @@ def main() -> None:
         .unique("image_name", keep="first", maintain_order=True)
     )
     available = read_table(AVAILABLE_IN, AVAILABLE).select("image_name").unique()
-    measured = read_table(SOURCES / params.profile / "inventory.parquet", INVENTORY, only=INVENTORY.keys() - {"phash"})
+    measured = read_table(inventory_path(params.profile), INVENTORY, only=INVENTORY.keys() - {"phash"})
     kept = measured.join(available, on="image_name", how="semi")
 
     a_side = params.contact_sheet.images_a_side

@@ -15,6 +15,7 @@ import polars as pl
 
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
+from stages.config.sources import dump_path, synonyms_path
 from stages.records.dump import Document, read_dump
 from stages.records.mongodb import open_collection, read_collection
 from stages.records.names import NameCleaner, clean_names
@@ -25,22 +26,23 @@ from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin
 from stages.runtime.machine import machine_setting
 from stages.runtime.outputs import replacing, write_json
-from stages.runtime.progress import in_words, progress, say
+from stages.runtime.progress import progress, say
+from stages.runtime.wording import in_words
 from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
 from stages.tables.table import write_table
 
-SOURCES = Path("data/sources")
 OUT = Path("data/records.parquet")
 NAMES_OUT = Path("data/names.csv")
 SUSPICIOUS_OUT = Path("data/suspicious_names.csv")
 METRICS = Path("metrics/export.json")
+REPORT = Path("data/reports/export.json")
 ROWS_A_PIECE = 8_192
 
 
 def main() -> None:
     """Read the source, shape its documents into records, write them."""
     params = stage_params("export")
-    synonyms = SOURCES / params.profile / "synonyms.csv"
+    synonyms = synonyms_path(params.profile)
     cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
     source = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
@@ -69,7 +71,8 @@ def main() -> None:
             )
     write_table(names, NAMES, NAMES_OUT)
     write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
-    write_json(METRICS, figures)
+    write_json(REPORT, figures)
+    write_json(METRICS, headline(figures))
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
@@ -78,7 +81,7 @@ def main() -> None:
 
 def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[DocumentShape]) -> Iterable[Document]:
     if isinstance(source, DumpSource):
-        return read_dump(SOURCES / profile / "dump" / source.file)
+        return read_dump(dump_path(profile, source.file))
     uri = machine_setting("MONGODB_URI") or ""
     collection = open_collection(source, uri)
     if date.fromisoformat(source.snapshot) >= datetime.now(UTC).date():
@@ -178,6 +181,12 @@ def summarize(records: pl.DataFrame, refused: Counter[str], *, documents: int, r
         "refused": dict(refused),
         "repeated": repeated,
     }
+
+
+def headline(figures: dict[str, Any]) -> dict[str, int]:
+    """Give the few figures that people compare from run to run; the others stand in the report."""
+    kept = {name: figures[name] for name in ("documents", "images", "species", "repeated")}
+    return kept | {"refused": sum(figures["refused"].values())}
 
 
 if __name__ == "__main__":

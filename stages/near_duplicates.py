@@ -12,6 +12,7 @@ import polars as pl
 
 from stages.config.reading import stage_params
 from stages.config.schema import NearDuplicates
+from stages.config.sources import inventory_path
 from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pairs
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory, write_json
@@ -23,11 +24,12 @@ from stages.tables.near_duplicates import DISPUTED, DISTANCES, PAIRS
 from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
-SOURCES = Path("data/sources")
 OUT = Path("data/near_duplicates")
 METRICS = Path("metrics/near_duplicates.json")
+REPORT = Path("data/reports/near_duplicates.json")
 DISTANCES_OUT = Path("plots/near_duplicate_distances.csv")
 
+HEADLINE = ("pairs", "disputed_images")  # what people compare from run to run
 ALIKE = {"first": pl.UInt32, "second": pl.UInt32, "distance": pl.Int32, "mirrored": pl.Boolean}
 _ALONE, _LINKED = "found by their looks alone", "one observation, photo or file"
 
@@ -36,7 +38,7 @@ def main() -> None:
     """Find pairs, say which of them are disputed, count them by distance."""
     params = stage_params("near_duplicates")
     available = read_table(AVAILABLE_IN, AVAILABLE)
-    inventory = read_table(SOURCES / params.profile / "inventory.parquet", INVENTORY, only=["image_name", "phash"])
+    inventory = read_table(inventory_path(params.profile), INVENTORY, only=["image_name", "phash"])
     images = available.join(inventory, on="image_name", how="left", maintain_order="left").with_row_index("row")
     if unknown := images.filter(pl.col("phash").is_null())["image_name"].to_list():
         raise UserError(f"the inventory has no hash of {unknown[0]}: run `dvc repro cache_filter` first")
@@ -48,7 +50,9 @@ def main() -> None:
         write_table(name_pairs(images, pairs), PAIRS, folder / "pairs.parquet")
         write_table(disputed, DISPUTED, folder / "disputed.csv")
     write_table(counts, DISTANCES, DISTANCES_OUT)
-    write_json(METRICS, {"images": images.height, **totals, "disputed_images": disputed.height})
+    figures = {"images": images.height, **totals, "disputed_images": disputed.height}
+    write_json(REPORT, figures)
+    write_json(METRICS, {name: figures[name] for name in HEADLINE})
     say(
         f"near_duplicates: {totals['pairs']:,} pairs among {images.height:,} images, {totals['mirrored_pairs']:,} of "
         f"them mirrored; {disputed.height:,} images have a look-alike of another species"

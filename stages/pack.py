@@ -22,7 +22,8 @@ from stages.images.previous import PreviousImages, previous_images
 from stages.images.shards import PackedImage, ShardMetadata, write_manifest, write_shards
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory, write_json
-from stages.runtime.progress import progress, say, size_in_words
+from stages.runtime.progress import progress, say
+from stages.runtime.wording import size_in_words
 from stages.splitting.label_order import digest_classes, read_classes
 from stages.tables.classes import SPLITS
 from stages.tables.split import SPLIT
@@ -32,6 +33,7 @@ SPLITS_IN = Path("data/splits")
 OUT = Path("data/packed")
 RECIPE = Path("data/packed.json")
 METRICS = Path("metrics/pack.json")
+REPORT = Path("data/reports/pack.json")
 
 
 def main() -> None:
@@ -62,8 +64,9 @@ def main() -> None:
         write_manifest(folder)
     note_use(cache, pl.Series([image_name for split in rows.values() for image_name, _, _ in split]))
     write_json(RECIPE, made_by)
-    write_json(METRICS, figures)
     images, size = (sum(figures[name][what] for name in SPLITS) for what in ("images", "bytes"))
+    write_json(REPORT, figures)
+    write_json(METRICS, {"images": images, "bytes": size})
     again = f", {taken_over:,} of them taken over from the last run" if taken_over else ""
     say(f"pack: {images:,} images of {params.image.pack_px} px{again}, {size_in_words(size)}, in {OUT}")
 

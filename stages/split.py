@@ -21,13 +21,15 @@ import polars as pl
 
 from stages.config.reading import stage_params
 from stages.config.schema import Split
+from stages.config.sources import assignments_path
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory, write_json
-from stages.runtime.progress import in_words, say
+from stages.runtime.progress import say
+from stages.runtime.wording import in_words
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
-from stages.splitting.figures import class_sizes, long_tail, number_classes, summarize
+from stages.splitting.figures import class_sizes, headline, long_tail, number_classes, summarize
 from stages.splitting.groups import LINKS, drop_contradictions, group_rows, name_groups
-from stages.splitting.memory import assignments_path, drop_strays, pin_groups, read_assignments, recall
+from stages.splitting.memory import drop_strays, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import CLASSES, SPLITS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
@@ -36,10 +38,10 @@ from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
 ALIKE_IN = Path("data/near_duplicates")
-SOURCES = Path("data/sources")
 OUT = Path("data/splits")
 LEFT_OUT_OUT = Path("data/left_out.csv")
 METRICS = Path("metrics/split.json")
+REPORT = Path("data/reports/split.json")
 LONG_TAIL_OUT = Path("plots/long_tail.csv")
 CLASS_SIZES_OUT = Path("plots/class_sizes.csv")
 
@@ -51,7 +53,7 @@ def main() -> None:
     available = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "species", *LINKS))
     pairs = read_table(ALIKE_IN / "pairs.parquet", PAIRS)
     disputed = read_table(ALIKE_IN / "disputed.csv", DISPUTED)
-    assignments = read_assignments(assignments_path(SOURCES, params.profile))
+    assignments = read_assignments(assignments_path(params.profile))
 
     rows, left_out = split_images(available, pairs, disputed, assignments, params.split)
     if rows["species"].n_unique() < 2:
@@ -75,7 +77,8 @@ def main() -> None:
     write_table(left_out.sort("image_name", "species"), LEFT_OUT, LEFT_OUT_OUT)
     write_table(long_tail(classes), LONG_TAIL, LONG_TAIL_OUT)
     write_table(class_sizes(classes), CLASS_SIZES, CLASS_SIZES_OUT)
-    write_json(METRICS, figures)
+    write_json(REPORT, figures)
+    write_json(METRICS, headline(figures))
     sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
     say(f"split: images in {sizes}; {left_out.height:,} left out{in_words(reasons)}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from dvclive import Live
+from dvclive import Live  # pyright: ignore[reportPrivateImportUsage]
 
 from stages.config.reading import stage_params
 from stages.learning.checkpoint import Checkpointer, drop_spare, load_checkpoint
@@ -36,9 +36,11 @@ LIVE = Path("plots/train")
 SPEED = Path("plots/speed")
 CURVES = Path("plots/curves.csv")
 METRICS = Path("metrics/train.json")
+REPORT = Path("data/reports/train.json")
 
 CHECKPOINT_MINUTES = 10
 GROUPS = ("train", "val", "ema", "train_eval")  # of figures, each a folder of dvclive's
+HEADLINE = ("train_top1", "val_top1", "val_top5", "val_mean_per_class_accuracy", "best_epoch")  # what people compare
 WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
 
 
@@ -82,11 +84,13 @@ def main() -> None:
     if not accelerator.is_main_process:
         return
 
-    best = state.best
+    best = state.kept
     save_model(OUT, best.state, description)
     write_bytes(OUT / "classes.csv", (SPLITS_IN / "classes.csv").read_bytes())
     write_curves(state.history, CURVES)
-    write_json(METRICS, figures_of(state))
+    figures = figures_of(state)
+    write_json(REPORT, figures)
+    write_json(METRICS, {name: figures[name] for name in HEADLINE if name in figures})
     drop_spare(checkpoints)
     what = WEIGHTS_IN_WORDS[best.weights]
     say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
@@ -146,7 +150,8 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
 
 def figures_of(state: TrainState) -> dict[str, Any]:
     """Give the figures of the best epoch, of the weights that were kept, and which these are."""
-    row, best = state.history[state.best.epoch - 1], state.best
+    best = state.kept
+    row = state.history[best.epoch - 1]
     trained = {name: row[name] for name in ("train_loss", "train_top1", "train_top5")}
     of_kept = {name: value for name, value in row.items() if name.startswith(f"{best.weights}_")}
     kept = {f"val_{name.removeprefix(f'{best.weights}_')}": value for name, value in of_kept.items()}

@@ -138,7 +138,7 @@ def test_what_is_in_the_cache_and_not_used_is_listed(workspace):
     rejected = read_table(workspace / "data/rejected.parquet", REJECTED)
     assert rejected.select("image_name", "verdict").rows() == [(f"{1:032x}.jpg", "too_blurred")]
     assert read_table(workspace / "data/available.parquet", AVAILABLE)["image_name"].to_list() == [f"{0:032x}.jpg"]
-    assert json.loads((workspace / "metrics/cache_filter.json").read_text())["by_verdict"]["too_blurred"] == 1
+    assert json.loads((workspace / "data/reports/cache_filter.json").read_text())["by_verdict"]["too_blurred"] == 1
 
 
 def test_an_inventory_of_another_version_is_to_be_made_anew(workspace):
@@ -188,7 +188,7 @@ def sample(workspace):
 
 
 def test_the_sample_has_every_verdict(sample):
-    verdicts = json.loads((sample / "metrics/cache_filter.json").read_text())["by_verdict"]
+    verdicts = json.loads((sample / "data/reports/cache_filter.json").read_text())["by_verdict"]
     assert set(verdicts) == {
         "sound", "not_in_cache", "empty", "not_an_image", "truncated", "too_small", "blank", "extreme_aspect",
         "nearly_blank", "low_information", "too_blurred", "placeholder",

@@ -21,17 +21,18 @@ import pytest
 import yaml
 
 from stages.cache.index import INDEX_NAME, ImageIndex
-from stages.commands.fetch import fetch
 from stages.config.reading import validate
 from stages.config.schema import HostLimits, Params
 from stages.download.answer import retry_after_s
 from stages.download.connection import connect_checked, is_public
-from stages.download.display import state_of, time_in_words
+from stages.download.display import state_of
 from stages.download.ledger import LEDGER_NAME, Ledger
+from stages.download.run import fetch
 from stages.download.scheduler import Limits
 from stages.download.wanted import host_of
 from stages.records.shapes import image_name
 from stages.runtime.errors import UserError
+from stages.runtime.wording import duration_in_words
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import SPLITS
 from stages.tables.export import RECORDS
@@ -522,7 +523,7 @@ def test_the_bucket_is_asked_in_the_wanted_size_and_the_record_once_after_it(ben
     from stages.download import wanted
 
     # The real bucket is not here: the same rules, with the test server in its place.
-    monkeypatch.setattr(wanted, "OPEN_DATA_HOST", bench.server.host)
+    monkeypatch.setattr("stages.records.inaturalist.OPEN_DATA_HOST", bench.server.host)
     monkeypatch.setattr("stages.download.wanted.add_routes", _over_http(wanted.add_routes))
     urls = [f"https://static.inaturalist.org/photos/{n}/original.jpg" for n in (1, 2)]
     bench.server.script("/photos/1/large.jpg", image(PHOTO))
@@ -867,7 +868,7 @@ def test_a_log_reads_well(bench, capsys):
 
 @pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (125, "2.1 min"), (9000, "2.5 h"), (400_000, "4.6 days")])
 def test_times_in_words(seconds, words):
-    assert time_in_words(seconds) == words
+    assert duration_in_words(seconds) == words
 
 
 def test_the_state_of_a_host(params):

@@ -13,7 +13,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
-from torch.utils.data import DataLoader
 
 from stages import PASSIVE_WAITING
 from stages.config.schema import Augment, FileWeights, Model, PackageWeights, RandomWeights, Shots, TimmWeights
@@ -22,7 +21,7 @@ from stages.images.shards import PackedImage, PackedSplit, ShardMetadata, write_
 from stages.learning.activations import LeanReLU6
 from stages.learning.augment import augment, cut_resized, rand_augment
 from stages.learning.checkpoint import FILE, checkpoint_folder, drop_spare, load_checkpoint, save_checkpoint
-from stages.learning.data import EpochBatches, PackedImages, epoch_order, make_loader, times_before
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader, epoch_order, times_before
 from stages.learning.device import Batch, ColorTransform, Mixing
 from stages.learning.model import create_model, describe, load_model, save_model
 from stages.learning.schedule import learning_rate
@@ -58,9 +57,9 @@ def all_pixels(loader) -> list[Batch]:
     return list(loader)
 
 
-def loader_of(images: PackedImages, step_images: int, *, seed: int | None = None, workers: int = 0) -> DataLoader:
+def loader_of(images: PackedImages, step_images: int, *, seed: int | None = None, workers: int = 0) -> PackedLoader:
     batches = EpochBatches(images.packed.labels, step_images=step_images, micro_images=step_images, seed=seed)
-    return make_loader(images, batches, workers=workers)
+    return PackedLoader(images, batches, workers=workers)
 
 
 # ---- data

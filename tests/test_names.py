@@ -310,7 +310,7 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
     (workspace / "data/sources").mkdir(parents=True)
     (workspace / "data/sources/sample").symlink_to(ROOT / "data/sources/sample")
     assert run_stage("export", workspace).returncode == 0
-    figures = json.loads((workspace / "metrics/export.json").read_text())
+    figures = json.loads((workspace / "data/reports/export.json").read_text())
     changed = figures["names"]["changed"]
     assert set(changed) == {
         "unicode", "hybrids", "case", "authorship", "below_species", "synonyms", "uncertain_name", "genus_only",

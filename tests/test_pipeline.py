@@ -47,6 +47,15 @@ def test_a_stage_has_its_name_and_figures(stage):
     assert all(isinstance(out, str) for out in STAGES[stage].get("outs", []))
 
 
+def test_what_people_compare_is_a_screen_of_plain_figures():
+    """`dvc metrics diff` shows a line a figure, and all of them where the profile changed."""
+    files = sorted(name for stage in STAGES.values() for metric in stage.get("metrics", []) for name in metric)
+    assert files == sorted(str(path.relative_to(ROOT)) for path in (ROOT / "metrics").glob("*.json"))
+    figures = [json.loads((ROOT / name).read_text(encoding="utf-8")) for name in files]
+    assert all(isinstance(value, int | float) for of_stage in figures for value in of_stage.values())
+    assert sum(map(len, figures)) <= 40
+
+
 def test_outputs_that_dvc_keeps_are_ignored_by_git():
     outs = [out for stage in STAGES.values() for out in stage.get("outs", [])]
     result = subprocess.run(["git", "check-ignore", *outs], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -137,6 +146,10 @@ def test_the_pipeline_gives_what_the_commit_says(clone):
     train, test = (json.loads((clone / f"metrics/{name}.json").read_text()) for name in ("train", "test"))
     assert train["val_top1"] >= 0.75
     assert test["top1"] >= 0.75
+    train, crops = (json.loads((clone / f"data/reports/{name}.json").read_text()) for name in ("train", "crops"))
+    assert crops["images_with_true_box"] == crops["images"] > 300
+    assert crops["smart"]["subject_kept"] >= crops["center"]["subject_kept"]
+    assert crops["smart"]["subject_share_of_crop"] > crops["center"]["subject_share_of_crop"]
     curves = (clone / "plots/curves.csv").read_text().splitlines()
     assert len(curves) == 1 + train["epochs"]
     for metric in ("loss", "top1", "top5"):
@@ -163,7 +176,7 @@ def test_a_second_repro_runs_nothing(clone):
 @pytest.mark.parametrize(
     ("command", "written"),
     [
-        ("compare_crops", ["metrics/crops.json", "plots/crop_kept.csv"]),
+        ("compare_crops", ["data/reports/crops.json", "metrics/crops.json", "plots/crop_kept.csv"]),
         ("commands.inventory", ["data/sources/sample/inventory.parquet"]),
     ],
 )

@@ -293,11 +293,13 @@ def test_export_of_the_sample_counts_every_document(workspace):
     (workspace / "data/sources").mkdir(parents=True)
     (workspace / "data/sources/sample").symlink_to(ROOT / "data/sources/sample")
     assert run_stage("export", workspace).returncode == 0
-    figures = json.loads((workspace / "metrics/export.json").read_text())
+    figures = json.loads((workspace / "data/reports/export.json").read_text())
     records = pl.read_parquet(workspace / "data/records.parquet")
     assert figures["refused"] == {
         "bad_url": 3, "no_image": 1, "no_species": 3, "no_url": 2, "unknown_shape": 1,
         "genus_only": 2, "uncertain_name": 1,
     }  # fmt: skip
     assert sum(source["images"] for source in figures["by_source"].values()) == figures["images"] == records.height
+    compared = json.loads((workspace / "metrics/export.json").read_text())
+    assert compared == {name: figures[name] for name in compared if name != "refused"} | {"refused": 13}
     assert records["image_url"].is_sorted()

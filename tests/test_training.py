@@ -420,9 +420,7 @@ def test_it_tells_its_pace_once_by_whole_steps_of_the_whole_network(folder, caps
             pace.after_step(state)
     (line,) = capsys.readouterr().out.splitlines()
     # In epoch 2, after its second step of 4: 7.5 epochs of 4 steps of 3 s are left.
-    assert line.startswith(
-        "train: an epoch takes about 12 s without its validation, all that is left 2 minutes; a step"
-    )
+    assert line.startswith("train: an epoch takes about 12 s without its validation, all that is left 90 s; a step")
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="another malloc, or an old one")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stages.download.ledger import HISTORY, HostRecord
 from stages.download.plan import days_of, plan_hosts, plan_table
-from stages.download.wanted import OPEN_DATA_HOST, add_routes, host_of, missing_images
+from stages.download.wanted import add_routes, host_of, missing_images
+from stages.records.inaturalist import OPEN_DATA_HOST
 from stages.records.shapes import image_name
 from stages.tables.export import RECORDS
 
@@ -69,6 +70,9 @@ def test_any_text_has_a_host_or_none(text):
         (f"{STATIC}/77/original.jpeg?1690000000", "cc-by-nc", f"{BUCKET}/77/large.jpeg"),
         (f"{STATIC}/77/original.jpeg?1690000000", "CC0", f"{BUCKET}/77/large.jpeg"),
         (f"{STATIC}/77/original.jpg", "http://creativecommons.org/licenses/by/4.0/", f"{BUCKET}/77/large.jpg"),
+        (f"{STATIC}/77/original.jpg", "Attribution-NonCommercial 4.0 International", f"{BUCKET}/77/large.jpg"),
+        (f"{STATIC}/77/original.jpg", "No known copyright restrictions", f"{BUCKET}/77/large.jpg"),
+        (f"{STATIC}/77/original.jpg", "CCTV still", None),
         (f"{STATIC}/77/original.jpg", None, None),
         (f"{STATIC}/77/original.jpg", "all rights reserved", None),
         (f"{STATIC}/77/original.jpg", "c", None),

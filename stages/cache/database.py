@@ -3,7 +3,7 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -88,7 +88,7 @@ class Database:
         with self._in_words(mid_way=True):
             return self._connection.execute(statement, tuple(values)).fetchall()
 
-    def execute_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> None:
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of ``rows``, all or none."""
         with self._in_words(mid_way=True), self.transaction():
             self._connection.executemany(statement, rows)

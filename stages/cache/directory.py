@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from stages.config.sources import embedded_images
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_setting, user_path
 
-SOURCES = Path("data/sources")
 IMAGE_NAME = r"^[0-9a-f]{32}\.jpg$"
 FILLING_LOCK = ".downloads.lock"
 
@@ -32,7 +32,7 @@ def cache_directory(profile: str) -> Path:
     Raises:
         UserError: neither is there.
     """
-    embedded = SOURCES / profile / "images"
+    embedded = embedded_images(profile)
     return embedded if embedded.is_dir() else own_cache_directory(profile)
 
 
@@ -42,7 +42,7 @@ def own_cache_directory(profile: str) -> Path:
     Raises:
         UserError: the profile's images are embedded, or the setting is missing or names no directory.
     """
-    embedded = SOURCES / profile / "images"
+    embedded = embedded_images(profile)
     if embedded.is_dir():
         raise UserError(
             f"the images of profile {profile} are part of the repo ({embedded}): nothing is downloaded or evicted "

@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.cache.directory import File, evicting
 from stages.cache.index import ImageIndex
 from stages.runtime.errors import UserError
-from stages.runtime.progress import size_in_words
+from stages.runtime.wording import size_in_words
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import SPLITS
 from stages.tables.split import SPLIT

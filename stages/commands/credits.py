@@ -9,7 +9,8 @@ import polars as pl
 
 from stages.records.licenses import license_codes
 from stages.runtime.errors import run
-from stages.runtime.progress import in_words, say
+from stages.runtime.progress import say
+from stages.runtime.wording import in_words
 from stages.tables.classes import SPLITS
 from stages.tables.credits import CREDITS
 from stages.tables.split import SPLIT

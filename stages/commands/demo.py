@@ -9,7 +9,7 @@ from stages.config.reading import all_params
 from stages.runtime.errors import UserError, run
 from stages.runtime.progress import say
 
-METRICS = Path("metrics")
+REPORTS = Path("data/reports")
 # Whose figures are told, in the order of the pipeline.
 _STAGES = ("export", "cache_filter", "near_duplicates", "split", "crops", "train", "test")
 
@@ -43,7 +43,8 @@ Where to look:
   plots/rejected_images.png   what was rejected, and what nearly was
   plots/crop_comparison.png   what the crops do
   plots/curves.csv            training and validation, epoch by epoch
-  metrics/                    a JSON file of figures for each stage
+  metrics/                    the figures that people compare, a JSON file a stage
+  data/reports/               all other figures, likewise
   models/                     the weights, and the order of their labels
   data/splits/classes.csv     the species and their images in each split
   data/names.csv              what was done to species' names
@@ -54,7 +55,7 @@ experiment: `dvc exp run -S crop.mode=center`, then `make compare`."""  # noqa: 
 
 
 def _read(name: str) -> dict[str, Any]:
-    path = METRICS / f"{name}.json"
+    path = REPORTS / f"{name}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

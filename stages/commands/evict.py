@@ -15,7 +15,8 @@ from stages.cache.eviction import evict, images_in_use
 from stages.cache.index import ImageIndex
 from stages.config.reading import all_params
 from stages.runtime.errors import UserError, run
-from stages.runtime.progress import say, size_in_words
+from stages.runtime.progress import say
+from stages.runtime.wording import size_in_words
 
 
 def main() -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.cache.directory import SOURCES, File, cache_directory, file_table, list_files
+from stages.cache.directory import File, cache_directory, file_table, list_files
 from stages.cache.index import REMEMBERED, ImageIndex, index_row
 from stages.config.reading import all_params
+from stages.config.sources import embedded_images, inventory_path
 from stages.images.measure import NOT_DECODED, measure
 from stages.images.verdict import VERDICTS, verdict
 from stages.runtime.errors import UserError, run
@@ -38,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = all_params()
     directory = cache_directory(params.profile)
-    table = SOURCES / params.profile / "inventory.parquet"
+    table = inventory_path(params.profile)
     files = list(list_files(directory))
     if not files:
         raise UserError(f"{directory} holds no image (is it mounted?): {table} stays as it was")
@@ -52,12 +53,12 @@ def main() -> None:
         raise UserError(f"{directory} holds no sound image (is it mounted?): {table} stays as it was")
     write_table(inventory, INVENTORY, table)
     verdicts = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in VERDICTS if counts[verdict])
-    used_gb = (inventory["bytes"].sum() or 0) / 1e9
+    used_gb = int(inventory["bytes"].sum()) / 1e9
     say(
         f"inventory: {inventory.height:,} files ({verdicts or 'none'}), {used_gb:.2f} of "
         f"{params.download.cache_budget_gb} GB -> {table}"
     )
-    if directory != SOURCES / params.profile / "images":
+    if directory != embedded_images(params.profile):
         say(f"next: `dvc add {table}`, which pins it to the commit, then `dvc repro`")
 
 

@@ -102,7 +102,7 @@ def seconds_of_steps(state: TrainState, context: TrainContext) -> list[float]:
     Raises:
         UserError: the loss is not finite in one, or they fit no memory.
     """
-    batches = context.train_loader.batch_sampler
+    batches = context.train_loader.batches
     begin_phase(state, context)
     state.model.requires_grad_(True).train()  # all of it, also where it is frozen at first: that takes the most
     times: list[float] = []
@@ -133,9 +133,9 @@ def steps_to_overfit_a_batch(state: TrainState, context: TrainContext) -> int:
     """
     begin_phase(state, context)
     state.model.requires_grad_(True).eval()  # drops nothing, and a norm's statistics stay those of the start
-    dataset: PackedImages = context.train_loader.dataset
-    plain = PackedImages(dataset.packed, dataset.image_px)
-    keys = next(iter(context.train_loader.batch_sampler))
+    augmented = context.train_loader.images
+    plain = PackedImages(augmented.packed, augmented.image_px)
+    keys = next(iter(context.train_loader.batches))
     batch = plain.__getitems__(keys).to(context.accelerator.device)
     images = context.color(batch)
     set_rate(state.optimizer, min(_HIGHEST_RATE, FASTER * context.params.learning_rate))

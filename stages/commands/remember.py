@@ -10,10 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from stages.config.reading import all_params
+from stages.config.sources import assignments_path
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import locked_profile
 from stages.runtime.progress import say
-from stages.splitting.memory import assignments_path, extend_assignments, read_assignments
+from stages.splitting.memory import extend_assignments, read_assignments
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import SPLITS
 from stages.tables.remember import ASSIGNMENTS
@@ -23,7 +24,6 @@ from stages.tables.table import read_table, write_table
 AVAILABLE_IN = Path("data/available.parquet")
 LEFT_OUT_IN = Path("data/left_out.csv")
 SPLITS_IN = Path("data/splits")
-SOURCES = Path("data/sources")
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     of_profile = locked_profile("split")
     if of_profile not in (None, profile):
         raise UserError(f"{SPLITS_IN} is of profile {of_profile}, not {profile}: run `dvc repro split` first")
-    path = assignments_path(SOURCES, profile)
+    path = assignments_path(profile)
     earlier = read_assignments(path)
     extended = extend_assignments(earlier, present_assignments())
     write_table(extended, ASSIGNMENTS, path)

@@ -1,7 +1,7 @@
 """Reading params.yaml: a stage gets what dvc.yaml declares for it, and a bad value is named where it stands."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError, create_model
@@ -127,8 +127,9 @@ def _parse(merged: dict[str, Any], origins: dict[str, str], *, complete: bool = 
     try:
         if complete:
             return Params.model_validate(merged)
-        fields = {name: (Params.model_fields[name].rebuild_annotation(), ...) for name in merged}
-        return create_model("DeclaredParams", __base__=Section, **fields).model_validate(merged)
+        fields: dict[str, Any] = {name: (Params.model_fields[name].rebuild_annotation(), ...) for name in merged}
+        # No Params, but all of it that the stage may look at.
+        return cast(Params, create_model("DeclaredParams", __base__=Section, **fields).model_validate(merged))
     except ValidationError as error:
         raise UserError(f"{PARAMS}: {_in_words(error, origins)}") from None
 

@@ -101,10 +101,10 @@ class Client:
         """Give this thread's connection to the host of ``url``."""
         connections = self._own.__dict__.setdefault("connections", {})
         parts = urlsplit(url)
-        key = (parts.scheme, parts.hostname, parts.port)
+        key = (parts.scheme, parts.hostname or "", parts.port)
         if key not in connections:
             kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-            connections[key] = kind(parts.hostname, parts.port, limits.private, self._tls, self._timeout_s)
+            connections[key] = kind(*key[1:], limits.private, self._tls, self._timeout_s)
         connection = connections[key]
         if connection.sock is not None and has_ended(connection.sock):
             connection.close()

@@ -26,7 +26,8 @@ class _Response(http.client.HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
-            version, status, reason = super()._read_status()  # http.client itself passes over 100 alone
+            # http.client itself passes over 100 alone.
+            version, status, reason = super()._read_status()  # pyright: ignore[reportAttributeAccessIssue]
             if not HTTPStatus.PROCESSING <= status < HTTPStatus.OK:
                 return version, status, reason
             http.client.parse_headers(self.fp)
@@ -48,7 +49,7 @@ class HTTPConnection(http.client.HTTPConnection):
             timeout_s: the longest silence.
         """
         super().__init__(host, port, timeout=timeout_s)
-        self._private, self._tls = private, tls
+        self._private, self._tls, self._timeout_s = private, tls, timeout_s
         # http.client gives its own up as soon as an answer says that it is the last one.
         self._link: socket.socket | None = None
 
@@ -59,7 +60,7 @@ class HTTPConnection(http.client.HTTPConnection):
             RefusedError: ``private_address`` or ``unknown_host``.
             OSError: no address could be reached.
         """
-        self._link = self.sock = connect_checked(self.host, self.port, private=self._private, timeout_s=self.timeout)
+        self._link = self.sock = connect_checked(self.host, self.port, private=self._private, timeout_s=self._timeout_s)
 
     def cut(self) -> None:
         """End the connection at once, whoever reads from it."""
@@ -105,7 +106,7 @@ def connect_checked(host: str, port: int, *, private: bool, timeout_s: float) ->
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise RefusedError("unknown_host", Kind.PASSING) from None
-    if not private and not all(is_public(entry[4][0]) for entry in found):
+    if not private and not all(is_public(str(entry[4][0])) for entry in found):
         raise RefusedError("private_address")
     for position, (family, kind, protocol, _, address) in enumerate(found, start=1):
         made = socket.socket(family, kind, protocol)

@@ -1,16 +1,15 @@
 """What a download tells the person who waits for it: its progress, and a summary with what to do next."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from time import localtime, strftime
 
 import polars as pl
-from tqdm import tqdm
 
 from stages.download.hosts import Host
 from stages.download.scheduler import Outcome, Scheduler
-from stages.runtime.progress import LINE_EVERY_S, in_words, say, size_in_words
+from stages.runtime.progress import ProgressLine, say
+from stages.runtime.wording import duration_in_words, in_words, size_in_words
 
 Waiting = Mapping[str, tuple[Host, float]]  # by name: a host, and from when on it has an image to be asked for
 
@@ -23,12 +22,8 @@ class Display:
         self.counts: Counter[str] = Counter()  # by what became of an image
         self.reasons: dict[str, Counter[str]] = {"refused": Counter(), "left": Counter()}
         self.stored_bytes = 0
-        self.total, self._start_s, self._last_s = total, start_s, start_s
-        self._bar = (
-            tqdm(total=total, desc="fetch", unit=" images", dynamic_ncols=True, leave=False)
-            if sys.stderr.isatty()
-            else None
-        )
+        self.total, self._start_s = total, start_s
+        self._shown = ProgressLine("fetch", total=total, unit="images", start_s=start_s)
 
     @property
     def done(self) -> int:
@@ -42,34 +37,20 @@ class Display:
             self.stored_bytes += outcome.size
             if outcome.what in self.reasons:
                 self.reasons[outcome.what][outcome.reason] += 1
-        elapsed_s = now_s - self._start_s
-        if self._bar is not None:
-            self._bar.n = self.done
-            if now_s - self._last_s >= 1:
-                self._last_s = now_s
-                self._bar.set_postfix_str(
-                    f"{received_bytes / 1e6 / elapsed_s:.2f} MB/s; {states_in_words(waiting(), now_s)}"
-                )
-        elif now_s - self._last_s >= LINE_EVERY_S:
-            self._last_s = now_s
-            rate = self.done / elapsed_s
-            left = f", {time_in_words((self.total - self.done) / rate)} left" if rate else ""
-            self.line(
-                f"fetch: {self.done:,} of {self.total:,} images, {rate:,.2f} images/s, "
-                f"{received_bytes / 1e6 / elapsed_s:,.2f} MB/s{left}; {states_in_words(waiting(), now_s)}"
-            )
+
+        def also() -> str:
+            mb_a_second = received_bytes / 1e6 / max(now_s - self._start_s, 1e-3)
+            return f"{mb_a_second:,.2f} MB/s; {states_in_words(waiting(), now_s)}"
+
+        self._shown.show(self.done, now_s, also)
 
     def line(self, text: str) -> None:
         """Write a line of the log, above the bar where there is one."""
-        if self._bar is None:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
-        else:
-            self._bar.write(text, file=sys.stderr)
+        self._shown.line(text)
 
     def close(self) -> None:
         """Remove the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        self._shown.close()
 
     def summary(self, elapsed_s: float, received_bytes: int) -> str:
         """Say what came out."""
@@ -80,7 +61,7 @@ class Display:
         speed = (
             f"{self.done / max(elapsed_s, 1e-3):,.2f} images/s, {received_bytes / 1e6 / max(elapsed_s, 1e-3):,.2f} MB/s"
         )
-        return f"fetch: {of_all}{withdrawn}, {refused}, {left}; {time_in_words(elapsed_s)}, {speed}"
+        return f"fetch: {of_all}{withdrawn}, {refused}, {left}; {duration_in_words(elapsed_s)}, {speed}"
 
 
 def advise(
@@ -168,11 +149,3 @@ def state_of(host: Host, now_s: float, next_s: float = 0) -> str:
 def clock_time(moment_s: float) -> str:
     """Give the time of day, as a clock here shows it."""
     return strftime("%H:%M:%S", localtime(moment_s))
-
-
-def time_in_words(seconds: float) -> str:
-    """Give a length of time in the unit that fits: ``45 s``, ``12.3 min``, ``5.0 h``, ``41.3 days``."""
-    for unit, length_s, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
-        if seconds < below:
-            return f"{seconds / length_s:,.0f} {unit}" if unit == "s" else f"{seconds / length_s:,.1f} {unit}"
-    return f"{seconds / 86_400:,.1f} days"

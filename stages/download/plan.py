@@ -1,4 +1,4 @@
-"""How long a download will take, host by host, and what it will weigh: an estimate for the user's own records."""
+"""How long a download will take, host by host, and what it will weigh: an estimate for the records at hand."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,9 +8,9 @@ import polars as pl
 from stages.config.schema import Download, HostLimits
 from stages.download.hosts import DAY_S
 from stages.download.ledger import HostRecord
-from stages.download.wanted import OPEN_DATA_HOST
+from stages.records.inaturalist import OPEN_DATA_HOST
 
-ORIGINAL_BYTES = 1_460_000  # the mean of the user's 62,821 originals
+ORIGINAL_BYTES = 1_460_000  # the mean of the production collection's 62,821 originals
 # Of the bytes of an original (2048 px). `large` (1024 px) was seen to be an eighth; the smaller ones go by their area.
 SHARE_OF_ORIGINAL = {
     "original": 1.0,
@@ -37,7 +37,8 @@ def plan_hosts(wanted: pl.DataFrame, download: Download, known: Mapping[str, Hos
     Args:
         wanted: the images to ask for, with their host (null where a URL is never asked).
         download: section of params.yaml.
-        known: what each host has sent so far: after 100 images their mean size counts, before it the user's figures.
+        known: what each host has sent so far: after 100 images their mean size counts, before it that of the production
+            collection.
     """
     limits = {entry.host: entry for entry in download.hosts}
     plans = []

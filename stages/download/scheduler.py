@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
@@ -77,6 +77,7 @@ class Clock(Protocol):
 
     def now_s(self) -> float:
         """Give the time in seconds since 1970."""
+        ...
 
     def wait(self, answers: "SimpleQueue[Done]", seconds: float, *, busy: bool) -> "Done | None":
         """Give the next answer, or ``None`` after so many seconds; ``busy`` says whether one can come."""
@@ -210,7 +211,7 @@ class Scheduler:
             rows = asked.filter(pl.col("host") == name).iter_rows(named=True)
             self._queues[name] = HostQueue(host, threads, map(Job.of_row, rows))
 
-    def run(self, limits: Limits) -> Iterator[Outcome | None]:
+    def run(self, limits: Limits) -> Generator[Outcome | None, None, None]:
         """Yield what becomes of each image, and ``None`` now and then while there is nothing to say.
 
         Ends when all is done, a limit is reached, or after ``stop``.

@@ -5,16 +5,12 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from stages.config.schema import Download
-from stages.records.shapes import INATURALIST_PHOTO
+from stages.records.inaturalist import is_in_bucket, open_data_url
+from stages.records.licenses import NONE, OTHER, license_codes
 
-# In the order in which they are asked, each once: the user's own copy, iNaturalist's public bucket, the record's URL.
+# In the order in which they are asked, each once: a copy of one's own, iNaturalist's public bucket, the record's URL.
 ROUTES = ("mirror", "open_data", "original")
-OPEN_DATA_HOST = "inaturalist-open-data.s3.amazonaws.com"
 
-# The bucket holds photos under Creative Commons licenses and in the public domain; a photo whose URL is in the bucket
-# bears one, whatever the record says. https://github.com/inaturalist/inaturalist-open-data
-_OPEN_LICENSE = r"(?i)^(https?://creativecommons\.org/|cc|pd\b|public domain)"
-_IN_BUCKET = r"^https?://inaturalist-open-data\."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,14 +38,13 @@ def add_routes(records: pl.DataFrame, download: Download) -> pl.DataFrame:
         download: its mirror, and the size in which the bucket is asked.
     """
     url = pl.col("image_url")
-    photo_id = url.str.extract(INATURALIST_PHOTO.pattern, 1)
-    extension = url.str.extract(r"/photos/\d+/\w+\.(\w+)", 1)
-    is_open = pl.col("license").str.contains(_OPEN_LICENSE).fill_null(False) | url.str.contains(_IN_BUCKET)
-    in_bucket = pl.format(f"https://{OPEN_DATA_HOST}/photos/{{}}/{download.inaturalist_size}.{{}}", photo_id, extension)
+    # The bucket holds photos under Creative Commons licenses and in the public domain.
+    is_open = ~license_codes(records["license"]).is_in([NONE, OTHER])
+    in_bucket = open_data_url(url, download.inaturalist_size)
     mirror = None if download.mirror is None else pl.format(f"{download.mirror.rstrip('/')}/{{}}", "image_name")
     return records.with_columns(
         mirror=pl.lit(None, pl.String) if mirror is None else mirror,
-        open_data=pl.when(is_open & (in_bucket != url)).then(in_bucket),
+        open_data=pl.when((is_open | is_in_bucket(url)) & (in_bucket != url)).then(in_bucket),
         original=url,
     )
 

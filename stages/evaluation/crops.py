@@ -1,7 +1,7 @@
 """What crops are worth: how much of the true subject they keep, and how much of them the subject fills."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from stages.tables.compare_crops import CROP_CURVES
 Box = tuple[int, int, int, int]  # x, y, width, height, in pixels of the image as shown
 
 CROPS = ("smart", "center")
+WORDS = ("frame", "position", "subject")  # that describe an image, its subject's place and size
 MISSED_BELOW = 0.5  # of the subject kept: the crop shows something else
 _CENTRED_WITHIN = 0.1  # of the short side, from the image's middle to the subject's, in both directions
 _STEPS = 50  # of the curves
@@ -40,7 +41,7 @@ def tabulate(measured: dict[str, Measured], boxes: dict[str, Box]) -> pl.DataFra
     rows = []
     for name, images in measured.items():
         box = boxes.get(name)
-        where = describe(box, images.width, images.height) if box else dict.fromkeys(("frame", "position", "subject"))
+        where = describe(box, images.width, images.height) if box else {}
         for crop in CROPS:
             square: Square = getattr(images, crop)
             shared = overlap(box, square) if box else 0
@@ -52,12 +53,12 @@ def tabulate(measured: dict[str, Measured], boxes: dict[str, Box]) -> pl.DataFra
                     "saliency_kept": None if np.isnan(square.saliency) else square.saliency,
                     "subject_kept": shared / (box[2] * box[3]) if box else None,
                     "subject_share": shared / square.side**2 if box else None,
-                    **where,
+                    **{what: where.get(what) for what in WORDS},
                 }
             )
     floats = dict.fromkeys(("saliency_kept", "subject_kept", "subject_share"), pl.Float64)
-    words = dict.fromkeys(("frame", "position", "subject"), pl.String)
-    return pl.DataFrame(rows, schema_overrides=floats | words, infer_schema_length=None)
+    words = dict.fromkeys(WORDS, pl.String)
+    return pl.DataFrame(rows, schema_overrides={**floats, **words}, infer_schema_length=None)
 
 
 def describe(box: Box, width: int, height: int) -> dict[str, str]:
@@ -108,7 +109,7 @@ def summarize(table: pl.DataFrame) -> dict[str, Any]:
                 | {crop: rows.filter(pl.col("crop") == crop)["subject_kept"].mean() for crop in CROPS}
                 for (group,), rows in sorted(known.group_by(what))
             }
-            for what in ("frame", "position", "subject")
+            for what in WORDS
         }
     return figures
 
@@ -116,10 +117,15 @@ def summarize(table: pl.DataFrame) -> dict[str, Any]:
 def kept_figures(rows: pl.DataFrame) -> dict[str, float]:
     """Average over the rows of one crop: subject kept, share of images that miss it, its share of the crop."""
     return {
-        "subject_kept": rows["subject_kept"].mean(),
-        "subject_missed_share": (rows["subject_kept"] < MISSED_BELOW).mean(),
-        "subject_share_of_crop": rows["subject_share"].mean(),
+        "subject_kept": _mean(rows["subject_kept"]),
+        "subject_missed_share": _mean(rows["subject_kept"] < MISSED_BELOW),
+        "subject_share_of_crop": _mean(rows["subject_share"]),
     }
+
+
+def _mean(values: pl.Series) -> float:
+    """Give the mean of numbers or truths; nulls, of images whose box is not known, do not count."""
+    return cast(float, values.mean())
 
 
 def kept_curves(table: pl.DataFrame) -> pl.DataFrame:

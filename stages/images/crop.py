@@ -93,7 +93,10 @@ def saliency_map(pixels: np.ndarray, params: Crop) -> np.ndarray:
 
 
 def unusable_reason(saliency: np.ndarray, params: Crop) -> str | None:
-    """Say why a map, uint8 [h, w], is no use (one of ``FALLBACKS``), or ``None``; ``diffuse`` shows in the search."""
+    """Give the reason that a map, uint8 [h, w], is unusable, one of ``FALLBACKS``, or ``None``.
+
+    ``diffuse`` is none of them: that shows only when a square is looked for.
+    """
     dark, bright = (level_of(saliency, share) for share in (0.05, 0.99))
     if bright == 0:
         return "black"
@@ -119,25 +122,24 @@ def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> 
         params: section ``crop``.
     """
     map_h, map_w = saliency.shape
-    reason = unusable_reason(saliency, params)
-    if reason is None:
+    if reason := unusable_reason(saliency, params):
+        square = replace(center_crop(width, height), how=reason)
+    else:
         # What the background has of it would outweigh a small plant.
-        standing_out = cv2.subtract(saliency, level_of(saliency, params.map_floor))
+        standing_out = cv2.subtract(saliency, np.full_like(saliency, level_of(saliency, params.map_floor)))
         x, y, side = _search(standing_out, params)
         held = cv2.sumElems(standing_out[y : y + side, x : x + side])[0] / (cv2.sumElems(standing_out)[0] or 1)
         if held - side * side / (map_h * map_w) < params.min_gain:
-            reason = "diffuse"
-    if reason is None:
-        # Each edge by its own scale: the map's aspect is the image's but for rounding.
-        middle_x, middle_y = (x + side / 2) * width / map_w, (y + side / 2) * height / map_h
-        side = min(round(side * params.margin * min(width / map_w, height / map_h)), width, height)
-        x, y = (
-            min(max(0, round(middle - side / 2)), edge - side)
-            for middle, edge in ((middle_x, width), (middle_y, height))
-        )
-        square = Square(x, y, side, SMART, float("nan"))
-    else:
-        square = replace(center_crop(width, height), how=reason)
+            square = replace(center_crop(width, height), how="diffuse")
+        else:
+            # Each edge by its own scale: the map's aspect is the image's but for rounding.
+            middle_x, middle_y = (x + side / 2) * width / map_w, (y + side / 2) * height / map_h
+            side = min(round(side * params.margin * min(width / map_w, height / map_h)), width, height)
+            x, y = (
+                min(max(0, round(middle - side / 2)), edge - side)
+                for middle, edge in ((middle_x, width), (middle_y, height))
+            )
+            square = Square(x, y, side, SMART, float("nan"))
     return replace(square, saliency=saliency_held(saliency, square, width, height))
 
 
@@ -189,7 +191,8 @@ def _spectral_residual(thumbnail: np.ndarray) -> np.ndarray:
     OpenCV looks at 64 x 64 px whatever it is given, so there is nothing to lose by smoothing at that size.
     """
     small = cv2.cvtColor(cv2.resize(thumbnail, (64, 64), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    done, residual = cv2.saliency.StaticSaliencySpectralResidual_create().computeSaliency(small)
+    finder = cv2.saliency.StaticSaliencySpectralResidual_create()  # pyright: ignore[reportAttributeAccessIssue]
+    done, residual = finder.computeSaliency(small)
     if not done:
         return np.zeros(thumbnail.shape[:2], np.float32)
     return cv2.resize(cv2.GaussianBlur(residual, (0, 0), 64 / 40), thumbnail.shape[1::-1])
@@ -202,7 +205,8 @@ def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
     sides = lab[:edge], lab[-edge:], lab[edge:-edge, :edge], lab[edge:-edge, -edge:]
     border = np.concatenate([side.reshape(-1, 3) for side in sides])
     # The floor keeps a border of one color from making every other color infinitely far.
-    covariance, mean = cv2.calcCovarMatrix(border, None, cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE)
+    flags = cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE
+    covariance, mean = cv2.calcCovarMatrix(border, None, flags)  # pyright: ignore[reportCallIssue, reportArgumentType]
     whiten = np.linalg.cholesky(np.linalg.inv(covariance + 20 * np.eye(3))).T
     first, second, third = cv2.split(cv2.transform(lab, np.column_stack([whiten, -whiten @ mean[0]])))
     return cv2.magnitude(cv2.magnitude(first, second), third)

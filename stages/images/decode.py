@@ -2,6 +2,7 @@
 
 import io
 from functools import lru_cache
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -131,7 +132,10 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space.strip() != "RGB" or "srgb" in ImageCms.getProfileDescription(source).lower():
+        if (
+            cast(Any, source.profile).xcolor_space.strip() != "RGB"
+            or "srgb" in ImageCms.getProfileDescription(source).lower()
+        ):
             return None
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):

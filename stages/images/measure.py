@@ -7,6 +7,7 @@ Headers and Pillow's ``verify()`` miss truncation, and a full load in Pillow mis
 decoded whole and strictly, at 1/8 of its size where it is large enough, which costs two thirds of a full decode.
 """
 
+import builtins
 import hashlib
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Measurement:
     even_share: float | None = None
     entropy_bits: float | None = None
     sharpness: float | None = None
-    phash: bytes | None = None
+    phash: builtins.bytes | None = None
 
 
 def measure(data: bytes, *, max_megapixels: float) -> Measurement:

@@ -14,12 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.images.shards import PackedImage, PackedSplit, check_shards
 from stages.runtime.errors import UserError
+from stages.runtime.lock import locked_outputs
 
 
 class PreviousImages:
@@ -58,14 +58,14 @@ def previous_images(
                 check_shards(folder, splits)
                 usable = [PackedSplit(folder, split) for split in splits]
         # Not there, not whole, or written by another version: all is packed anew.
-        except (UserError, DvcException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        except (UserError, DvcException, OSError, ValueError, KeyError, TypeError):
             pass
         yield PreviousImages(usable)
 
 
 def _link_last_run(folder: Path, shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> bool:
     """Link the files of the last run's shards into ``folder``, if they are of this recipe; say whether they are."""
-    outputs = {entry["path"]: entry["md5"] for entry in _locked_outputs()}
+    outputs = locked_outputs()
     with Repo() as repo:
 
         def cached(digest: str) -> Path:
@@ -76,9 +76,3 @@ def _link_last_run(folder: Path, shards: Path, recipe_file: Path, recipe: dict[s
         for entry in json.loads(cached(outputs[str(shards)]).read_text(encoding="utf-8")):
             (folder / entry["relpath"]).symlink_to(cached(entry["md5"]))
         return True
-
-
-def _locked_outputs() -> Iterator[dict[str, Any]]:
-    """Yield the outputs of all stages as dvc.lock has them: of the last run."""
-    for stage in yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"].values():
-        yield from stage.get("outs", ())

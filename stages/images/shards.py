@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import replacing
-from stages.runtime.progress import progress, size_in_words
+from stages.runtime.progress import progress
+from stages.runtime.wording import size_in_words
 from stages.tables.pack import SHARDS
 from stages.tables.table import read_table, write_table
 

@@ -4,16 +4,18 @@ torch makes that copy since 1.10 (https://github.com/pytorch/pytorch/issues/9543
 the MobileNet family, it is a fifth of all that a step holds.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 
 class _Clamp06(torch.autograd.Function):
     """min(max(x, 0), 6) in place. What comes out says where the gradient passes: strictly between the bounds."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, values: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
         nn.functional.hardtanh_(values, 0.0, 6.0)
         ctx.mark_dirty(values)
         ctx.save_for_backward(values)
@@ -21,7 +23,7 @@ class _Clamp06(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> torch.Tensor:
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         (result,) = ctx.saved_tensors
         return torch.ops.aten.hardtanh_backward(gradient, result, 0.0, 6.0)
 

@@ -58,17 +58,16 @@ def cut_resized(pixels: np.ndarray, side: int, params: Augment, rng: np.random.G
     The area is ``params.min_area`` to all of the image, the sides are 3:4 to 4:3, both drawn as torchvision does.
     """
     height, width = pixels.shape[:2]
-    top = left = None
+    part_h = part_w = min(height, width)
+    top, left = (height - part_h) // 2, (width - part_w) // 2
     for _ in range(_TRIES):
         area = height * width * rng.uniform(params.min_area, 1)
-        aspect = math.exp(rng.uniform(*map(math.log, _ASPECTS)))
-        part_w, part_h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if part_w <= width and part_h <= height:
+        aspect = math.exp(rng.uniform(math.log(_ASPECTS[0]), math.log(_ASPECTS[1])))
+        drawn_w, drawn_h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if drawn_w <= width and drawn_h <= height:
+            part_w, part_h = drawn_w, drawn_h
             top, left = int(rng.integers(0, height - part_h + 1)), int(rng.integers(0, width - part_w + 1))
             break
-    if top is None:
-        part_w = part_h = min(height, width)
-        top, left = (height - part_h) // 2, (width - part_w) // 2
     part = pixels[top : top + part_h, left : left + part_w]
     portable_opencv()
     method = cv2.INTER_AREA if min(part_h, part_w) > side else cv2.INTER_CUBIC

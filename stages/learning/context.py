@@ -3,15 +3,15 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch.utils.data import DataLoader
 
 from stages.config.schema import Params, Shots, Train
 from stages.images.shards import PackedSplit, check_shards
-from stages.learning.data import EpochBatches, PackedImages, choose_train_eval, make_loader
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader, choose_train_eval
 from stages.learning.device import ColorTransform, Mixing
 from stages.learning.losses import Loss
 from stages.learning.model import ModelDescription, create_model, describe
@@ -31,7 +31,7 @@ class TrainContext:
         mixing: erasing and mixing of training images there.
         loss: of training.
         accelerator: of ``make_accelerator``.
-        train_loader: of training images; its ``batch_sampler`` is an ``EpochBatches``.
+        train_loader: of training images.
         val_loader: of validation images, likewise, in their own order.
         train_eval_loader: of some training images as validation sees them, likewise. What they score tells a network
             that overfits from a pipeline that is broken: that one scores here no better than there.
@@ -45,9 +45,9 @@ class TrainContext:
     mixing: Mixing
     loss: Loss
     accelerator: Accelerator
-    train_loader: DataLoader
-    val_loader: DataLoader
-    train_eval_loader: DataLoader
+    train_loader: PackedLoader
+    val_loader: PackedLoader
+    train_eval_loader: PackedLoader
     train_images: np.ndarray
     shots: Shots
     compiled: bool = False
@@ -83,7 +83,7 @@ def new_state(params: Params, species: list[str], accelerator: Accelerator) -> t
     model = create_model(params.model, classes=len(species), image_px=side, seed=params.train.seed)
     if machine_flag("GRADIENT_CHECKPOINTING"):
         try:
-            model.set_grad_checkpointing(True)
+            cast(Any, model).set_grad_checkpointing(True)  # timm's networks have it, nn.Module has not
         except (AssertionError, AttributeError):
             raise UserError(f"{params.model.name} cannot save memory so: set GRADIENT_CHECKPOINTING=0") from None
     description = describe(model, params.model, image_px=side, pack_px=params.image.pack_px, species=species)
@@ -120,9 +120,9 @@ def make_context(
     )
     train_eval = choose_train_eval(len(of_train), params.train.train_eval_images, seed)
 
-    def in_order(images: PackedImages) -> DataLoader:
+    def in_order(images: PackedImages) -> PackedLoader:
         batches = EpochBatches(images.labels, step_images=micro * processes, micro_images=micro, **where)
-        return make_loader(images, batches, workers=min(workers, 2))
+        return PackedLoader(images, batches, workers=min(workers, 2))
 
     train_images = np.bincount(of_train.labels, minlength=description.classes)
     return TrainContext(
@@ -131,7 +131,7 @@ def make_context(
         mixing=mixing,
         loss=Loss(params.train, torch.from_numpy(train_images)).to(accelerator.device),
         accelerator=accelerator,
-        train_loader=make_loader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
+        train_loader=PackedLoader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
         val_loader=in_order(PackedImages(of_val, side)),
         train_eval_loader=in_order(PackedImages(of_train, side, chosen=train_eval)),
         train_images=train_images,

@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Iterator
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -31,7 +32,7 @@ from stages.runtime.errors import UserError
 _POWERS: dict[Sampling, float] = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}
 
 
-class PackedImages(Dataset):
+class PackedImages(Dataset[Batch]):
     """The images of a split, or some, at ``image_px``: augmented to train, cut out of the middle without ``params``.
 
     It gives whole batches: an image is decoded into memory that is used again for the next one, and what is seen of it
@@ -182,7 +183,7 @@ class EpochBatches(Sampler[list[Key]]):
         self.step_images = step_images
         self.micro_images = micro_images
         self.seed = seed
-        self.sampling = sampling
+        self.sampling: Sampling = sampling
         self.process = process
         self.processes = processes
         self.epoch = 0
@@ -222,25 +223,34 @@ class EpochBatches(Sampler[list[Key]]):
                 yield [(self.epoch, int(index), int(time)) for index, time in own[first : first + self.micro_images]]
 
 
-def make_loader(images: PackedImages, batches: EpochBatches, *, workers: int) -> DataLoader:
-    """Make the loader of a split; its ``batch_sampler`` is ``batches``.
+class PackedLoader(DataLoader[Batch]):
+    """The loader of a split.
 
-    Args:
-        images: the split.
-        batches: which images come together.
-        workers: loader processes; 0 decodes in the training process itself.
+    Attributes:
+        images: what it loads.
+        batches: which of them come together; also to be set to another epoch or step.
     """
-    return DataLoader(
-        images,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=_whole,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-        # Forked children of a process with OpenMP threads can hang; the forkserver starts them clean.
-        multiprocessing_context="forkserver" if workers else None,
-        worker_init_fn=_end_with_parent,
-    )
+
+    def __init__(self, images: PackedImages, batches: EpochBatches, *, workers: int) -> None:
+        """Prepare.
+
+        Args:
+            images: the split.
+            batches: which images come together.
+            workers: loader processes; 0 decodes in the training process itself.
+        """
+        super().__init__(
+            images,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_whole,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Forked children of a process with OpenMP threads can hang; the forkserver starts them clean.
+            multiprocessing_context="forkserver" if workers else None,
+            worker_init_fn=_end_with_parent,
+        )
+        self.images, self.batches = images, batches
 
 
 def _end_with_parent(_worker: int) -> None:
@@ -253,9 +263,12 @@ def _end_with_parent(_worker: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
+    parent = multiprocessing.parent_process()
+
     def wait() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
     Thread(target=wait, daemon=True).start()
 
@@ -280,6 +293,6 @@ def _batch_memory(shape: tuple[int, ...]) -> torch.Tensor:
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
-def _whole(batch: Batch) -> Batch:
+def _whole(batch: Any) -> Any:
     """Leave a batch as it is: the dataset made it whole."""
     return batch

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from timm.data import Mixup
+from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
 
 from stages.config.schema import Augment
@@ -58,6 +58,10 @@ class ColorTransform(torch.nn.Module):
     torchvision's ColorJitter draws once for a batch; here each image has its own factors, which came with it.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+    luma: torch.Tensor
+
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
@@ -98,7 +102,7 @@ class Mixing:
         self._classes = classes
         self._seed = seed
         self._smoothing = smoothing
-        self._erase = RandomErasing(params.erase, mode="pixel", device=device) if params.erase else None
+        self._erase = RandomErasing(params.erase, mode="pixel", device=str(device)) if params.erase else None
         self._mix = None
         if params.mixup or params.cutmix:
             self._mix = Mixup(params.mixup, params.cutmix, label_smoothing=smoothing, num_classes=classes)

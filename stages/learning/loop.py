@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from typing import cast
 
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
 from stages.config.schema import Train
 from stages.learning.context import TrainContext
-from stages.learning.data import EpochBatches
+from stages.learning.data import PackedLoader
 from stages.learning.device import Batch
 from stages.learning.model import head_modules
 from stages.learning.predict import predict
@@ -29,7 +29,8 @@ from stages.learning.schedule import learning_rate, phase_of
 from stages.learning.scores import Meter
 from stages.learning.state import Best, TrainState
 from stages.runtime.errors import UserError
-from stages.runtime.progress import progress, say, size_in_words
+from stages.runtime.progress import progress, say
+from stages.runtime.wording import size_in_words
 
 
 @dataclass
@@ -69,7 +70,7 @@ def train(
     """
     params = context.params
     if state.micro_images:
-        context.train_loader.batch_sampler.micro_images = state.micro_images
+        context.train_loader.batches.micro_images = state.micro_images
     _stop_if_too_many_are_skipped(state, params)  # also a run that goes on where it was stopped so
     while state.epoch < params.epochs + params.crt_epochs:
         begin_phase(state, context)
@@ -88,7 +89,7 @@ def begin_phase(state: TrainState, context: TrainContext) -> None:
     """
     phase = phase_of(state.epoch, context.params)
     if phase == "balanced_head" and state.phase != phase:
-        state.model.load_state_dict(state.best.state)
+        state.model.load_state_dict(state.kept.state)
         torch.manual_seed(int(generator(context.params.seed, STEP, state.epoch).integers(2**63)))
         for module in head_modules(state.model):
             module.reset_parameters()
@@ -115,7 +116,7 @@ def train_epoch(state: TrainState, context: TrainContext, after_step: Callable[[
     Raises:
         UserError: the loss was not finite in more steps than ``train.max_skipped_steps``.
     """
-    params, batches = context.params, context.train_loader.batch_sampler
+    params, batches = context.params, context.train_loader.batches
     batches.epoch = state.epoch
     batches.sampling = "balanced" if state.phase == "balanced_head" else params.sampling
     state.model.train(state.phase == "all")
@@ -147,7 +148,7 @@ def train_epoch(state: TrainState, context: TrainContext, after_step: Callable[[
     return clock
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimizer: AcceleratedOptimizer, rate: float) -> None:
     """Set the learning rate of all parameters, each layer's by its own scale."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("lr_scale", 1.0)
@@ -159,7 +160,7 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
     A loss that is not finite, in whichever process, changes nothing: the step is skipped and noted.
     """
     params, accelerator = context.params, context.accelerator
-    batches: EpochBatches = context.train_loader.batch_sampler
+    batches = context.train_loader.batches
     images, micro_batches = batches.images_in(state.step), batches.micro_batches_in(state.step)
     buffers = list(state.model.buffers())
     before = [buffer.clone() for buffer in buffers]
@@ -187,7 +188,7 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
     norm = accelerator.clip_grad_norm_(state.model.parameters(), params.clip_norm)
     finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
     # With a scaler, gradients without an end are its own business: it skips the update and scales less.
-    finite = finite and (state.scaler is not None or bool(torch.isfinite(norm)))
+    finite = finite and (state.scaler is not None or bool(torch.isfinite(cast(torch.Tensor, norm))))
     finite = not all_reduce_max(not finite, accelerator)
     if finite or state.scaler:
         state.optimizer.step()
@@ -238,7 +239,7 @@ def validate(state: TrainState, context: TrainContext) -> dict[str, float]:
         if state.best is None or score > state.best.score:
             weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
             state.best = Best(state.epoch + 1, prefix, score, weights)
-    batches = context.train_loader.batch_sampler
+    batches = context.train_loader.batches
     row["learning_rate"] = learning_rate(state.epoch, batches.steps - 1, batches.steps, context.params)
     row["skipped_steps"] = sum(epoch == state.epoch for epoch, _, _ in state.skipped)
     return row
@@ -254,7 +255,7 @@ def halve_micro_batches(state: TrainState, context: TrainContext) -> None:
     Raises:
         UserError: they cannot be smaller, or other processes would have to do so too.
     """
-    batches, accelerator = context.train_loader.batch_sampler, context.accelerator
+    batches, accelerator = context.train_loader.batches, context.accelerator
     smaller = -(-batches.micro_images // 2)
     smaller += smaller % 2 if context.mixing.mixes else 0
     if smaller >= batches.micro_images or accelerator.num_processes > 1:
@@ -269,7 +270,7 @@ def halve_micro_batches(state: TrainState, context: TrainContext) -> None:
     say(f"train: too much for the device's memory: going on with {smaller} images at once")
 
 
-def _timed(loader: DataLoader, clock: Clock) -> Iterator[Batch]:
+def _timed(loader: PackedLoader, clock: Clock) -> Iterator[Batch]:
     """Pass batches on and note the time that was waited for them."""
     batches = iter(loader)
     while True:
@@ -282,14 +283,15 @@ def _timed(loader: DataLoader, clock: Clock) -> Iterator[Batch]:
         yield batch
 
 
-def _gathering(network: nn.Module, *, last: bool) -> AbstractContextManager:
+def _gathering(network: Callable[[torch.Tensor], torch.Tensor], *, last: bool) -> AbstractContextManager:
     """Let processes share gradients only in the last micro-batch of a step."""
-    return nullcontext() if last or not hasattr(network, "no_sync") else network.no_sync()
+    no_sync = getattr(network, "no_sync", None)
+    return nullcontext() if last or no_sync is None else no_sync()
 
 
 def _add_nothing(state: TrainState, context: TrainContext) -> None:
     """Take part in the sharing of gradients without an image, when the last step has fewer images than processes."""
-    side = context.train_loader.dataset.image_px
+    side = context.train_loader.images.image_px
     modes = [(module, module.training) for module in state.model.modules()]
     state.model.eval()  # norms shall not learn from a black image
     with context.accelerator.autocast():
@@ -306,7 +308,7 @@ def _put_back(buffers: list[torch.Tensor], before: list[torch.Tensor]) -> None:
 
 
 def _note_skipped(state: TrainState, context: TrainContext) -> None:
-    dataset, batches = context.train_loader.dataset, context.train_loader.batch_sampler
+    dataset, batches = context.train_loader.images, context.train_loader.batches
     names = gather_object([dataset.name(index) for index in batches.indices(state.step)])  # of all processes
     state.skipped.append((state.epoch, state.step, names))
     if context.accelerator.is_main_process:

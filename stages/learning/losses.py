@@ -14,6 +14,8 @@ class Loss(nn.Module):
     time the logits are taken as they are, and then favor no class for being common.
     """
 
+    shift: torch.Tensor
+
     def __init__(self, params: Train, train_images: torch.Tensor) -> None:
         """Prepare for classes with so many training images each, [classes]."""
         super().__init__()

@@ -6,6 +6,7 @@ import importlib.util
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import timm
 import torch
@@ -85,7 +86,7 @@ def _start(params: Model, classes: int, image_px: int) -> nn.Module:
 
 def describe(model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str]) -> ModelDescription:
     """Describe a model for saving; mean and standard deviation are those of its starting weights."""
-    mean, std = (tuple(model.pretrained_cfg[name]) for name in ("mean", "std"))
+    mean, std = (cast(tuple[float, float, float], tuple(_config(model)[name])) for name in ("mean", "std"))
     return ModelDescription(params.name, image_px, pack_px, mean, std, len(species), digest_classes(species))
 
 
@@ -129,7 +130,7 @@ def load_model(folder: Path, classes: Path) -> tuple[nn.Module, ModelDescription
     return model, description
 
 
-def _timm_model(name: str, image_px: int, **options: object) -> nn.Module:
+def _timm_model(name: str, image_px: int, **options: Any) -> Any:
     try:
         config = timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError:
@@ -209,11 +210,16 @@ def _load_but_head(model: nn.Module, state: dict[str, torch.Tensor], name: str) 
     model.load_state_dict(fitting, strict=False)
 
 
-def head_modules(model: nn.Module) -> list[nn.Module]:
-    """Give the layers that tell classes apart; some networks have two."""
-    return [model.get_submodule(name) for name in _classifier_names(model)]
+def head_modules(model: nn.Module) -> list[nn.Linear]:
+    """Give the layers that tell classes apart; some networks have two, and in some they are convolutions."""
+    return [cast(nn.Linear, model.get_submodule(name)) for name in _classifier_names(model)]
+
+
+def _config(model: Any) -> dict[str, Any]:
+    """Give what timm knows of a network's weights: mean, std, the names of its head, ..."""
+    return model.pretrained_cfg
 
 
 def _classifier_names(model: nn.Module) -> list[str]:
-    classifier = model.pretrained_cfg["classifier"]
+    classifier = _config(model)["classifier"]
     return [classifier] if isinstance(classifier, str) else list(classifier)

@@ -1,12 +1,13 @@
 """What a model makes of a split, by one process or several together."""
 
+from typing import cast
+
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.utils.data import DataLoader
 
-from stages.learning.data import EpochBatches
+from stages.learning.data import PackedLoader
 from stages.learning.device import ColorTransform
 from stages.learning.scores import EvalResult, label_ranks
 from stages.runtime.progress import progress
@@ -14,7 +15,7 @@ from stages.runtime.progress import progress
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, loader: DataLoader, color: ColorTransform, accelerator: Accelerator, *, what: str
+    model: nn.Module, loader: PackedLoader, color: ColorTransform, accelerator: Accelerator, *, what: str
 ) -> EvalResult:
     """Let a model look at each image of a split once.
 
@@ -22,7 +23,7 @@ def predict(
 
     Args:
         model: on its device; not one that waits for other processes in each batch, as DDP does.
-        loader: its ``batch_sampler`` is an ``EpochBatches`` in the split's own order.
+        loader: in the split's own order.
         color: normalization on the device.
         accelerator: of ``make_accelerator``.
         what: it is done for, in words.
@@ -31,7 +32,7 @@ def predict(
         RuntimeError: an image was looked at twice, or not at all.
     """
     model.eval()
-    batches: EpochBatches = loader.batch_sampler
+    batches = loader.batches
     ranks, losses = [np.empty(0)], [np.empty(0)]
     for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
         batch = loaded.to(accelerator.device)
@@ -51,7 +52,7 @@ def _of_all(parts: np.ndarray, accelerator: Accelerator) -> np.ndarray:
     if accelerator.num_processes > 1:
         here = torch.from_numpy(parts).to(accelerator.device)
         # Processes have one row more or less than others: what makes the parts equally long is taken off again.
-        here = accelerator.gather(accelerator.pad_across_processes(here, dim=0, pad_index=-1))
-        parts = here.cpu().numpy()
+        gathered = accelerator.gather(accelerator.pad_across_processes(here, dim=0, pad_index=-1))
+        parts = cast(torch.Tensor, gathered).cpu().numpy()
         parts = parts[parts[:, 0] >= 0]
     return parts[np.argsort(parts[:, 0])]

@@ -1,7 +1,7 @@
 """Scores of a classifier: loss, top-1, top-5, mean per-class accuracy, accuracy by class size."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -41,7 +41,8 @@ class Meter:
         if accelerator.num_processes == 1:
             return self
         sums = torch.tensor([self.images, self.loss, self.top1, self.top5], dtype=torch.float64)
-        images, loss, top1, top5 = accelerator.reduce(sums.to(accelerator.device)).tolist()
+        total = cast(torch.Tensor, accelerator.reduce(sums.to(accelerator.device)))
+        images, loss, top1, top5 = total.tolist()
         return Meter(int(images), loss, int(top1), int(top5))
 
     def scores(self) -> Scores:

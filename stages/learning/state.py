@@ -4,13 +4,15 @@ Random numbers are no part of it. What is drawn is drawn anew for each step from
 enough to draw the same again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from timm.optim import create_optimizer_v2
-from timm.utils import ModelEmaV3
+from accelerate.optimizer import AcceleratedOptimizer
+from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]
+from timm.utils import ModelEmaV3  # pyright: ignore[reportPrivateImportUsage]
 from torch import nn
 
 from stages.config.schema import Train
@@ -60,8 +62,8 @@ class TrainState:
     """
 
     model: nn.Module
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
+    network: Callable[[torch.Tensor], torch.Tensor]
+    optimizer: AcceleratedOptimizer
     ema: ModelEmaV3 | None
     scaler: torch.amp.GradScaler | None
     phase: Phase = "all"
@@ -74,6 +76,17 @@ class TrainState:
     skipped: list[tuple[int, int, list[str]]] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
     best: Best | None = None
+
+    @property
+    def kept(self) -> Best:
+        """The weights to keep.
+
+        Raises:
+            RuntimeError: no epoch has ended yet.
+        """
+        if self.best is None:
+            raise RuntimeError("no epoch has ended yet: there are no weights to keep")
+        return self.best
 
     def state_dict(self, meter: Meter) -> dict[str, Any]:
         """Give everything as what torch.save writes, with the meter of all processes."""
@@ -109,7 +122,7 @@ def init_state(model: nn.Module, params: Train, accelerator: Accelerator) -> Tra
     Weight decay spares biases and norms, and each layer learns ``train.layer_decay`` times as fast as the one after it
     (Clark et al., ICLR 2020; Bao et al., ICLR 2022), both as timm does it.
     """
-    model = model.to(accelerator.device, memory_format=torch.channels_last)
+    model = model.to(accelerator.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     layer_decay = None if params.layer_decay == 1 else params.layer_decay
     optimizer = create_optimizer_v2(
         model, opt="adamw", lr=params.learning_rate, weight_decay=params.weight_decay, layer_decay=layer_decay
@@ -117,4 +130,5 @@ def init_state(model: nn.Module, params: Train, accelerator: Accelerator) -> Tra
     ema = None
     if params.ema_decay is not None:
         ema = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True, warmup_power=_EMA_WARMUP_POWER)
-    return TrainState(model, model, accelerator.prepare_optimizer(optimizer), ema, accelerator.scaler)
+    prepared = cast(AcceleratedOptimizer, accelerator.prepare_optimizer(optimizer))
+    return TrainState(model, model, prepared, ema, accelerator.scaler)

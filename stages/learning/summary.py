@@ -14,7 +14,8 @@ from stages.images.shards import PackedSplit
 from stages.learning.context import TrainContext
 from stages.learning.processes import peak_memory
 from stages.learning.state import TrainState
-from stages.runtime.progress import say, size_in_words
+from stages.runtime.progress import say
+from stages.runtime.wording import duration_in_words, size_in_words
 
 TIMED_STEPS = 12
 WARM_UP_STEPS = 4  # of these
@@ -30,7 +31,7 @@ def say_summary(
     folder: Path,
 ) -> None:
     """Say what is about to be trained, on what, and from where."""
-    batches, processes = context.train_loader.batch_sampler, context.accelerator.num_processes
+    batches, processes = context.train_loader.batches, context.accelerator.num_processes
     at_once = f"{state.micro_images or batches.micro_images} at once"
     at_once += f" in each of {processes} processes" if processes > 1 else ""
     weights = sum(parameter.numel() for parameter in state.model.parameters())
@@ -77,7 +78,7 @@ def describe_pace(times: list[float], state: TrainState, context: TrainContext) 
 
     The first of them only warm up.
     """
-    params, batches = context.params, context.train_loader.batch_sampler
+    params, batches = context.params, context.train_loader.batches
     epoch_s = float(np.median(times[WARM_UP_STEPS:] or times)) * batches.steps
     epochs = params.epochs + params.crt_epochs
     left_s = epoch_s * (epochs - state.epoch - state.step / batches.steps)
@@ -86,13 +87,6 @@ def describe_pace(times: list[float], state: TrainState, context: TrainContext) 
         f"{duration_in_words(left_s)}; a step of {batches.micro_images} images at once peaks at "
         f"{size_in_words(peak_memory(context.accelerator))}"
     )
-
-
-def duration_in_words(seconds: float) -> str:
-    """Give a time in the unit that fits: ``45 s``, ``12 minutes``, ``3.4 hours``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
 
 
 def describe_device(accelerator: Accelerator) -> str:

@@ -4,9 +4,10 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import bson
+import bson.errors
 import orjson
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -41,7 +42,7 @@ def read_dump(path: Path) -> Iterator[Document]:
         if not magic:
             raise UserError(f"{path} is empty: {_REPAIR}")
         raw.seek(0)
-        stream = gzip.GzipFile(fileobj=raw) if magic == _GZIP_MAGIC else raw
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw) if magic == _GZIP_MAGIC else raw)
         try:
             yield from reader(path, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -65,6 +66,6 @@ def license_codes(licenses: pl.Series) -> pl.Series:
     return licenses.replace_strict(codes, return_dtype=pl.String).alias("license_code")
 
 
-def allowed_records(records: pl.DataFrame, allowed: list[str] | None) -> pl.DataFrame:
+def allowed_records(records: pl.DataFrame, allowed: Sequence[str] | None) -> pl.DataFrame:
     """Keep the records under an allowed license; ``None`` allows all."""
     return records if allowed is None else records.filter(license_codes(records["license"]).is_in(allowed))

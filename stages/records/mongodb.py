@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import bson
+import bson.errors
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidName, OperationFailure, PyMongoError
@@ -52,7 +53,7 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
             warnings.simplefilter("error")  # of an option that pymongo does not know it only warns
             given = parse_uri(uri)["options"]
             defaults = {"socketTimeoutMS": SOCKET_TIMEOUT_MS}
-            options = {name: value for name, value in defaults.items() if name not in given}
+            options: dict[str, Any] = {name: value for name, value in defaults.items() if name not in given}
             client: MongoClient[Document] = MongoClient(uri, connect=False, **options)
     except UserWarning as warning:
         raise UserError(f"MONGODB_URI is not valid{_told(warning, uri)}: {_ADVICE}") from None

@@ -14,15 +14,10 @@ from urllib.parse import urlsplit
 import bson
 
 from stages.config.schema import DocumentShape
+from stages.records.inaturalist import PHOTO_URL
 
 Row = dict[str, str | None]
 
-# A photo of iNaturalist has its id in the URL, whatever the host and size; older exports hold no more than that.
-# https://github.com/inaturalist/inaturalist-open-data/tree/main/Metadata
-INATURALIST_PHOTO = re.compile(
-    r"^https?://(?:static\.inaturalist\.org|www\.inaturalist\.org|inaturalist-open-data\.s3[\w.-]*\.amazonaws\.com)"
-    r"/photos/(\d+)/"
-)
 _OPTIONAL = ("observation_id", "license", "observer")
 _ABSENT = object()
 # JSON can say one half of a surrogate pair, which is no text that could be written or asked for.
@@ -97,7 +92,7 @@ class _CompiledShape:
         if species is None:
             return None, "no_species"
         row: Row = {column: self._value(document, entry, column) for column in _OPTIONAL}
-        if match := INATURALIST_PHOTO.match(url):
+        if match := PHOTO_URL.match(url):
             row["photo_id"] = match[1]
         else:
             # Ids of other sources count on their own: the same number there is another photo.

@@ -27,7 +27,7 @@ def read_synonyms(path: Path) -> dict[str, str]:
     numbered = [(number, row[:2]) for number, row in enumerate(rows, start=2) if any(cell.strip() for cell in row)]
     if empty := [number for number, row in numbered if len(row) < 2 or not all(cell.strip() for cell in row)]:
         raise UserError(f"{path}: row {empty[0]} lacks a synonym or an accepted name")
-    rows = [tuple(row) for _, row in numbered]
+    rows = [(row[0], row[1]) for _, row in numbered]
     counts = Counter(synonym for synonym, _ in set(rows))
     if twice := [synonym for synonym, count in counts.items() if count > 1]:
         raise UserError(f"{path}: {twice[0]!r} has two accepted names: keep one")

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -64,7 +65,7 @@ def draw_comparison(comparisons: list[Comparison], path: Path) -> None:
         save_png(figure, path)
 
 
-def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
+def _draw_original(axes: Axes, comparison: Comparison) -> None:
     _show(axes, comparison, comparison.pixels)
     for square, color in ((comparison.crops.center, _CENTER_COLOR), (comparison.crops.smart, _SMART_COLOR)):
         axes.add_patch(
@@ -75,7 +76,7 @@ def _draw_original(axes: mpl.axes.Axes, comparison: Comparison) -> None:
     _frame(axes, comparison)
 
 
-def _draw_map(axes: mpl.axes.Axes, comparison: Comparison) -> None:
+def _draw_map(axes: Axes, comparison: Comparison) -> None:
     """Lay the map over the image in gray: bright is what stands out."""
     height, width = comparison.pixels.shape[:2]
     gray = cv2.cvtColor(comparison.pixels, cv2.COLOR_RGB2GRAY)
@@ -86,12 +87,12 @@ def _draw_map(axes: mpl.axes.Axes, comparison: Comparison) -> None:
     _frame(axes, comparison)
 
 
-def _show(axes: mpl.axes.Axes, comparison: Comparison, pixels: np.ndarray) -> None:
+def _show(axes: Axes, comparison: Comparison, pixels: np.ndarray) -> None:
     """Show pixels on axes whose unit is a pixel of the original."""
     axes.imshow(pixels, extent=(0, comparison.crops.width, comparison.crops.height, 0))
 
 
-def _draw_true_box(axes: mpl.axes.Axes, comparison: Comparison) -> None:
+def _draw_true_box(axes: Axes, comparison: Comparison) -> None:
     if comparison.true_box:
         x, y, width, height = comparison.true_box
         axes.add_patch(
@@ -99,14 +100,14 @@ def _draw_true_box(axes: mpl.axes.Axes, comparison: Comparison) -> None:
         )
 
 
-def _frame(axes: mpl.axes.Axes, comparison: Comparison) -> None:
+def _frame(axes: Axes, comparison: Comparison) -> None:
     width, height = comparison.crops.width, comparison.crops.height
     axes.set_xlim(-0.005 * width, 1.005 * width)
     axes.set_ylim(1.005 * height, -0.005 * height)
     axes.axis("off")
 
 
-def _draw_crop(axes: mpl.axes.Axes, comparison: Comparison, square: Square, color: str, name: str) -> None:
+def _draw_crop(axes: Axes, comparison: Comparison, square: Square, color: str, name: str) -> None:
     _show(axes, comparison, comparison.pixels)
     axes.set_xlim(square.x, square.x + square.side)
     axes.set_ylim(square.y + square.side, square.y)

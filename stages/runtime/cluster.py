@@ -13,7 +13,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import cloudpickle
 from distributed import Client, KilledWorker
@@ -93,7 +93,7 @@ class Cluster:
     def _threads(self) -> int:
         if self._client.status == "running":
             try:
-                return sum(within(ANSWER_S, self._client.nthreads).values())
+                return sum(within(ANSWER_S, cast(Callable[[], dict], self._client.nthreads)).values())
             except OSError:  # a timeout is one, and so is what Dask raises when a connection breaks
                 pass
         raise self._error("the scheduler stopped answering")
@@ -109,7 +109,7 @@ class Cluster:
         if not self.size:
             raise self._error(f"it has no workers: start some with {self._start()}")
         try:
-            answers = within(3 * ANSWER_S, lambda: self._client.run(ask, on_error="return"))
+            answers = cast(dict, within(3 * ANSWER_S, lambda: self._client.run(ask, on_error="return")))
         except OSError:
             raise self._error("not all of its workers answer: see to them, or restart them") from None
         for worker, found in answers.items():
@@ -174,7 +174,7 @@ def _who_is(address: str) -> str:
 
     async def ask() -> str:
         async with rpc(address) as there:
-            return (await there.identity())["type"]
+            return (await cast(Any, there).identity())["type"]
 
     try:
         return asyncio.run(asyncio.wait_for(ask(), ANSWER_S))

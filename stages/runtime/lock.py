@@ -1,4 +1,4 @@
-"""dvc.lock pins what an export from a database gave: the same parameters must give the same bytes again.
+"""What dvc.lock says of the last runs; and how it pins an export from a database.
 
 A dump is a file that DVC tracks; a database is not, and documents change in it under a snapshot. So a new export is
 held against the lock before it replaces anything.
@@ -60,19 +60,48 @@ def locked_profile(stage: str) -> str | None:
     return None if entry is None else entry["params"]["params.yaml"].get("profile")
 
 
+def locked_outputs() -> dict[str, str]:
+    """Give the outputs of all stages' last runs as dvc.lock has them: MD5 by path.
+
+    Raises:
+        UserError: the lock is none of DVC's.
+    """
+    try:
+        return {out["path"]: out["md5"] for entry in _read_lock().values() for out in entry.get("outs", ())}
+    except (KeyError, TypeError, AttributeError):
+        raise _no_lock() from None
+
+
 def _locked_stage(stage: str) -> dict[str, Any] | None:
     """Give a stage's entry, with all that is read of it in its place; ``None`` where there is none yet."""
+    entry = _read_lock().get(stage)
+    if entry is None:
+        return None
     try:
-        entry = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"].get(stage)
-        well_formed = entry is None or (
+        well_formed = (
             isinstance(entry["params"]["params.yaml"], dict)
             and all(isinstance(locked["path"], str) and isinstance(locked["md5"], str) for locked in entry["outs"])
             and all(isinstance(locked["path"], str) for locked in entry.get("deps", ()))
         )
-    except FileNotFoundError:
-        return None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError, RecursionError):
+    except (KeyError, TypeError, AttributeError):
         well_formed = False
     if not well_formed:
-        raise UserError(f"{LOCK} is no lock of DVC's: bring it back with git, or take one side of a merge")
+        raise _no_lock()
     return entry
+
+
+def _read_lock() -> dict[str, Any]:
+    """Give the entries of the stages; none where there is no lock yet."""
+    try:
+        stages = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"]
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
+        stages = None
+    if not isinstance(stages, dict):
+        raise _no_lock()
+    return stages
+
+
+def _no_lock() -> UserError:
+    return UserError(f"{LOCK} is no lock of DVC's: bring it back with git, or take one side of a merge")

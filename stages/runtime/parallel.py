@@ -85,8 +85,11 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
 class _Pool(Protocol):
     """Worker processes: how many, how work gets to them, and how their death shows."""
 
-    size: int
-    died: tuple[type[Exception], ...]
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def died(self) -> tuple[type[Exception], ...]: ...
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future: ...
 

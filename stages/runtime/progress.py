@@ -2,14 +2,74 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from stages.runtime.wording import duration_in_words
+
 Item = TypeVar("Item")
 
 LINE_EVERY_S = 30.0
+POSTFIX_EVERY_S = 1.0
+
+
+class ProgressLine:
+    """How far a work has come, with the rate and the time left.
+
+    On a terminal that is a bar, gone when the work is done. In a log it is a line every 30 s, which reads well with
+    ``tail -f`` and holds no control characters; work that is done before says nothing.
+    """
+
+    def __init__(self, what: str, *, total: int | None, unit: str, start_s: float) -> None:
+        """Begin with nothing done.
+
+        Args:
+            what: the work.
+            total: how many there are, where that is known.
+            unit: of what, in the plural.
+            start_s: the time, by the clock whose times ``show`` gets.
+        """
+        self._what, self._total, self._unit = what, total, unit
+        self._start_s = self._last_s = start_s
+        self._bar = (
+            tqdm(total=total, desc=what, unit=f" {unit}", dynamic_ncols=True, leave=False)
+            if sys.stderr.isatty()
+            else None
+        )
+
+    def show(self, done: int, now_s: float, also: Callable[[], str] | None = None) -> None:
+        """Say that so many are done, if it is time to, and what ``also`` says."""
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+            if also and now_s - self._last_s >= POSTFIX_EVERY_S:
+                self._last_s = now_s
+                self._bar.set_postfix_str(also())
+        elif now_s - self._last_s >= LINE_EVERY_S:
+            self._last_s = now_s
+            more = f"; {also()}" if also else ""
+            self.line(self._line(done, now_s - self._start_s) + more)
+
+    def line(self, text: str) -> None:
+        """Write a line of the log, above the bar where there is one."""
+        if self._bar is None:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            self._bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _line(self, done: int, elapsed_s: float) -> str:
+        rate = done / elapsed_s if elapsed_s > 0 else 0.0
+        # Of some downloads a host takes one in twenty seconds.
+        rate_in_words = f"{rate:,.1f}" if rate >= 10 else f"{rate:,.2f}"
+        of_all = "" if self._total is None else f" of {self._total:,}"
+        left = f", {duration_in_words((self._total - done) / rate)} left" if self._total is not None and rate else ""
+        return f"{self._what}: {done:,}{of_all} {self._unit}, {rate_in_words} {self._unit}/s{left}"
 
 
 def progress(
@@ -20,49 +80,16 @@ def progress(
     unit: str = "images",
     also: Callable[[], str] | None = None,
 ) -> Iterator[Item]:
-    """Pass ``items`` on and say how far it has come, with the rate and the time left, and what ``also`` says.
-
-    On a terminal that is a bar, gone when the work is done. In a log it is a line every 30 s, which reads well with
-    ``tail -f`` and holds no control characters; work that is done before says nothing.
-    """
-    if sys.stderr.isatty():
-        bar = tqdm(items, desc=what, total=total, unit=f" {unit}", dynamic_ncols=True, leave=False)
-        for item in bar:
+    """Pass ``items`` on and say how far it has come, as ``ProgressLine`` does."""
+    shown = ProgressLine(what, total=total, unit=unit, start_s=time.monotonic())
+    try:
+        for done, item in enumerate(items, start=1):
             yield item
-            if also:
-                bar.set_postfix_str(also(), refresh=False)
-        return
-    start = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
-        now = time.monotonic()
-        if now - last >= LINE_EVERY_S:
-            last = now
-            more = f", {also()}" if also else ""
-            print(_line(what, unit, done, total, now - start) + more, file=sys.stderr, flush=True)  # noqa: T201
+            shown.show(done, time.monotonic(), also)
+    finally:
+        shown.close()
 
 
 def say(line: str) -> None:
     """Print what a stage or command has done: one line, at once, also into a log."""
     print(line, flush=True)  # noqa: T201
-
-
-def in_words(counts: Mapping[str, int]) -> str:
-    """Give counts as `` (reason 12, other reason 3)``, the most first; nothing for none."""
-    parts = [
-        f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])) if count
-    ]
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def size_in_words(size: float) -> str:
-    """Give bytes in the unit that fits: ``12.3 MB``, ``4.56 GB``."""
-    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
-
-
-def _line(what: str, unit: str, done: int, total: int | None, elapsed_s: float) -> str:
-    rate = done / elapsed_s
-    if total is None:
-        return f"{what}: {done:,} {unit}, {rate:,.1f} {unit}/s"
-    left_min = (total - done) / rate / 60
-    return f"{what}: {done:,} of {total:,} {unit}, {rate:,.1f} {unit}/s, {left_min:,.1f} min left"

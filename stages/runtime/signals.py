@@ -1,7 +1,7 @@
-"""Stopping: a signal ends a training after its step, saved, and a second one ends it at once."""
+"""Stopping: a signal asks a long work to end in good order, and a second one ends it at once."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -24,8 +24,12 @@ class StopRequest:
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Take note of SIGINT and SIGTERM instead of dying of them; the second one does what it always did."""
+def stop_requests(on_stop: Callable[[], None] = lambda: None) -> Iterator[StopRequest]:
+    """Take note of SIGINT and SIGTERM instead of dying of them; the second one does what it always did.
+
+    Args:
+        on_stop: called at the first one, wherever the process is: it may only leave word.
+    """
     request = StopRequest()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -33,6 +37,7 @@ def stop_requests() -> Iterator[StopRequest]:
         request.signal_number = number
         for each, handler in before.items():
             signal.signal(each, handler)
+        on_stop()
 
     for number in before:
         signal.signal(number, note)

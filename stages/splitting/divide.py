@@ -1,11 +1,11 @@
 """Dividing the groups of each species among train, val and test."""
 
-import hashlib
 from collections.abc import Sequence
 
 import polars as pl
 
 from stages.config.schema import Split
+from stages.splitting.draws import draw
 
 
 def assign_splits(rows: pl.DataFrame, params: Split) -> pl.Series:
@@ -119,8 +119,3 @@ def cap_train(rows: pl.DataFrame, max_images: int, seed: int) -> tuple[pl.DataFr
     beyond = ranked.filter(pl.col("place") >= max_images)["image_name"]
     over = (pl.col("split") == "train") & pl.col("image_name").is_in(beyond.implode())
     return rows.filter(~over), rows.filter(over).with_columns(reason=pl.lit("over_max_train_images"))
-
-
-def draw(group: str, seed: int) -> int:
-    """Draw a number for a group: the same whatever else there is, so that a growing cache keeps the order."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {group}".encode(), digest_size=8).digest(), "big")

@@ -65,6 +65,20 @@ def summarize(rows: pl.DataFrame, classes: pl.DataFrame, pairs: pl.DataFrame, sh
     }
 
 
+def headline(figures: dict[str, Any]) -> dict[str, Any]:
+    """Give the few figures that people compare from run to run; the others stand in the report.
+
+    Args:
+        figures: as ``summarize`` gives them, and left_out: images by reason.
+    """
+    return {f"{name}_images": figures[name]["images"] for name in SPLITS} | {
+        "classes": figures["classes"],
+        "left_out": sum(figures["left_out"].values()),
+        "leaks": sum(figures["in_two_splits"].values()),
+        "share_of_evaluated_classes_in_train": figures["share_of_evaluated_classes_in_train"],
+    }
+
+
 def count_leaks(rows: pl.DataFrame, pairs: pl.DataFrame) -> dict[str, int]:
     """Count the groups, digests, photo ids, observations and pairs of look-alikes that stand in two splits."""
     leaks = {}

@@ -13,17 +13,10 @@ from stages.runtime.errors import UserError
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table
 
-FOLDER = "assignments"
-NAME = "assignments.parquet"
 # Under what an image is met again, the surest first.
 IDENTITIES = ("image_name", "sha256", "photo_id", "observation_id")
 # Where one group was in several splits: what was trained on stays in train, and test is not used for choosing.
 _PRECEDENCE = ("train", "test", "val")
-
-
-def assignments_path(sources: Path, profile: str) -> Path:
-    """Say where a profile's earlier assignments are."""
-    return sources / profile / FOLDER / NAME
 
 
 def read_assignments(path: Path) -> pl.DataFrame:

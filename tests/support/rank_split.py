@@ -13,7 +13,7 @@ import torch
 
 from stages.config.schema import Model, RandomWeights
 from stages.images.shards import PackedSplit
-from stages.learning.data import EpochBatches, PackedImages, make_loader
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
 from stages.learning.model import create_model
 from stages.learning.predict import predict
@@ -37,7 +37,7 @@ def main() -> None:
             process=accelerator.process_index,
             processes=accelerator.num_processes,
         )
-        loader = make_loader(PackedImages(packed, 48), batches, workers=0)
+        loader = PackedLoader(PackedImages(packed, 48), batches, workers=0)
         ranks.append(predict(model, loader, ColorTransform((0.5,) * 3, (0.25,) * 3), accelerator, what="test").ranks)
     np.savez(f"{out}.{accelerator.process_index}.npz", *ranks)
 

@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from stages.config.schema import Augment, Model, RandomWeights, Shots, Train
 from stages.images.shards import PackedSplit
 from stages.learning import checkpoint
 from stages.learning.checkpoint import Checkpointer, load_checkpoint
 from stages.learning.context import TrainContext
-from stages.learning.data import EpochBatches, PackedImages, choose_train_eval, epoch_order, make_loader
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader, choose_train_eval, epoch_order
 from stages.learning.device import Batch, ColorTransform, Mixing
 from stages.learning.loop import train
 from stages.learning.losses import Loss
@@ -67,9 +66,9 @@ def make(
         seed=params.seed, sampling=params.sampling, **where,
     )  # fmt: skip
 
-    def in_order(images: PackedImages) -> DataLoader:
+    def in_order(images: PackedImages) -> PackedLoader:
         batches = EpochBatches(images.labels, step_images=5 * where["processes"], micro_images=5, **where)
-        return make_loader(images, batches, workers=workers)
+        return PackedLoader(images, batches, workers=workers)
 
     train_images = np.bincount(splits["train"].labels, minlength=3)
     context = TrainContext(
@@ -78,7 +77,7 @@ def make(
         mixing=Mixing(augment, 3, seed=params.seed, smoothing=params.label_smoothing, device=accelerator.device),
         loss=Loss(params, torch.from_numpy(train_images)),
         accelerator=accelerator,
-        train_loader=make_loader(
+        train_loader=PackedLoader(
             PackedImages(splits["train"], IMAGE_PX, augment, seed=params.seed), shuffled, workers=workers
         ),
         val_loader=in_order(PackedImages(splits["val"], IMAGE_PX)),
