@@ -36,7 +36,7 @@ def measure(work):
 SERVER = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
-from tests.conftest import jpeg, picture
+from tests.support.pictures import jpeg, picture
 PHOTOS = [jpeg(picture(1024, 768, seed), quality=88) for seed in range(32)]
 class Photos(asyncio.Protocol):
     def connection_made(self, transport):

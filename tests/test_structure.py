@@ -1,4 +1,4 @@
-"""The house keeps its order: imports go down, nothing imports a stage, dvc.yaml names what a stage imports."""
+"""The house keeps its order: imports go down, dvc.yaml names what a stage imports, tests mirror the rooms."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # From the top floor down: a room imports from those that stand behind it here, and from itself.
@@ -17,6 +17,9 @@ FLOORS = (
 # How a stage runs, never what it writes.
 NO_DEPENDENCY = {"cache", "config", "runtime"}
 CODE = sorted((ROOT / "stages").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+SUPPORT = sorted((ROOT / "tests/support").glob("*.py"))
+ABOUT_ALL = {"test_documents", "test_structure"}
 
 
 def name_of(path: Path) -> str:
@@ -43,6 +46,10 @@ def imports_of(path: Path) -> set[Path]:
         candidates = (ROOT / Path(*module.split(".")).with_suffix(".py") for module in modules)
         found |= {candidate for candidate in candidates if candidate in CODE}
     return found
+
+
+def from_tests(node: ast.AST) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tests"
 
 
 def reached_from(path: Path) -> set[Path]:
@@ -103,3 +110,19 @@ def test_a_stage_declares_the_code_that_it_imports(stage):
             path = ROOT / name
             declared |= set(path.rglob("*.py")) - {path / "__init__.py"} if path.is_dir() else {path}
     assert sorted(map(name_of, declared)) == sorted(map(name_of, imported))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_a_test_stands_in_the_room_of_its_subject_and_can_be_read_at_once(path):
+    parts = path.relative_to(ROOT / "tests").parts
+    assert parts[0] in {*FLOORS, "pipeline", "sample", "stages"} if len(parts) > 1 else path.stem in ABOUT_ALL
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 500
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", [*TESTS, *SUPPORT], ids=name_of)
+def test_what_tests_share_stands_in_support(path):
+    """No test builds on another one, which would tie together what fails apart."""
+    modules = [node.module for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if from_tests(node)]
+    assert all(module.split(".")[:2] == ["tests", "support"] for module in modules), modules

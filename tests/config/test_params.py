@@ -1,0 +1,180 @@
+"""params.yaml is strict, and what it says in an error helps."""
+
+import re
+
+import pytest
+import yaml
+
+from stages.config.reading import RENAMED, stage_params, validate
+from stages.runtime.errors import UserError
+from tests.support import ROOT
+
+TEACHER = {
+    ("model", "name"): "vit_base_patch16_384.augreg_in21k_ft_in1k",
+    ("image", "pack_px"): 448,
+    ("image", "train_px"): 384,
+    ("train", "batch_images"): 8,
+    ("train", "epochs"): 15,
+    ("model", "drop_rate"): 0.2,
+    ("train", "weight_decay"): 0.01,
+    ("train", "label_smoothing"): 0.1,
+    ("crop", "mode"): "smart",
+    ("download", "cache_budget_gb"): 220,
+    ("source", "database"): "RehabDatos",
+    ("source", "collection"): "plants",
+}
+
+
+def test_the_teacher_profile_has_the_users_values(params_content):
+    params = validate(params_content | {"profile": "teacher"})
+    for (section, key), value in TEACHER.items():
+        assert getattr(getattr(params, section), key) == value, (section, key)
+
+
+def set_at(content: dict, path: str, value: object) -> dict:
+    *parents, last = path.split(".")
+    place = content
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("profile", "nope", "profile: must be one of sample, teacher (found 'nope')"),
+        ("profiles.sample.train.epochs", 0, "profiles.sample.train.epochs: Input should be greater than or equal to 1"),
+        ("profiles.teacher.train.epochs", "15", "profiles.teacher.train.epochs: Input should be a valid integer"),
+        ("train.epochs", 3, "train.epochs is set both at the top and in profiles."),
+        ("train.epochz", 3, "train.epochz: is no parameter (found 3)"),
+        ("train.weight_decay", float("nan"), "train.weight_decay: Input should be a finite number"),
+        ("augment.flip", 1, "augment.flip: Input should be a valid boolean"),
+        ("train.sampling", "fair", "train.sampling: Input should be 'natural', 'square_root' or 'balanced'"),
+        ("crop.mode", "clever", "crop.mode: Input should be 'smart' or 'center' (found 'clever')"),
+        ("crop.scales", [], "crop.scales: List should have at least 1 item"),
+        ("split.val_share", 0.5, "split.val_share: Input should be less than 0.5"),
+        ("profiles.sample.image.train_px", 257, "train_px (257) must not be larger than pack_px (256)"),
+        ("profiles.sample.source.file", "../up.bson", "profiles.sample.source.file: must be a file's name"),
+        ("profiles.sample.model.weights.sha256", "abc", "profiles.sample.model.weights.sha256: String should match"),
+        ("profiles.teacher.source.kind", "mysql", "profiles.teacher.source: "),
+        ("documents", [], "documents: List should have at least 1 item"),
+        ("pack", None, "pack: Input should be a valid dictionary"),
+        ("surprise", 1, "surprise: is no parameter"),
+        ("profile", ["sample"], "profile: must be one of sample, teacher"),
+        ("download.hosts", [], "download.hosts: List should have at least 1 item"),
+        ("download.contact", "J\u00fcrgen", "download.contact: must be plain ASCII and not empty"),
+        ("download.contact", "a\nb: c", "download.contact: must be plain ASCII and not empty"),
+        ("download.mirror", "ftp://bucket.example", "download.mirror: must be the URL of a folder"),
+        ("download.hosts", [{"host": "H"}], "download.hosts.0.host: must be a name in small letters"),
+        ("profiles.teacher.source.snapshot", "2026-13-01", "source.snapshot: must be a day, written YYYY-MM-DD"),
+        ("train.weight_decay", 1e300, "train.weight_decay: Input should be less than or equal to 10"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(params_content, path, value, said):
+    with pytest.raises(UserError) as error:
+        validate(set_at(params_content, path, value))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_key_is_named(params_content):
+    del params_content["profiles"]["sample"]["train"]["epochs"]
+    with pytest.raises(UserError, match=r"train\.epochs: is missing"):
+        validate(params_content)
+
+
+def test_a_number_written_as_1e_3_is_refused_because_pyyaml_reads_a_text(params_content):
+    content = set_at(params_content, "train.weight_decay", yaml.safe_load("1e-3"))
+    with pytest.raises(UserError, match=r"train\.weight_decay: Input should be a valid number \(found '1e-3'\)"):
+        validate(content)
+
+
+def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_once(params_content):
+    hosts = params_content["download"]["hosts"]
+    hosts[1]["gb_an_hour"] = 0.001
+    with pytest.raises(UserError, match=r"gb_an_hour of static\.inaturalist\.org must hold one image"):
+        validate(params_content)
+    hosts[1]["gb_an_hour"], hosts[1]["host"] = 5.0, "h.example:443"
+    with pytest.raises(UserError, match=r"must stand without the port"):
+        validate(params_content)
+    hosts[1] = hosts[0]
+    with pytest.raises(UserError, match=r"hosts names inaturalist-open-data\.s3\.amazonaws\.com twice"):
+        validate(params_content)
+
+
+def test_two_arrays_in_one_shape_are_refused(params_content):
+    columns = {"image_url": "images[].href", "species": "names[].latin"}
+    params_content["documents"].append({"source": "x", "when": ["images"], "columns": columns})
+    with pytest.raises(UserError, match="through one array only"):
+        validate(params_content)
+
+
+def test_a_stage_gets_only_what_dvc_yaml_declares(workspace):
+    params = stage_params("split")
+    assert params.split.seed == 1
+    assert set(type(params).model_fields) == {"profile", "split", "shots"}
+    with pytest.raises(AttributeError):
+        _ = params.train
+
+
+def test_a_section_comes_together_from_the_top_and_the_profile(workspace):
+    train = stage_params("train").train
+    assert (train.weight_decay, train.epochs) == (0.01, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("profile: a\nprofile: b", "the key profile stands twice"),
+        ("profile: [", "no valid YAML"),
+        ("", "no valid YAML mapping"),
+        ("- 1", "no valid YAML mapping"),
+    ],
+)
+def test_a_broken_file_is_one_line(workspace, text, said):
+    (workspace / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        stage_params("split")
+
+
+def test_a_missing_file_says_where_to_run(workspace):
+    (workspace / "params.yaml").unlink()
+    with pytest.raises(UserError, match="run this from the root of the repo"):
+        stage_params("split")
+
+
+def test_an_unknown_key_is_named_before_the_one_that_it_was_meant_to_be(params_content):
+    split = params_content["split"]
+    split["sead"] = split.pop("seed")
+    with pytest.raises(UserError, match=r"split\.sead: is no parameter"):
+        validate(params_content)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, new):
+    """In params.yaml as it was before, and in a `-S` of then, which adds the old key beside the new one."""
+    *parents, last = old.split(".")
+    section = params_content
+    for name in parents:
+        section = section[name][0] if name == "documents" else section[name]
+    said = rf"{last}: is called {re.escape(new)} now"
+    section[last] = section.get(new.split(".")[-1], 1)
+    with pytest.raises(UserError, match=said):
+        validate(params_content)
+    section.pop(new.split(".")[-1], None)
+    with pytest.raises(UserError, match=said):
+        validate(params_content)
+
+
+def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
+    """DVC writes the file anew for every -S: it must stand in the form in which DVC writes it."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(before, encoding="utf-8")
+    apply_overrides(path, ["crop.mode=center"])
+    pairs = zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True)
+    changed = [(old.split("#")[0].strip(), new.split("#")[0].strip()) for old, new in pairs if old != new]
+    assert changed == [("mode: smart", "mode: center")]

@@ -1,0 +1,53 @@
+"""Licenses are told apart however they are written, and never taken for freer ones."""
+
+import pytest
+
+from stages.config.schema import License
+from stages.records.licenses import CODES, license_code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("cc-by-nc", "cc-by-nc"),
+        ("CC BY-NC 4.0", "cc-by-nc"),
+        ("CC_BY_NC_ND_4_0", "cc-by-nc-nd"),
+        ("cc by nc sa 3.0 de", "cc-by-nc-sa"),
+        ("http://creativecommons.org/licenses/by-sa/4.0/legalcode", "cc-by-sa"),
+        ("Creative Commons Attribution-NonCommercial 4.0", "cc-by-nc"),
+        ("(c) someone, some rights reserved (CC BY)", "cc-by"),
+        ("CC0 1.0", "cc0"),
+        ("CC0_1_0", "cc0"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", "cc0"),
+        ("Public Domain Mark 1.0", "pd"),
+        ("pd", "pd"),
+        ("Creative Commons Attribution-Share Alike 3.0 Unported", "cc-by-sa"),
+        ("Attribution Share Alike", "cc-by-sa"),
+        ("Attribution, NonCommercial", "cc-by-nc"),
+        ("Attribution 4.0 International", "cc-by"),
+        ("Creative Commons Attribution", "cc-by"),
+        ("Attribution-NonCommercial-No Derivative Works 3.0", "cc-by-nc-nd"),
+        ("CC BY non commercial", "cc-by-nc"),
+        ("CC BY, NC", "cc-by-nc"),
+        ("CC BY/NC", "cc-by-nc"),
+        ("CC BY-NC/SA", "cc-by-nc-sa"),
+        ("CC BY\u2011NC 4.0", "cc-by-nc"),
+        ("CC BY\u2013NC-ND", "cc-by-nc-nd"),
+        ("CC BY-ND-SA", "other"),
+        # What is not clear is no free license.
+        ("CC BY (non-commercial use only)", "other"),
+        ("CC BY, no commercial use", "other"),
+        ("Attribution required, ask for permission", "other"),
+        ("GFDL", "other"),
+        ("© someone", "none"),
+        ("all rights reserved", "none"),
+        ("", "none"),
+        (None, "none"),
+    ],
+)
+def test_licenses_are_told_apart_however_they_are_written(text, code):
+    assert license_code(text) == code
+
+
+def test_params_know_the_licenses_that_the_code_tells_apart():
+    assert License.__args__ == CODES

@@ -1,0 +1,165 @@
+"""Documents of any shape become records or a reason why not."""
+
+from datetime import UTC, datetime
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.config.schema import DocumentShape
+from stages.records.shapes import DocumentReader, image_name
+from tests.support.documents import ARRAY, INATURALIST, LEGACY
+
+
+@pytest.fixture
+def reader(params) -> DocumentReader:
+    return DocumentReader(params.documents)
+
+
+def only_row(reader, document):
+    ((row, reason),) = reader.read(document)
+    assert row is not None, reason
+    return row
+
+
+def test_an_inaturalist_document(reader):
+    assert only_row(reader, INATURALIST) == {
+        "image_url": INATURALIST["image_url"],
+        "image_name": "59bbb12b12babfbb90aa28a398377556.jpg",
+        "photo_id": "123",
+        "observation_id": "inaturalist:77",
+        "species": "Rosa canina",
+        "source": "inaturalist",
+        "license": "cc-by",
+        "observer": "ann",
+        "document_id": "69220000a1b2c3d4e5000001",
+    }
+
+
+def test_a_legacy_document_with_untidy_white_space(reader):
+    row = only_row(reader, LEGACY)
+    assert (row["species"], row["photo_id"], row["observation_id"], row["source"]) == (
+        "Rosa canina",
+        None,
+        None,
+        "legacy",
+    )
+
+
+def test_an_array_gives_a_record_of_each_sound_entry(reader):
+    results = list(reader.read(ARRAY))
+    assert [reason for _, reason in results] == ["garden", "bad_url", "no_url"]
+    assert results[0][0]["observation_id"] == "garden:g1"
+    assert results[0][0]["license"] == "cc-by"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://static.inaturalist.org/photos/9000000123/medium.jpeg?1655512345",
+        "https://inaturalist-open-data.s3.us-east-1.amazonaws.com/photos/9000000123/large.jpg",
+        "http://www.inaturalist.org/photos/9000000123/original.jpg",
+    ],
+)
+def test_one_photo_has_one_id_under_all_its_urls(reader, url):
+    assert only_row(reader, LEGACY | {"url": url})["photo_id"] == "9000000123"
+
+
+def test_ids_of_other_sources_count_on_their_own(reader):
+    document = {
+        "image_url": "https://x.example/photos/1/a.jpg",
+        "species": "A",
+        "photo_id": 123.0,
+        "observation_id": 77,
+    }
+    row = only_row(reader, document)
+    assert (row["photo_id"], row["observation_id"]) == ("jsonl:123", "jsonl:77")
+
+
+@pytest.mark.parametrize(
+    "nothing", [float("nan"), float("inf"), bson.Decimal128("NaN"), bson.Decimal128("sNaN"), True, [], {}, "\ud800"]
+)
+def test_an_id_that_is_no_id_joins_nothing(reader, nothing):
+    document = {"image_url": "https://x.example/a.jpg", "species": "A", "photo_id": nothing, "observation_id": nothing}
+    row = only_row(reader, document)
+    assert (row["photo_id"], row["observation_id"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"comment": "imported by mistake"}, "unknown_shape"),
+        ({"_id": 1, "plant": {"species": "A"}, "images": []}, "no_image"),
+        ({"_id": 1, "plant": {"species": "A"}, "images": "none"}, "no_image"),
+        (LEGACY | {"url": None}, "no_url"),
+        (LEGACY | {"url": " "}, "no_url"),
+        (LEGACY | {"url": 5}, "no_url"),
+        (LEGACY | {"url": "https://old.example/\ud800.jpg"}, "no_url"),
+        (LEGACY | {"scientific_name": "Rosa \udfff"}, "no_species"),
+        (LEGACY | {"url": "file:///etc/passwd"}, "bad_url"),
+        (LEGACY | {"url": "javascript:alert(1)"}, "bad_url"),
+        (LEGACY | {"url": "https://"}, "bad_url"),
+        (LEGACY | {"url": "https://[broken"}, "bad_url"),
+        (LEGACY | {"url": "https://host.example:port/a.jpg"}, "bad_url"),
+        (LEGACY | {"scientific_name": None}, "no_species"),
+        (LEGACY | {"scientific_name": 42}, "no_species"),
+        (LEGACY | {"scientific_name": ["Rosa"]}, "no_species"),
+        (LEGACY | {"scientific_name": " \t"}, "no_species"),
+    ],
+)
+def test_what_cannot_be_used_has_a_reason(reader, document, reason):
+    assert list(reader.read(document)) == [(None, reason)]
+
+
+odd_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.just(datetime(2020, 1, 1, tzinfo=UTC)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+field_names = st.sampled_from(
+    [
+        "_id",
+        "url",
+        "image_url",
+        "scientific_name",
+        "species",
+        "photo",
+        "taxon",
+        "observation",
+        "plant",
+        "images",
+        "rights",
+    ]
+)
+
+
+@given(st.dictionaries(field_names, odd_values))
+def test_documents_of_every_odd_type_are_read_or_refused(params, document):
+    for row, reason in DocumentReader(params.documents).read(document):
+        assert reason
+        if row is not None:
+            assert all(value is None or isinstance(value, str) for value in row.values())
+            assert row["image_name"] == image_name(row["image_url"])
+            assert row["species"] == " ".join(row["species"].split()) != ""
+
+
+def test_a_new_shape_is_a_matter_of_params():
+    shape = DocumentShape.model_validate(
+        {
+            "source": "herbarium",
+            "when": ["sheets", "taxon.binomial"],
+            "columns": {"image_url": "sheets[].scan.href", "species": ["taxon.accepted", "taxon.binomial"]},
+        }
+    )
+    document = {"sheets": [{"scan": {"href": "https://h.example/1.jpg"}}], "taxon": {"binomial": "Abies alba"}}
+    ((row, source),) = DocumentReader([shape]).read(document)
+    assert (row["species"], source) == ("Abies alba", "herbarium")

@@ -1,0 +1,22 @@
+"""The test is summed up over images, classes and sizes of classes."""
+
+import numpy as np
+import pytest
+
+from stages.config.schema import Shots
+from stages.evaluate import accuracy_by_class_size, summarize
+from stages.learning.scores import EvalResult
+
+
+def test_test_figures_by_class_size():
+    ranks, labels = np.array([0, 3, 0, 0, 9, 0]), np.array([0, 0, 1, 1, 2, 2])
+    train_images = np.array([1, 50, 300])
+    figures = summarize(EvalResult(ranks, np.ones(6), labels), train_images, Shots(few_below=20, many_above=100))
+    assert (figures["top1"], figures["top5"]) == (pytest.approx(4 / 6), pytest.approx(5 / 6))
+    assert figures["mean_per_class_accuracy"] == pytest.approx(2 / 3)
+    assert figures["few_shot"]["mean_per_class_accuracy"] == 0.5
+    assert figures["medium_shot"]["mean_per_class_accuracy"] == 1.0
+    assert figures["many_shot"]["classes"] == 1
+    table = accuracy_by_class_size(ranks, labels, train_images)
+    assert table["train_images"].to_list() == ["001", "021-050", "201-500"]
+    assert table["top1"].to_list() == [0.5, 1.0, 0.5]

@@ -1,0 +1,17 @@
+"""Rows of tables, with what a test does not care about filled in."""
+
+import polars as pl
+
+from stages.tables.cache_filter import AVAILABLE
+
+
+def available_rows(rows: list[dict]) -> pl.DataFrame:
+    """A table of available images; what a row does not say is filled in."""
+    full = [
+        dict.fromkeys(AVAILABLE)
+        | {"image_url": f"https://host.example/{n}.jpg", "image_name": f"{n:032x}.jpg", "species": "A", "source": "s"}
+        | {"document_id": str(n), "bytes": 1000, "sha256": f"{n:064x}", "width": 100, "height": 100}
+        | row
+        for n, row in enumerate(rows)
+    ]
+    return pl.DataFrame(full, schema=AVAILABLE)

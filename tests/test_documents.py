@@ -1,0 +1,66 @@
+"""What the documents, the comments and the Makefile say is true of the code."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+
+import yaml
+
+from stages.config.reading import validate
+from stages.learning.health import EXPERIMENTS
+from tests.support import ROOT
+
+
+def test_every_key_has_its_unit_or_meaning_in_a_comment():
+    """Every scalar of the common sections is explained where it is set, or explains itself."""
+    plain = {
+        "seed",
+        "test_share",
+        "mode",
+        "weight_decay",
+        "label_smoothing",
+        "drop_rate",
+        "batch_images",
+        "jpeg_quality",
+    }
+    explained_above_their_list = {"hosts", "requests_per_s", "concurrent", "gb_an_hour", "gb_a_day", "private"}
+    common = (ROOT / "params.yaml").read_text(encoding="utf-8").split("inventory:", 1)[1]
+    for line in common.splitlines():
+        if line.startswith("  ") and "#" not in line and not line.strip().startswith("- "):
+            key = line.strip().split(":")[0]
+            assert key in plain | {"cache_budget_gb"} | explained_above_their_list, key
+
+
+def test_the_comparison_of_experiments_hides_no_parameter_and_no_figure(params_content):
+    """DVC drops the columns whose beginning matches: here digests of files, which have a folder in their names."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    pattern = re.compile(re.search(r"dvc exp show --only-changed --drop '(.+)'", makefile)[1])
+
+    def names(values: dict, prefix: str = "") -> Iterator[str]:
+        for name, value in values.items():
+            yield from names(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
+
+    parameters = list(names(params_content))
+    assert "train.loss" in parameters
+    figures = [name for path in (ROOT / "metrics").glob("*.json") for name in json.loads(path.read_text())]
+    assert "val_top1" in figures
+    assert [name for name in (*parameters, *figures) if pattern.match(name)] == []
+    assert all(pattern.match(name) for name in ("Created", "data/splits", "stages/learning/loop.py"))
+
+
+def test_the_experiments_of_the_documents_are_possible(params_content):
+    """Each `-S` of README.md, docs/ and the warnings names a parameter and a value that it takes."""
+    texts = [path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]
+    lines = re.findall(r"dvc exp run[^`#\n]*", "\n".join([*texts, *EXPERIMENTS]).replace("\\\n", " "))
+    assert len(lines) > 10
+    for line in lines:
+        content = copy.deepcopy(params_content)
+        for name, value in re.findall(r"-S '?([\w.]+)=(\[[^]]*\]|[^\s']+)", line):
+            *path, last = name.split(".")
+            section = content
+            for part in path:
+                section = section[part]
+            assert last in section, name
+            section[last] = yaml.safe_load(value)
+        validate(content)
