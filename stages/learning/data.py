@@ -12,6 +12,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from threading import Thread
 from typing import Any
@@ -239,6 +240,11 @@ class PackedLoader(DataLoader[Batch]):
             batches: which images come together.
             workers: loader processes; 0 decodes in the training process itself.
         """
+        # Forked children of a process with OpenMP threads can hang; the forkserver starts them clean. It imports once
+        # what each of them would import anew: seconds a loader, and a training has three.
+        start = multiprocessing.get_context("forkserver") if workers else None
+        if start:
+            start.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] == "stages"])
         super().__init__(
             images,
             batch_sampler=batches,
@@ -246,8 +252,7 @@ class PackedLoader(DataLoader[Batch]):
             collate_fn=_whole,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
-            # Forked children of a process with OpenMP threads can hang; the forkserver starts them clean.
-            multiprocessing_context="forkserver" if workers else None,
+            multiprocessing_context=start,
             worker_init_fn=_end_with_parent,
         )
         self.images, self.batches = images, batches
