@@ -18,8 +18,17 @@ demo: .venv/run.stamp ## run the whole pipeline on the embedded sample, then say
 	@dvc repro
 	@python -m stages.commands.demo
 
-test: .venv/dev.stamp lint ## run lint and all tests, the real pipeline in a temporary clone among them
-	@python -m pytest
+# Files go to the workers as a whole, as some of their tests share what is costly to make.
+PYTEST := python -m pytest -n $(or $(WORKERS),2) --dist loadfile
+
+test: .venv/dev.stamp lint ## run lint, types and all tests, the real pipeline in a temporary clone among them (WORKERS=4)
+	@$(PYTEST)
+
+check: .venv/dev.stamp lint ## run lint, types and the fast tests: under two minutes
+	@HYPOTHESIS_PROFILE=check $(PYTEST) -m "not slow"
+
+coverage: .venv/dev.stamp ## run all tests and say which lines of stages/ none of them reaches
+	@$(PYTEST) --cov=stages --cov-report=term:skip-covered
 
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
 	@dvc exp show --only-changed --drop 'Created|.*/'

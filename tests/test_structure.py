@@ -1,6 +1,7 @@
 """The house keeps its order: imports go down, dvc.yaml names what a stage imports, tests mirror the rooms."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,11 @@ def test_stages_reads_as_a_table_of_contents():
     assert all(
         (ROOT / "stages" / room / "__init__.py").read_text(encoding="utf-8").startswith('"""') for room in FLOORS
     )
+
+
+def test_the_floors_are_those_that_contributors_are_shown():
+    rows = re.findall(r"^\| `(\w+)/` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert tuple(rows) == FLOORS
 
 
 @pytest.mark.parametrize("path", CODE, ids=name_of)

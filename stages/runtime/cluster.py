@@ -9,14 +9,15 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError
+from concurrent.futures import Future as LocalFuture
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar, cast
 
 import cloudpickle
-from distributed import Client, KilledWorker
+from distributed import Client, Future, KilledWorker
 from distributed.core import rpc
 
 import stages
@@ -54,7 +55,6 @@ class Cluster:
     def __init__(self, client: Client, address: str) -> None:
         self._client = client
         self._address = address
-        self._executor = client.get_executor(pure=False)  # pure, two items that look alike would count as one
         self.size = self._threads()
         self._ask_workers()
 
@@ -69,7 +69,9 @@ class Cluster:
 
             return checked_call(work, program)
 
-        return self._executor.submit(call, cloudpickle.dumps((function, item)), PROGRAM)
+        # Pure, two items that look alike would count as one. Not by Dask's executor: its futures raise a TypeError
+        # where a worker dies between a result and its way home.
+        return self._client.submit(call, cloudpickle.dumps((function, item)), PROGRAM, pure=False)
 
     def result(self, future: Future) -> Any:
         """Wait for a result.
@@ -79,16 +81,19 @@ class Cluster:
             UserError: the scheduler or all workers are gone. What the function raises comes through as it is.
         """
         alone_s = 0.0
-        while not wait([future], timeout=LOOK_S).done:
+        while True:
+            try:
+                return future.result(timeout=LOOK_S)
+            except ModuleNotFoundError as error:
+                raise self._without_code(error) from None
+            except CancelledError:  # so Dask ends what it has when the scheduler is gone
+                raise self._error("the scheduler stopped answering") from None
+            except TimeoutError:
+                if future.status == "error":  # of the function itself
+                    raise
             alone_s = 0.0 if self._threads() else alone_s + LOOK_S
             if alone_s >= PATIENCE_S:
                 raise self._error(f"it has no workers any more: start some with {self._start()}")
-        if future.cancelled():  # so Dask ends what it has when the scheduler is gone
-            raise self._error("the scheduler stopped answering")
-        try:
-            return future.result()
-        except ModuleNotFoundError as error:
-            raise self._without_code(error) from None
 
     def _threads(self) -> int:
         if self._client.status == "running":
@@ -189,7 +194,7 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     Raises:
         TimeoutError: no result within so many seconds; the call is left to itself.
     """
-    future: Future = Future()
+    future: LocalFuture = LocalFuture()
 
     def run() -> None:
         try:

@@ -56,7 +56,7 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
         yield from map(function, items)
         return
     with _workers(workers) as pool:
-        in_flight: deque[tuple[Item, Future]] = deque()
+        in_flight: deque[tuple[Item, _Pending]] = deque()
         left = iter(items)
         try:
             while True:
@@ -82,6 +82,12 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
                 future.cancel()
 
 
+class _Pending(Protocol):
+    """Work under way."""
+
+    def cancel(self) -> Any: ...
+
+
 class _Pool(Protocol):
     """Worker processes: how many, how work gets to them, and how their death shows."""
 
@@ -91,9 +97,9 @@ class _Pool(Protocol):
     @property
     def died(self) -> tuple[type[Exception], ...]: ...
 
-    def submit(self, function: Callable[[Any], Any], item: Any) -> Future: ...
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Any: ...
 
-    def result(self, future: Future) -> Any: ...
+    def result(self, future: Any) -> Any: ...
 
 
 def _alone(function: Callable[[Item], Result], item: Item, pool: _Pool) -> Result:
