@@ -59,7 +59,7 @@ def measure_size(folder: Path, size: int, figures: dict, *, repro: bool) -> None
     figures["export", size, "-"] = best(lambda: run(folder, "stages.export"), rounds=1 if size > IMAGES else ROUNDS)
 
     # Each stage on what the one before it made; the plain script on the same records as JSON lines.
-    inventories = {"62,821": CACHED, "all": None} if size <= IMAGES else {"all": None}
+    inventories = {f"{CACHED:,}": CACHED, "all": None} if CACHED < size <= IMAGES else {"all": None}
     for label, files in inventories.items():
         run_command(folder, [sys.executable, "-m", "benchmarks.full_size", "--make-inventory", str(files or 0)])
         # The search for look-alikes is measured up to a million images, see near_duplicates.py beside this.

@@ -2,11 +2,15 @@
 
 import ast
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stages.images import packing
+from stages.learning import setup
+from stages.runtime import cluster
 from tests.support import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -116,6 +120,33 @@ def test_a_stage_declares_the_code_that_it_imports(stage):
             path = ROOT / name
             declared |= set(path.rglob("*.py")) - {path / "__init__.py"} if path.is_dir() else {path}
     assert sorted(map(name_of, declared)) == sorted(map(name_of, imported))
+
+
+def test_what_makes_a_packed_image_is_all_in_its_recipe():
+    """Code that the recipe misses would let images of older code be taken over."""
+    others = {"packing.py", "shards.py"}  # what packs, and how that is stored
+    reached = reached_from(ROOT / "stages/images/packing.py")
+    makers = {path.name for path in reached if room_of(path) == "images"} - others
+    assert {path.name for path in packing._CODE} - others == makers
+
+
+def test_what_makes_a_training_is_all_in_its_identity():
+    """A checkpoint of other code would be taken for this one's."""
+    reached = reached_from(ROOT / "stages/train.py")
+    assert {path for path in reached if room_of(path) == "learning"} <= set(setup.CODE)
+
+
+def test_a_cluster_compares_all_of_the_code(tmp_path, monkeypatch):
+    """Of whichever room a worker has an older file, it is found out."""
+    shutil.copytree(ROOT / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cluster.stages, "__file__", str(tmp_path / "stages/__init__.py"))
+    programs = {cluster.program()}
+    for room in (None, *FLOORS):
+        path = max(path for path in CODE if room_of(path) == room and path.name != "__init__.py")
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.write_text(f"{copy.read_text(encoding='utf-8')}\nOTHER = 1\n", encoding="utf-8")
+        programs.add(cluster.program())
+    assert len(programs) == len(FLOORS) + 2
 
 
 @pytest.mark.parametrize("path", TESTS, ids=name_of)
