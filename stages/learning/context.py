@@ -32,7 +32,7 @@ class TrainContext:
         loss: of training.
         accelerator: of ``make_accelerator``.
         train_loader: of training images.
-        val_loader: of validation images, likewise, in their own order.
+        val_loader: of validation images, in their own order.
         train_eval_loader: of some training images as validation sees them, likewise. What they score tells a network
             that overfits from a pipeline that is broken: that one scores here no better than there.
         train_images: int [classes], training images of each class.

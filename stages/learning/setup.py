@@ -23,9 +23,9 @@ class SetUp(NamedTuple):
     Attributes:
         species: in the order of labels.
         packed: the shards of train and val.
-        run: new.
+        state: new.
         description: of its model.
-        recipe: all that it is trained with.
+        context: all that it is trained with.
         checkpoints: the folder of the run with these parameters, shards and code.
     """
 
@@ -47,13 +47,13 @@ def set_up(params: Params, accelerator: Accelerator, *, splits: Path, shards: Pa
         shards: the folder of ``pack``.
 
     Raises:
-        UserError: as ``open_shards`` and ``new_run``, or no checkpoint can be written.
+        UserError: as ``open_shards`` and ``new_state``, or no checkpoint can be written.
     """
     species = read_classes(splits / "classes.csv")
     packed = open_shards(shards, species, params)
-    new, description = new_state(params, species, accelerator)
+    state, description = new_state(params, species, accelerator)
     context = make_context(packed, params, description, accelerator)
     # What only warns or stops makes no other run.
     what_counts = params.model_dump_json(exclude={"train": {"max_skipped_steps", "expect_epoch", "expect_top1"}})
     identity = [what_counts, *(split.fingerprint() for split in packed.values())]
-    return SetUp(species, packed, new, description, context, checkpoint_folder(*identity, code=CODE))
+    return SetUp(species, packed, state, description, context, checkpoint_folder(*identity, code=CODE))

@@ -56,7 +56,7 @@ TRANSFORMER = Model(name="test_vit", weights=RandomWeights(kind="random"), drop_
 def make(
     folder: Path, params: Train = PARAMS, augment: Augment = PLAIN, network: Model = NETWORK, *, workers: int = 0
 ) -> tuple[TrainState, TrainContext]:
-    """Make a run over the shards of a folder, and its recipe."""
+    """Make a training over the shards of a folder: its state, and what it is trained with."""
     accelerator = make_accelerator()
     splits = {name: PackedSplit(folder, name) for name in ("train", "val")}
     model = create_model(network, classes=3, image_px=IMAGE_PX, seed=params.seed)
@@ -105,7 +105,7 @@ class Poison(nn.Module):
 
 
 def poisoned(context: TrainContext, of: set[tuple[int, int]]) -> TrainContext:
-    """Give a recipe with such colors."""
+    """Give a context with such colors."""
     return TrainContext(**vars(context) | {"color": Poison(context.color, of)})
 
 
