@@ -1,1 +1,1 @@
-"""The image cache and what fills and inspects it."""
+"""The polite download: whom it asks, when, and what it lets in."""
