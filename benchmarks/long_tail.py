@@ -65,11 +65,11 @@ RECIPES: dict[str, list[str]] = {
     "option-b": ["model.drop_rate=0.3", "train.weight_decay=0.05", "train.label_smoothing=0.2"],
 }
 FIGURES = {
-    "top-1": ("top1",),
-    "mean per class": ("mean_per_class_accuracy",),
-    "many-shot": ("many_shot", "mean_per_class_accuracy"),
-    "medium-shot": ("medium_shot", "mean_per_class_accuracy"),
-    "few-shot": ("few_shot", "mean_per_class_accuracy"),
+    "top-1": "test_top1",
+    "mean per class": "test_mean_per_class_accuracy",
+    "many-shot": "test_many_shot",
+    "medium-shot": "test_medium_shot",
+    "few-shot": "test_few_shot",
 }
 
 
@@ -162,7 +162,7 @@ def figures_of(repo: Path) -> dict[str, dict]:
     """Give the test's figures of each experiment that has run, by its name."""
     found = {}
     for row in dvc.api.exp_show(str(repo)):
-        if row.get("Experiment") and row.get("State") not in ("Queued", "Running", "Failed") and row.get("top1"):
+        if row.get("Experiment") and row.get("State") not in ("Queued", "Running", "Failed") and row.get("test_top1"):
             found[row["Experiment"]] = row
     return found
 
@@ -172,8 +172,8 @@ def print_table(figures: dict[str, list[dict]]) -> None:
     print(f"| recipe | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}")
     for name, rows in figures.items():
         cells = []
-        for path in FIGURES.values():
-            values = [float(row[".".join(path)]) for row in rows]
+        for figure in FIGURES.values():
+            values = [float(row[figure]) for row in rows]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.3f}{spread}")
         print(f"| {name} | {' | '.join(cells)} |")

@@ -98,8 +98,8 @@ def summarize(result: EvalResult, train_images: np.ndarray, shots: Shots) -> dic
 
 def headline(figures: dict[str, Any]) -> dict[str, float]:
     """Give the few figures that people compare from run to run; the others stand in the report."""
-    by_shots = {name: figures[name]["mean_per_class_accuracy"] for name in SHOTS if name in figures}
-    return {name: figures[name] for name in ("top1", "top5", "mean_per_class_accuracy")} | by_shots
+    by_shots = {f"test_{name}": figures[name]["mean_per_class_accuracy"] for name in SHOTS if name in figures}
+    return {f"test_{name}": figures[name] for name in ("top1", "top5", "mean_per_class_accuracy")} | by_shots
 
 
 def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:

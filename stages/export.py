@@ -185,8 +185,13 @@ def summarize(records: pl.DataFrame, refused: Counter[str], *, documents: int, r
 
 def headline(figures: dict[str, Any]) -> dict[str, int]:
     """Give the few figures that people compare from run to run; the others stand in the report."""
-    kept = {name: figures[name] for name in ("documents", "images", "species", "repeated")}
-    return kept | {"refused": sum(figures["refused"].values())}
+    return {
+        "documents": figures["documents"],
+        "records": figures["images"],
+        "species": figures["species"],
+        "repeated": figures["repeated"],
+        "refused": sum(figures["refused"].values()),
+    }
 
 
 if __name__ == "__main__":

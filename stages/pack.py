@@ -66,7 +66,7 @@ def main() -> None:
     write_json(RECIPE, made_by)
     images, size = (sum(figures[name][what] for name in SPLITS) for what in ("images", "bytes"))
     write_json(REPORT, figures)
-    write_json(METRICS, {"images": images, "bytes": size})
+    write_json(METRICS, {"packed_images": images, "packed_bytes": size})
     again = f", {taken_over:,} of them taken over from the last run" if taken_over else ""
     say(f"pack: {images:,} images of {params.image.pack_px} px{again}, {size_in_words(size)}, in {OUT}")
 
