@@ -3,8 +3,14 @@
 import datetime
 import faulthandler
 import ipaddress
+import os
 import sys
 from pathlib import Path
+
+# Of several workers each has a core to itself; with a thread a core in every one of them, they would wait for each
+# other. Set here, before anything imports torch or numpy, which read it when they are imported.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import yaml
@@ -18,17 +24,56 @@ from tests.support.dask import dask_cluster
 from tests.support.image_cache import fill
 from tests.support.image_server import image_server
 
-settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("project")
+# How long an example takes says how busy the machine is, so no deadline. `check` is for the quick look before a commit:
+# few examples, the same every time.
+for profile, examples in (("default", 100), ("check", 10)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        derandomize=profile == "check",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# With `--dist loadfile` a worker takes a file whole, so the longest one bounds the run, and a long one that comes last
+# prolongs it: these come first, the longest before all.
+LONGEST_FIRST = (
+    "pipeline/test_repro.py",
+    "learning/test_interrupted.py",
+    "learning/test_loop.py",
+    "runtime/test_cluster.py",
+    "learning/test_processes.py",
+    "stages/test_pack.py",
+    "records/test_mongodb.py",
+    "commands/test_fetch.py",
+    "learning/test_resume.py",
+    "learning/test_data.py",
+    "sample/test_sample.py",
+    "images/test_prepare.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let workers take files in the order of the collection, where xdist would bring those of most tests first."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files to the front; all others, and the tests of each file, keep their order."""
+    place = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """See to it that the process ends when the tests have: what waits without end at exit is a failure, with its stack.
 
-    A loader process that nobody had told to end has once held up a finished run so for an hour.
+    A loader process that nobody had told to end has once held up a finished run so for an hour. A slow machine gets two
+    minutes to shut down what is to be shut down.
     """
-    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(120, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture
@@ -67,8 +112,8 @@ def certificate(tmp_path_factory) -> Path:
     signed = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=3650))
+        .not_valid_after(now + datetime.timedelta(days=3650))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -19,7 +19,7 @@ from tests.support import ROOT
 from tests.support.bench import PHOTO, black, numbered, records_of
 from tests.support.image_server import dripping, image, status
 from tests.support.pictures import jpeg, picture
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_the_probe_is_a_command_with_an_exit_code(bench, command):
 def test_embedded_images_are_left_alone(workspace):
     (workspace / "data/sources/sample/images").mkdir(parents=True)
     for what in ("fetch", "evict"):
-        assert "are part of the repo" in complaint(run_stage(f"commands.{what}", workspace))
+        assert "are part of the repo" in complaint(run_here(f"commands.{what}", workspace))
 
 
 @pytest.mark.parametrize("folder", ["/sys/kernel", "/proc/self"])

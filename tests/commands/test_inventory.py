@@ -14,7 +14,7 @@ from stages.images.verdict import verdict
 from stages.tables.inventory import INVENTORY, SOUND
 from tests.support import SAMPLE
 from tests.support.pictures import jpeg, picture
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 
 
 def name(number: int) -> str:
@@ -109,11 +109,11 @@ def test_an_image_evicted_meanwhile_is_not_listed(cache, params):
 def test_a_cache_that_is_not_mounted_costs_neither_inventory_nor_index(workspace, cache):
     environment = {"IMAGE_CACHE_DIR": str(cache)}
     table = workspace / "data/sources/sample/inventory.parquet"
-    assert run_stage("commands.inventory", workspace, **environment).returncode == 0
+    assert run_here("commands.inventory", workspace, **environment).returncode == 0
     before = table.read_bytes()
     cache.rename(cache.with_name("away"))
     cache.mkdir()
-    assert "is it mounted?" in complaint(run_stage("commands.inventory", workspace, **environment))
+    assert "is it mounted?" in complaint(run_here("commands.inventory", workspace, **environment))
     assert table.read_bytes() == before
     cache.rmdir()  # nothing was left in the mount point
     cache.with_name("away").rename(cache)
@@ -174,32 +174,32 @@ def test_the_samples_inventory_is_true_to_the_bit(workspace):
     sample = workspace / "data/sources/sample"
     sample.mkdir(parents=True)
     shutil.copytree(SAMPLE / "images", sample / "images", ignore=shutil.ignore_patterns(".*"))
-    result = run_stage("commands.inventory", workspace)
+    result = run_here("commands.inventory", workspace)
     assert result.returncode == 0, result.stderr
     assert (sample / "inventory.parquet").read_bytes() == (SAMPLE / "inventory.parquet").read_bytes()
 
 
 def test_bytes_that_rotted_in_secret_are_found_on_request(workspace, cache):
     """Same size, same time, other bytes: only ``--all`` reads such a file again."""
-    run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
+    run_here("commands.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
     table = workspace / "data/sources/sample/inventory.parquet"
     before, image = table.read_bytes(), cache / name(1)
     times, content = image.stat(), image.read_bytes()
     image.write_bytes(content[::-1])
     os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
-    run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
+    run_here("commands.inventory", workspace, IMAGE_CACHE_DIR=str(cache))
     assert table.read_bytes() == before
-    result = run_stage("commands.inventory", workspace, "--all", IMAGE_CACHE_DIR=str(cache))
+    result = run_here("commands.inventory", workspace, "--all", IMAGE_CACHE_DIR=str(cache))
     assert "sound 62, not_an_image 8" in result.stdout
 
 
 def test_it_asks_where_the_images_are(workspace):
-    assert "Set IMAGE_CACHE_DIR" in complaint(run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR=""))
-    said = complaint(run_stage("commands.inventory", workspace, IMAGE_CACHE_DIR="/nowhere"))
+    assert "Set IMAGE_CACHE_DIR" in complaint(run_here("commands.inventory", workspace, IMAGE_CACHE_DIR=""))
+    said = complaint(run_here("commands.inventory", workspace, IMAGE_CACHE_DIR="/nowhere"))
     assert said.startswith("inventory: IMAGE_CACHE_DIR: /nowhere is no directory")
 
 
 def test_a_dot_env_file_names_the_cache(workspace, cache):
     (workspace / ".env").write_text(f"IMAGE_CACHE_DIR={cache}\n")
-    result = run_stage("commands.inventory", workspace)
+    result = run_here("commands.inventory", workspace)
     assert "70 files (sound 63, not_an_image 7)" in result.stdout

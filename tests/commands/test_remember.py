@@ -13,7 +13,7 @@ from stages.tables.classes import SPLITS
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table
 from tests.support import ROOT
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here, run_stage
 from tests.support.splits import where, write_inputs
 from tests.support.tables import available_rows
 
@@ -22,21 +22,21 @@ def test_the_commands_way_from_split_to_split(workspace):
     rows = available_rows([{"species": name} for name in "ABCDE" * 40])
     write_inputs(workspace, rows.head(120))
     path = workspace / "data/sources/sample/assignments/assignments.parquet"
-    assert run_stage("split", workspace).returncode == 0
+    assert run_here("split", workspace).returncode == 0
     result = run_stage("commands.remember", workspace)
     assert result.returncode == 0, result.stderr
     assert "remember: 120 new images, 120 in all" in result.stdout
     assert "dvc add data/sources/sample/assignments/assignments.parquet" in result.stdout
     first = read_assignments(path)
     write_inputs(workspace, rows)
-    assert run_stage("split", workspace).returncode == 0
+    assert run_here("split", workspace).returncode == 0
     now = pl.concat(
         read_table(workspace / f"data/splits/{name}.parquet", SPLIT).with_columns(split=pl.lit(name)) for name in SPLITS
     )
     assert where(now).items() >= where(first).items()
-    assert "80 new images, 200 in all" in run_stage("commands.remember", workspace).stdout
+    assert "80 new images, 200 in all" in run_here("commands.remember", workspace).stdout
     again = path.read_bytes()
-    assert "remember: 0 new images" in run_stage("commands.remember", workspace).stdout
+    assert "remember: 0 new images" in run_here("commands.remember", workspace).stdout
     assert path.read_bytes() == again
 
 
@@ -45,7 +45,7 @@ def test_a_damaged_table_of_assignments_stops_the_split(workspace):
     path = workspace / "data/sources/sample/assignments/assignments.parquet"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no table")
-    assert "assignments.parquet is damaged" in complaint(run_stage("split", workspace))
+    assert "assignments.parquet is damaged" in complaint(run_here("split", workspace))
 
 
 def test_dvc_pins_what_is_remembered(workspace):
@@ -81,11 +81,11 @@ def test_dvc_pins_what_is_remembered(workspace):
 @pytest.mark.parametrize("command", ["split", "commands.remember"])
 def test_a_remembered_split_that_is_not_here_is_not_forgotten(workspace, command):
     write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
-    assert run_stage("split", workspace).returncode == 0
+    assert run_here("split", workspace).returncode == 0
     pinned = workspace / "data/sources/sample/assignments/assignments.parquet.dvc"
     pinned.parent.mkdir(parents=True, exist_ok=True)
     pinned.write_text("outs: []\n")
-    said = complaint(run_stage(command, workspace))
+    said = complaint(run_here(command, workspace))
     assert "assignments.parquet is missing, and assignments.parquet.dvc says that there is one" in said
     assert "dvc checkout" in said
 
@@ -94,8 +94,8 @@ def test_the_split_of_another_profile_is_not_remembered(workspace):
     write_inputs(workspace, available_rows([{"species": name} for name in "AB" * 5]))
     entry = {"params": {"params.yaml": {"profile": "teacher"}}, "outs": []}
     (workspace / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"split": entry}}))
-    assert "is of profile teacher, not sample" in complaint(run_stage("commands.remember", workspace))
+    assert "is of profile teacher, not sample" in complaint(run_here("commands.remember", workspace))
 
 
 def test_remember_asks_for_a_split(workspace):
-    assert "train.parquet is missing" in complaint(run_stage("commands.remember", workspace))
+    assert "train.parquet is missing" in complaint(run_here("commands.remember", workspace))

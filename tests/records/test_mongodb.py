@@ -21,7 +21,7 @@ from stages.records.mongodb import open_collection, projected_fields, read_colle
 from stages.runtime.errors import UserError
 from tests.support import SAMPLE
 from tests.support.mongodb import free_port, running_server
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 
 SAMPLE_DUMP = SAMPLE / "dump/plants.bson.gz"
 SOURCE = MongoDBSource(kind="mongodb", database="RehabDatos", collection="plants", snapshot="2026-11-23")
@@ -67,7 +67,7 @@ def teacher(workspace: Path):
     (workspace / "data").mkdir()
 
     def export(uri: str, **environment: str):
-        return run_stage("export", workspace, MONGODB_URI=uri, **environment)
+        return run_here("export", workspace, MONGODB_URI=uri, **environment)
 
     return workspace, export
 

@@ -5,7 +5,7 @@ import pytest
 from stages.records.synonyms import read_synonyms
 from stages.runtime.errors import UserError
 from tests.support import SAMPLE
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_bad_file_of_synonyms_is_one_line(workspace, content, said):
     folder.mkdir(parents=True)
     (folder / "dump").symlink_to(SAMPLE / "dump")
     (folder / "synonyms.csv").write_text(content)
-    assert said in complaint(run_stage("export", workspace))
+    assert said in complaint(run_here("export", workspace))
 
 
 def test_synonyms_as_spreadsheets_save_them(tmp_path):

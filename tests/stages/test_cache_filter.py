@@ -11,7 +11,7 @@ from stages.tables.cache_filter import AVAILABLE, REJECTED
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY
 from stages.tables.table import read_table, write_table
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 from tests.support.tables import available_rows
 
 
@@ -82,7 +82,7 @@ def test_what_is_in_the_cache_and_not_used_is_listed(workspace):
     write_table(records, RECORDS, workspace / "data/records.parquet")
     inventory = inventory_of({}, {"sharpness": 0.01})
     write_table(inventory, INVENTORY, workspace / "data/sources/sample/inventory.parquet")
-    assert run_stage("cache_filter", workspace).returncode == 0
+    assert run_here("cache_filter", workspace).returncode == 0
     rejected = read_table(workspace / "data/rejected.parquet", REJECTED)
     assert rejected.select("image_name", "verdict").rows() == [(f"{1:032x}.jpg", "too_blurred")]
     assert read_table(workspace / "data/available.parquet", AVAILABLE)["image_name"].to_list() == [f"{0:032x}.jpg"]
@@ -94,7 +94,7 @@ def test_an_inventory_of_another_version_is_to_be_made_anew(workspace):
     path = workspace / "data/sources/sample/inventory.parquet"
     path.parent.mkdir(parents=True)
     pl.DataFrame({"image_name": ["a.jpg"], "verdict": ["sound"]}).write_parquet(path)
-    said = complaint(run_stage("cache_filter", workspace))
+    said = complaint(run_here("cache_filter", workspace))
     assert "inventory.parquet has other columns than this version writes" in said
     assert "make it anew" in said
 
@@ -103,7 +103,7 @@ def test_a_cache_without_a_sound_image_stops_the_filter(workspace):
     records = available_rows([{}]).select(RECORDS.keys())
     write_table(records, RECORDS, workspace / "data/records.parquet")
     write_table(pl.DataFrame(schema=INVENTORY), INVENTORY, workspace / "data/sources/sample/inventory.parquet")
-    assert "no record's image can be used" in complaint(run_stage("cache_filter", workspace))
+    assert "no record's image can be used" in complaint(run_here("cache_filter", workspace))
     (workspace / "data/sources/sample/inventory.parquet").unlink()
-    assert "inventory.parquet is missing" in complaint(run_stage("cache_filter", workspace))
+    assert "inventory.parquet is missing" in complaint(run_here("cache_filter", workspace))
     assert read_table(workspace / "data/records.parquet", RECORDS).height == 1

@@ -11,7 +11,7 @@ from stages.tables.cache_filter import REJECTED
 from stages.tables.table import read_table, write_table
 from tests.support import ROOT, SAMPLE
 from tests.support.pictures import encoded
-from tests.support.running import run_stage
+from tests.support.running import run_here
 
 
 def test_an_image_too_large_to_decode_is_not_decoded_for_the_sheet(tmp_path):
@@ -29,7 +29,7 @@ def sample(workspace):
     (workspace / "data/sources").mkdir(parents=True)
     (workspace / "data/sources/sample").symlink_to(SAMPLE)
     for stage in ("export", "cache_filter"):
-        assert run_stage(stage, workspace).returncode == 0
+        assert run_here(stage, workspace).returncode == 0
     return workspace
 
 
@@ -42,7 +42,7 @@ def test_the_sample_has_every_verdict(sample):
 
 
 def test_the_contact_sheet_is_the_committed_one_and_needs_no_image(sample):
-    result = run_stage("contact_sheet", sample)
+    result = run_here("contact_sheet", sample)
     assert result.returncode == 0, result.stderr
     picture = sample / "plots/rejected_images.png"
     assert picture.read_bytes() == (ROOT / "plots/rejected_images.png").read_bytes()
@@ -53,7 +53,7 @@ def test_the_contact_sheet_is_the_committed_one_and_needs_no_image(sample):
     (sample / "data/sources/sample").mkdir()
     inventory = SAMPLE / "inventory.parquet"
     (sample / "data/sources/sample/inventory.parquet").write_bytes(inventory.read_bytes())
-    result = run_stage("contact_sheet", sample, IMAGE_CACHE_DIR=str(sample / "empty"))
+    result = run_here("contact_sheet", sample, IMAGE_CACHE_DIR=str(sample / "empty"))
     assert result.returncode == 0, result.stderr
     assert picture.read_bytes() != (ROOT / "plots/rejected_images.png").read_bytes()
 
@@ -61,4 +61,4 @@ def test_the_contact_sheet_is_the_committed_one_and_needs_no_image(sample):
 def test_a_cache_full_of_sound_images_gives_an_empty_sheet(sample):
     rejected = read_table(sample / "data/rejected.parquet", REJECTED).clear()
     write_table(rejected, REJECTED, sample / "data/rejected.parquet")
-    assert "0 rejected images" in run_stage("contact_sheet", sample).stdout
+    assert "0 rejected images" in run_here("contact_sheet", sample).stdout

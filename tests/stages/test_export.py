@@ -14,7 +14,7 @@ from stages.tables.table import read_table
 from tests.support import SAMPLE
 from tests.support.documents import ARRAY, INATURALIST, LEGACY
 from tests.support.naming import RULES
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 from tests.support.tables import available_rows
 
 
@@ -37,7 +37,7 @@ def test_names_are_counted_and_listed():
 def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
     (workspace / "data/sources").mkdir(parents=True)
     (workspace / "data/sources/sample").symlink_to(SAMPLE)
-    assert run_stage("export", workspace).returncode == 0
+    assert run_here("export", workspace).returncode == 0
     figures = json.loads((workspace / "data/reports/export.json").read_text())
     changed = figures["names"]["changed"]
     assert set(changed) == {
@@ -69,7 +69,7 @@ def test_the_order_of_the_documents_does_not_matter(params, order):
 def test_a_missing_dump_stops_export_and_keeps_the_old_records(workspace):
     (workspace / "data/sources/sample/dump").mkdir(parents=True)
     (workspace / "data/records.parquet").write_bytes(b"before")
-    said = complaint(run_stage("export", workspace))
+    said = complaint(run_here("export", workspace))
     assert said.startswith("export: data/sources/sample/dump/plants.bson.gz is missing: put the dump there")
     assert (workspace / "data/records.parquet").read_bytes() == b"before"
 
@@ -79,7 +79,7 @@ def test_a_cut_dump_stops_export_and_keeps_the_old_records(workspace):
     dump.parent.mkdir(parents=True)
     dump.write_bytes((SAMPLE / "dump/plants.bson.gz").read_bytes()[:5000])
     (workspace / "data/records.parquet").write_bytes(b"before")
-    assert "is damaged" in complaint(run_stage("export", workspace))
+    assert "is damaged" in complaint(run_here("export", workspace))
     assert (workspace / "data/records.parquet").read_bytes() == b"before"
     assert list((workspace / "data").glob(".*")) == []
 
@@ -87,7 +87,7 @@ def test_a_cut_dump_stops_export_and_keeps_the_old_records(workspace):
 def test_export_of_the_sample_counts_every_document(workspace):
     (workspace / "data/sources").mkdir(parents=True)
     (workspace / "data/sources/sample").symlink_to(SAMPLE)
-    assert run_stage("export", workspace).returncode == 0
+    assert run_here("export", workspace).returncode == 0
     figures = json.loads((workspace / "data/reports/export.json").read_text())
     records = pl.read_parquet(workspace / "data/records.parquet")
     assert figures["refused"] == {

@@ -23,7 +23,7 @@ from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.table import read_table, write_table
 from tests.support import ROOT, SAMPLE
 from tests.support.hashes import all_pairs, flipped, random_hashes
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 from tests.support.tables import available_rows
 
 LIMITS = NearDuplicates(max_distance=24, mirrored=True)
@@ -112,7 +112,7 @@ def sample(tmp_path_factory) -> Path:
     (folder / "data/sources").mkdir(parents=True)
     (folder / "data/sources/sample").symlink_to(SAMPLE)
     for stage in ("export", "cache_filter", "near_duplicates"):
-        result = run_stage(stage, folder)
+        result = run_here(stage, folder)
         assert result.returncode == 0, result.stderr
     return folder
 
@@ -225,4 +225,4 @@ def test_pairs_are_named_and_counted():
 def test_an_inventory_that_lacks_an_available_image_is_one_line(workspace):
     write_table(available_rows([{}]), AVAILABLE, workspace / "data/available.parquet")
     write_table(pl.DataFrame(schema=INVENTORY), INVENTORY, workspace / "data/sources/sample/inventory.parquet")
-    assert "the inventory has no hash of" in complaint(run_stage("near_duplicates", workspace))
+    assert "the inventory has no hash of" in complaint(run_here("near_duplicates", workspace))

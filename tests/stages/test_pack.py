@@ -21,7 +21,7 @@ from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
 from tests.support import ROOT, SAMPLE
 from tests.support.packed import write
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 from tests.support.tables import available_rows
 
 SAMPLE_IMAGES = SAMPLE / "images"
@@ -84,7 +84,7 @@ def packable(workspace):
 def test_a_missing_image_stops_the_stage_by_name(packable, stage):
     image = sorted((packable / "data/sources/sample/images").iterdir())[3]
     image.unlink()
-    said = complaint(run_stage(stage, packable))
+    said = complaint(run_here(stage, packable))
     assert f"{image.name} is missing though the inventory lists it" in said
     assert (packable / "data/packed/before").exists()
 
@@ -93,12 +93,12 @@ def test_a_missing_image_stops_the_stage_by_name(packable, stage):
 def test_an_image_whose_bytes_changed_stops_the_stage_by_name(packable, stage):
     image = sorted((packable / "data/sources/sample/images").iterdir())[2]
     image.write_bytes(image.read_bytes() + b"\0")
-    assert f"{image.name}: its bytes changed since the inventory was taken" in complaint(run_stage(stage, packable))
+    assert f"{image.name}: its bytes changed since the inventory was taken" in complaint(run_here(stage, packable))
     assert [path.name for path in (packable / "data").iterdir() if path.name.startswith(".")] == []
 
 
 def test_pack_replaces_what_was_there_only_by_all_of_it(packable):
-    result = run_stage("pack", packable)
+    result = run_here("pack", packable)
     assert result.returncode == 0, result.stderr
     names = {path.name for path in (packable / "data/packed").iterdir()}
     assert names == {"shards.csv", "test-00000.arrow", "train-00000.arrow", "val-00000.arrow"}
@@ -111,7 +111,7 @@ def test_pack_replaces_what_was_there_only_by_all_of_it(packable):
 def test_a_species_without_a_label_stops_pack(packable):
     classes = packable / "data/splits/classes.csv"
     classes.write_text(classes.read_text().replace("0,A,", "0,Z,"))
-    assert "classes.csv does not list A of train" in complaint(run_stage("pack", packable))
+    assert "classes.csv does not list A of train" in complaint(run_here("pack", packable))
     assert (packable / "data/packed/before").exists()
 
 

@@ -14,7 +14,7 @@ from stages.tables.classes import CLASSES, SPLITS
 from stages.tables.near_duplicates import DISPUTED
 from stages.tables.split import LEFT_OUT, SPLIT
 from stages.tables.table import read_table, write_table
-from tests.support.running import complaint, run_stage
+from tests.support.running import complaint, run_here
 from tests.support.splits import (
     NO_DISPUTES,
     NOTHING,
@@ -139,7 +139,7 @@ def test_a_picture_under_two_species_is_left_out_and_still_links():
 
 def test_the_stage_writes_the_splits_and_the_order_of_labels(workspace):
     write_inputs(workspace, available_rows([{"species": name} for name in "BBBBAAAC"]))
-    assert run_stage("split", workspace).returncode == 0
+    assert run_here("split", workspace).returncode == 0
     tables = [read_table(workspace / f"data/splits/{name}.parquet", SPLIT) for name in SPLITS]
     assert sum(table.height for table in tables) == 8
     assert read_table(workspace / "data/splits/classes.csv", CLASSES)["species"].to_list() == ["A", "B", "C"]
@@ -148,7 +148,7 @@ def test_the_stage_writes_the_splits_and_the_order_of_labels(workspace):
 
 def test_one_species_is_no_classifier(workspace):
     write_inputs(workspace, available_rows([{"species": "A"}] * 4))
-    assert "a classifier needs two or more" in complaint(run_stage("split", workspace))
+    assert "a classifier needs two or more" in complaint(run_here("split", workspace))
 
 
 def test_when_every_class_is_too_small_the_limit_is_named(workspace):
@@ -156,7 +156,7 @@ def test_when_every_class_is_too_small_the_limit_is_named(workspace):
     content = yaml.safe_load((workspace / "params.yaml").read_text())
     content["split"]["min_images_per_class"] = 3
     (workspace / "params.yaml").write_text(yaml.safe_dump(content))
-    said = complaint(run_stage("split", workspace))
+    said = complaint(run_here("split", workspace))
     assert "0 of 2 species of data/available.parquet are left (species_with_too_few_images 4)" in said
     assert "split.min_images_per_class" in said
 
@@ -165,10 +165,10 @@ def test_a_damaged_table_is_one_line_and_the_old_splits_stay(workspace):
     rows = available_rows([{"species": "A"}, {"species": "B"}])
     table = workspace / "data/available.parquet"
     write_inputs(workspace, rows)
-    assert run_stage("split", workspace).returncode == 0
+    assert run_here("split", workspace).returncode == 0
     before = {path.name: path.read_bytes() for path in (workspace / "data/splits").iterdir()}
     table.write_bytes(table.read_bytes()[:-20])
-    assert "data/available.parquet is damaged" in complaint(run_stage("split", workspace))
+    assert "data/available.parquet is damaged" in complaint(run_here("split", workspace))
     assert {path.name: path.read_bytes() for path in (workspace / "data/splits").iterdir()} == before
     with pytest.raises(UserError, match="has other columns"):
         write_table(rows.select("species"), {"species": pl.String}, table)
