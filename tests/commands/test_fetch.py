@@ -21,30 +21,34 @@ from tests.support.image_server import dripping, image, status
 from tests.support.pictures import jpeg, picture
 from tests.support.running import complaint, run_here
 
+PATIENCE_S = 120.0  # for what comes at once, but on a busy machine
+
 
 @pytest.fixture
 def command(bench, workspace):
-    """The command itself in a process of its own, for given records."""
+    """What starts the command in a process of its own for given records, and what runs it to its end in this one."""
     bench.content |= {"profile": "teacher"}
 
-    def start(*words: str, records: pl.DataFrame | None = None, cache: str = "") -> subprocess.Popen:
+    def prepare(records: pl.DataFrame | None) -> None:
         (workspace / "params.yaml").write_text(yaml.safe_dump(bench.content), encoding="utf-8")
         if records is not None:
             write_table(records, RECORDS, workspace / "data/records.parquet")
+
+    def start(*words: str, records: pl.DataFrame | None = None) -> subprocess.Popen:
+        prepare(records)
         environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(workspace)}
         return subprocess.Popen(
             [sys.executable, "-m", "stages.commands.fetch", *words],
             cwd=workspace,
-            env=environment | {"IMAGE_CACHE_DIR": cache or str(bench.directory)},
+            env=environment | {"IMAGE_CACHE_DIR": str(bench.directory)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def finish(*words: str, records: pl.DataFrame | None = None, cache: str = "") -> subprocess.CompletedProcess:
-        process = start(*words, records=records, cache=cache)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+        prepare(records)
+        return run_here("commands.fetch", workspace, *words, IMAGE_CACHE_DIR=cache or str(bench.directory))
 
     return start, finish
 
@@ -63,7 +67,7 @@ class _Moment:
         if left <= 0:
             self.reached.set()
         if left <= -self.more:
-            self.over.wait(60)
+            self.over.wait(PATIENCE_S)
 
 
 def test_kill_9_at_twenty_random_moments(bench, command):
@@ -80,9 +84,9 @@ def test_kill_9_at_twenty_random_moments(bench, command):
         moment = _Moment(requests=draw.randrange(1, 16), more=draw.choice([0, 0, 3, 8]))
         bench.server.before_reply = moment.pass_or_hold
         process = start(records=records)
-        assert moment.reached.wait(60)
+        assert moment.reached.wait(PATIENCE_S)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
         assert process.returncode == -signal.SIGKILL
         moment.over.set()
     killed = len(bench.stored())
@@ -105,13 +109,13 @@ def test_ctrl_c_says_what_was_done_and_goes_on_later(bench, command):
     def hold(handler):
         if bench.server.asked.total() == 10:
             held.set()
-            handler.server.closing.wait(20)
+            handler.server.closing.wait(PATIENCE_S)
 
     bench.server.before_reply = hold
     process = start(records=records_of(*photos))
-    assert held.wait(60)
+    assert held.wait(PATIENCE_S)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "9 images stored" in out
@@ -125,7 +129,7 @@ def test_what_has_come_when_it_is_stopped_is_kept(bench, command, how):
     """A 429 whose host pauses, and images that came while another answer was awaited."""
     start, _ = command
     bench.host.update({"concurrent": 4})
-    bench.content["download"]["timeout_s"] = 30.0
+    bench.content["download"]["timeout_s"] = 2 * PATIENCE_S
     photos = numbered(bench.server, 6)
     all_asked = threading.Event()
 
@@ -135,9 +139,9 @@ def test_what_has_come_when_it_is_stopped_is_kept(bench, command, how):
 
     slow = bench.server.script("/slow.jpg", drip)
     process = start(records=records_of(*photos, slow))
-    assert all_asked.wait(60)
+    assert all_asked.wait(PATIENCE_S)
     process.send_signal(how)
-    process.communicate(timeout=15)  # it does not wait for what drips
+    process.communicate(timeout=PATIENCE_S)  # it does not wait for what drips, which it would for twice as long
     assert process.returncode == 130
     with bench.ledger() as ledger:
         assert ledger.execute("SELECT count(*) FROM images WHERE asking IS NOT NULL") == [(0,)]
@@ -154,16 +158,16 @@ def test_two_at_once_are_one_too_many(bench, command):
 
     def hold(handler):
         held.set()
-        handler.server.closing.wait(30)
+        handler.server.closing.wait(PATIENCE_S)
 
     bench.server.before_reply = hold
     process = start(records=records_of(*numbered(bench.server, 2)))
     try:
-        assert held.wait(60)
+        assert held.wait(PATIENCE_S)
         assert "another fetch fills" in complaint(finish())
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def test_it_asks_for_what_it_needs(bench, command, workspace):

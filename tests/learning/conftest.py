@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.packed import write_splits
-from tests.support.trainings import final, finish, process
+from tests.support.trainings import run_to_the_end
 
 
 @pytest.fixture
@@ -15,8 +15,6 @@ def folder(tmp_path) -> Path:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory) -> dict:
-    """How a process that nobody disturbs ends, on the same shards."""
+    """How a run that nobody disturbs ends, on the same shards."""
     folder = write_splits(tmp_path_factory.mktemp("straight") / "packed")
-    code, said = finish(process(folder, folder.with_name("final")))
-    assert code == 0, said
-    return final(folder.with_name("final"))
+    return run_to_the_end(folder, folder.with_name("final"))

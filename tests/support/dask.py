@@ -11,15 +11,20 @@ from pathlib import Path
 
 from tests.support import ROOT
 
+START_S = 120  # that a busy machine has
+
 
 @contextmanager
-def dask_cluster(folder: Path, *, code: Path | None = ROOT, cwd: Path | None = None) -> Iterator[tuple[str, list[int]]]:
+def dask_cluster(
+    folder: Path, *, code: Path | None = ROOT, cwd: Path | None = None, nannies: bool = True
+) -> Iterator[tuple[str, list[int]]]:
     """A Dask scheduler on 127.0.0.1 with two worker processes, all started by command.
 
     Args:
         folder: of its file.
         code: where workers find this project's code; ``None`` for nowhere.
         cwd: where workers stand.
+        nannies: have each worker watched by a process that replaces it when it dies; starts are faster without.
 
     Yields:
         Its address, and the process groups of scheduler and workers.
@@ -34,20 +39,20 @@ def dask_cluster(folder: Path, *, code: Path | None = ROOT, cwd: Path | None = N
     scheduler = subprocess.Popen([*dask, "scheduler", *local, "--port", "0"], env=environment, **quiet)
     if code:
         environment["PYTHONPATH"] = str(code)
-    worker = [*dask, "worker", *local, "--nthreads", "1"]
+    worker = [*dask, "worker", *local, "--nthreads", "1", "--nanny" if nannies else "--no-nanny"]
     processes = [scheduler, *(subprocess.Popen(worker, env=environment, **quiet) for _ in range(2))]
     try:
         from distributed import Client
 
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + START_S
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        with Client(scheduler_file=str(file), timeout="60s", set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
+        with Client(scheduler_file=str(file), timeout=START_S, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=START_S)
             address = client.scheduler.address
         yield address, [process.pid for process in processes]
     finally:
         for process in reversed(processes):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=30)
+            process.wait(timeout=START_S)

@@ -20,9 +20,8 @@ from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
 
 
-def main() -> None:
+def main(out: str, *folders: str) -> None:
     """Rank the split ``train`` of each folder by a network of random weights."""
-    out, *folders = sys.argv[1:]
     accelerator = make_accelerator()
     torch.set_num_threads(1)
     network = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.0, drop_path_rate=0.0)
@@ -43,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,12 +1,12 @@
 """A training of a minute's worth, of real parts, that tests disturb: imported by them, or run as a process of its own.
 
     tiny_training.py FOLDER OUT [--kill-at STEP] [--kill-in-save NUMBER] [--fail-at STEP]
-                     [--poison] [--workers N] [--step-seconds S]
+                     [--stop-at STEP] [--poison] [--workers N] [--transformer]
 
 FOLDER holds shards of ``train`` and ``val``; OUT gets the final state, and FOLDER/checkpoints the checkpoints. With
 ``--kill-at`` the process kills itself after so many steps, with ``--kill-in-save`` in the middle of a checkpoint,
-and with ``--fail-at`` it ends by an error that leaves all it made alive. With ``--poison`` the loss of the second step
-is not finite, in the first process.
+and with ``--fail-at`` it ends by an error that leaves all it made alive. With ``--stop-at`` it waits after so many
+steps until somebody stops it. With ``--poison`` the loss of the second step is not finite, in the first process.
 """
 
 import argparse
@@ -109,19 +109,23 @@ def poisoned(context: TrainContext, of: set[tuple[int, int]]) -> TrainContext:
     return TrainContext(**vars(context) | {"color": Poison(context.color, of)})
 
 
-def main() -> None:
-    """Train or go on, perhaps to be killed, and write the final state."""
+def main(words: list[str] | None = None) -> None:
+    """Train or go on, perhaps to be killed, and write the final state.
+
+    Args:
+        words: of the command line; ``None`` for those of this process.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--kill-at", type=int)
     parser.add_argument("--kill-in-save", type=int)
     parser.add_argument("--fail-at", type=int)
+    parser.add_argument("--stop-at", type=int)
     parser.add_argument("--poison", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--step-seconds", type=float, default=0.0)
     parser.add_argument("--transformer", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     params = PARAMS.model_copy(update={"ema_decay": 0.9, "crt_epochs": 1})
     network = TRANSFORMER if arguments.transformer else NETWORK
@@ -146,7 +150,8 @@ def main() -> None:
             nonlocal done
             done += 1
             print(f"step {done}", flush=True)  # noqa: T201
-            time.sleep(arguments.step_seconds)
+            while done == arguments.stop_at and not request:
+                time.sleep(0.01)  # between looks for what will come, however late
             checkpointer.after_step(state)
             if done == arguments.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)

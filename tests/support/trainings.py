@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 from stages.learning.loop import train
 from stages.learning.state import TrainState
 from tests.support import ROOT
-from tests.support.tiny_training import PARAMS, make
+from tests.support.tiny_training import PARAMS, main, make
 
 SCRIPT = ROOT / "tests/support/tiny_training.py"
 
@@ -62,8 +64,26 @@ def process(folder: Path, out: Path, *options: str, launch: tuple[str, ...] = (s
     )
 
 
+def run_to_the_end(folder: Path, out: Path, *options: str) -> dict:
+    """What ``process`` does, in this one, which has imported all of it; gives the final state."""
+    with one_thread():
+        main([str(folder), str(out), *options])
+    return final(out)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work with one thread, as processes of tests do: sums of more than one are rounded otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def finish(running: subprocess.Popen) -> tuple[int, str]:
-    said, errors = running.communicate(timeout=240)
+    said, errors = running.communicate(timeout=600)
     return running.returncode, said + errors
 
 
