@@ -40,6 +40,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # prolongs it: these come first, the longest before all.
 LONGEST_FIRST = (
     "pipeline/test_repro.py",
+    "pipeline/test_sources.py",
     "learning/test_interrupted.py",
     "learning/test_loop.py",
     "runtime/test_cluster.py",
@@ -60,8 +61,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
+# What these give is made by servers, workers or DVC, in seconds: a test that asks for one of them is slow.
+SLOW_FIXTURES = {"clone", "cluster", "guarded", "made", "mongodb", "packing_repo"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the longest files to the front; all others, and the tests of each file, keep their order."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     place = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
@@ -143,7 +152,7 @@ def server():
 def bench(workspace, server, params_content) -> Bench:
     directory = workspace / "cache"
     directory.mkdir()
-    params_content["download"] |= {"contact": "test@host.example", "hosts": [allow(server.host)], "timeout_s": 20.0}
+    params_content["download"] |= {"contact": "test@host.example", "hosts": [allow(server.host)], "timeout_s": 120.0}
     params_content["download"]["tries"] = TRIES
     return Bench(directory, server, params_content)
 

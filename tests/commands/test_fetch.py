@@ -70,6 +70,7 @@ class _Moment:
             self.over.wait(PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_kill_9_at_twenty_random_moments(bench, command):
     start, finish = command
     draw = random.Random(5)
@@ -100,6 +101,7 @@ def test_kill_9_at_twenty_random_moments(bench, command):
     assert not list(bench.directory.glob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_what_was_done_and_goes_on_later(bench, command):
     start, finish = command
     photos = numbered(bench.server, 40)
@@ -124,6 +126,7 @@ def test_ctrl_c_says_what_was_done_and_goes_on_later(bench, command):
     assert "31 images stored" in finish().stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_what_has_come_when_it_is_stopped_is_kept(bench, command, how):
     """A 429 whose host pauses, and images that came while another answer was awaited."""
@@ -152,6 +155,7 @@ def test_what_has_come_when_it_is_stopped_is_kept(bench, command, how):
     assert not list(bench.directory.glob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_two_at_once_are_one_too_many(bench, command):
     start, finish = command
     held = threading.Event()

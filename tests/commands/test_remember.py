@@ -48,6 +48,7 @@ def test_a_damaged_table_of_assignments_stops_the_split(workspace):
     assert "assignments.parquet is damaged" in complaint(run_here("split", workspace))
 
 
+@pytest.mark.slow
 def test_dvc_pins_what_is_remembered(workspace):
     """As README says it: DVC must see the table for what it is, or a checkout, push or experiment goes without it."""
 

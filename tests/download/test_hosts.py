@@ -135,11 +135,12 @@ def test_failures_in_a_row_are_a_pause_and_single_ones_are_not():
 
 
 def test_whoever_sets_the_machines_clock_changes_no_wait(monkeypatch):
+    earliest_s = time.time()
     clock = SystemClock()
     before_s = clock.now_s()
-    assert abs(before_s - time.time()) < 5
+    assert earliest_s - 1 <= before_s <= time.time() + 1  # however long it took to come here
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert 0 <= clock.now_s() - before_s < 60
+    assert 0 <= clock.now_s() - before_s < 3600
 
 
 def test_a_clock_that_was_wrong_does_not_pause_for_years():

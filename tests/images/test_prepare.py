@@ -1,16 +1,18 @@
 """A crop of a reduced decode is where, and what, a crop of the original would be."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.images.crop import cut, find_crop
 from stages.images.decode import decode_rgb, read_header, shown_size
 from stages.images.prepare import decode_and_crop
 from tests.support.crops import SMART, flower, kept
+from tests.support.examples import at_most
 from tests.support.pictures import exif_jpeg, jpeg, picture
 
 
@@ -35,16 +37,21 @@ def test_a_small_crop_is_decoded_with_the_pixels_that_it_has():
     assert kept(prepared.square, 1700, 300, 100) == 1
 
 
+@cache
+def odd_photo(size: tuple[int, int], orientation: int) -> bytes:
+    return exif_jpeg(picture(*size), orientation)
+
+
 @given(
     st.sampled_from([(2048, 1365), (1365, 2048), (901, 1200), (1599, 1067), (3001, 2003)]),
     st.sampled_from([224, 256, 384, 448]),
     st.integers(1, 8),
     st.sampled_from(["smart", "center"]),
 )
-@settings(max_examples=30, deadline=None)
+@at_most(30)  # of several megapixels each
 def test_a_square_of_a_reduced_image_is_in_the_image(size, size_px, orientation, mode):
     """Odd sides, on which the decoder rounds up, and images laid on their side among them."""
-    data = exif_jpeg(picture(*size), orientation)
+    data = odd_photo(size, orientation)
     params = SMART.model_copy(update={"mode": mode})
     prepared = decode_and_crop(data, params, size_px)
     width, height = shown_size(*read_header(data))

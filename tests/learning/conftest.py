@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.support.packed import write_splits
 from tests.support.trainings import run_to_the_end
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What a test draws from torch's global generator is the same every time, whatever ran before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def test_every_relu6_of_the_samples_network_is_lean(params):
     assert kinds == {LeanReLU6}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_the_lean_activation_can_be_compiled():
     values = torch.linspace(-2, 8, 20)

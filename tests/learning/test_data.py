@@ -29,6 +29,7 @@ def packed(tmp_path) -> PackedSplit:
     return write_split(tmp_path / "packed", "train", 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", [PLAIN, RICH])
 def test_the_number_of_workers_changes_nothing(packed, augmentation):
     seen = {}
@@ -140,7 +141,7 @@ def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
     assert np.array_equal(batches[0].pixels[0].numpy(), whole[8:56, 8:56])
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_damaged_packed_image_is_named(tmp_path, workers):
     split = write_split(tmp_path / "packed", "train", 3)
     path = tmp_path / "packed/train-00000.arrow"

@@ -9,6 +9,8 @@ import pytest
 from stages.learning.checkpoint import FILE
 from tests.support.trainings import assert_same_state, finish, process, run_to_the_end
 
+pytestmark = pytest.mark.slow
+
 
 def test_loader_processes_end_with_the_training(folder, tmp_path):
     """Killed, it cannot tell them; they hold its output open as long as they live."""

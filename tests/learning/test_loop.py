@@ -163,6 +163,7 @@ def test_a_validation_loss_that_is_no_number_stops_with_advice(folder):
         train(state, context)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_learns_the_same_but_for_rounding(folder):
     plain = trained(folder, changed(epochs=1), network=TRANSFORMER)

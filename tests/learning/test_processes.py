@@ -15,6 +15,8 @@ from tests.support.packed import write_split
 from tests.support.tiny_training import TRANSFORMER
 from tests.support.trainings import assert_alike, final, finish, one_thread, process, run_to_the_end
 
+pytestmark = pytest.mark.slow
+
 
 def test_processes_rank_a_split_together_as_one_does_alone(tmp_path, monkeypatch):
     """Images that two processes cannot share evenly; of one alone, one process has none."""

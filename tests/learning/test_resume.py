@@ -51,6 +51,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(folder, tmp_path, undisturbed,
     assert_same(undisturbed, resumed)
 
 
+@pytest.mark.slow
 def test_the_number_of_loader_processes_changes_nothing(folder, tmp_path):
     """Also not for a run that goes on with another one."""
     params = changed(epochs=2)

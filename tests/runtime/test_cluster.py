@@ -75,6 +75,7 @@ def test_what_an_error_says_names_the_worker(cluster, monkeypatch):
         list(parallel_map(refuse, range(10)))
 
 
+@pytest.mark.slow
 def test_workers_without_the_code_are_told_where_to_start(tmp_path, monkeypatch):
     with dask_cluster(tmp_path, code=None, nannies=False) as (address, _):
         monkeypatch.setenv("CLUSTER", address)
@@ -82,6 +83,7 @@ def test_workers_without_the_code_are_told_where_to_start(tmp_path, monkeypatch)
             list(parallel_map(square, range(4)))
 
 
+@pytest.mark.slow
 def test_workers_of_older_code_are_refused(tmp_path, monkeypatch):
     for name in ("stages", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -101,6 +103,7 @@ def wait_for(mark: Path, item: int) -> int:
     return item
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "by", "said"),
     [
@@ -134,6 +137,7 @@ def test_a_cluster_that_goes_away_is_an_error_and_no_endless_wait(tmp_path, monk
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_at_the_start_is_an_error(tmp_path, monkeypatch):
     # What asks all workers at once waits the longest: only that is cut short here, however slow the others are.
     monkeypatch.setattr(
@@ -147,6 +151,7 @@ def test_a_worker_that_hangs_at_the_start_is_an_error(tmp_path, monkeypatch):
             list(parallel_map(square, range(4)))
 
 
+@pytest.mark.slow
 def test_code_that_changes_under_a_worker_is_refused_when_it_is_loaded(tmp_path, monkeypatch):
     for name in ("stages", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -198,6 +198,7 @@ def test_a_damaged_cache_is_not_taken_over(packing_repo):
     assert packed_bytes(repo) == right
 
 
+@pytest.mark.slow
 def test_pack_holds_the_cache_while_it_reads(workspace, tmp_path):
     """The stage itself: its first worker finds the lock taken, as an eviction would."""
     code = (
@@ -221,7 +222,7 @@ def test_pack_holds_the_cache_while_it_reads(workspace, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "IMAGE_CACHE_DIR": str(images)}
     result = subprocess.run(
         [sys.executable, "-c", code, str(images)],
-        cwd=workspace, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=workspace, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert result.stdout.splitlines()[:3] == ["held"] * 3, result.stderr
     with evicting(images):

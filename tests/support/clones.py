@@ -26,6 +26,6 @@ def run_dvc(folder: Path, *words: str, **settings: str) -> subprocess.CompletedP
         env=environment,
         capture_output=True,
         text=True,
-        timeout=800,
+        timeout=1800,
         check=False,
     )

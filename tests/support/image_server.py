@@ -170,9 +170,7 @@ def dripping(content: bytes, *, from_byte: int = 0, in_header: bool = False, las
             handler.send_header(*(("Connection", "close") if last else ("Content-Length", str(len(content)))))
             handler.end_headers()
             handler.wfile.write(content[:from_byte])
-        for _ in range(3000):
-            if handler.server.closing.wait(0.02):
-                return
+        while not handler.server.closing.wait(0.02):
             handler.wfile.write(b"x")
             handler.wfile.flush()
 

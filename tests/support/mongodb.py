@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-STARTS_WITHIN_MS = 60_000
+STARTS_WITHIN_MS = 180_000
 
 
 def free_port() -> int:

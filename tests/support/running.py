@@ -22,7 +22,7 @@ def run_stage(stage: str, folder: Path, *words: str, **environment: str) -> subp
         env=env,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 
