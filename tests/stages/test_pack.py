@@ -136,9 +136,12 @@ def packing_repo(packable):
         subprocess.run(command, cwd=packable, check=True)
 
     def repro():
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+        # A few images are packed before a second worker has started.
+        settings = {"PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1", "LOKY_MAX_CPU_COUNT": "1"}
         command = [sys.executable, "-m", "dvc", "repro"]
-        result = subprocess.run(command, cwd=packable, env=environment, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, cwd=packable, env=os.environ | settings, capture_output=True, text=True, check=False
+        )
         assert result.returncode == 0, result.stdout + result.stderr
         return next(line for line in result.stdout.splitlines() if line.startswith("pack:"))
 
