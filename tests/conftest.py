@@ -40,16 +40,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # prolongs it: these come first, the longest before all.
 LONGEST_FIRST = (
     "pipeline/test_repro.py",
-    "pipeline/test_sources.py",
     "learning/test_interrupted.py",
-    "learning/test_loop.py",
-    "runtime/test_cluster.py",
     "learning/test_processes.py",
     "stages/test_pack.py",
-    "records/test_mongodb.py",
     "commands/test_fetch.py",
-    "learning/test_resume.py",
+    "pipeline/test_sources.py",
+    "records/test_mongodb.py",
+    "runtime/test_cluster.py",
     "learning/test_data.py",
+    "learning/test_loop.py",
+    "learning/test_resume.py",
     "sample/test_sample.py",
     "images/test_prepare.py",
 )
