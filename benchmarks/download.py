@@ -65,7 +65,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import polars as pl, yaml
 from stages.download.run import fetch
-from stages.config.params import validate
+from stages.config.reading import validate
 from stages.records.shapes import image_name
 from stages.tables.export import RECORDS
 port, images, concurrent, folder = sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import pytest
 import yaml
 
 from stages.config.reading import validate
@@ -64,3 +65,24 @@ def test_the_experiments_of_the_documents_are_possible(params_content):
             assert last in section, name
             section[last] = yaml.safe_load(value)
         validate(content)
+
+
+NAMED = [
+    path
+    for pattern in (
+        "*.md", "Makefile", "*.yaml", "*.toml", "docs/*.md", "data/sources/*/LICENSE", ".github/workflows/*.yml",
+        "stages/**/*.py", "sample/*.py", "benchmarks/*.py", "tests/**/*.py",
+    )
+    for path in sorted(ROOT.glob(pattern))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_that_is_named_is_there(path):
+    """In prose, comments and strings too: a module that moved must not leave its old name behind."""
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"(?<![\w/.-])(?:stages|sample|benchmarks|tests)/[\w/]*\w\.py\b", text):
+        assert (ROOT / name).is_file() or (ROOT / "tests" / name).is_file() or "NAME" in name, name
+    for name in re.findall(r"(?:-m|from|import) ((?:stages|sample|benchmarks)(?:\.\w+)+)", text):
+        module = ROOT / name.replace(".", "/")
+        assert module.is_dir() or module.with_suffix(".py").is_file() or "NAME" in name, name

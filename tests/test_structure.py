@@ -119,7 +119,9 @@ def test_a_stage_declares_the_code_that_it_imports(stage):
         if name.startswith("stages/"):
             path = ROOT / name
             declared |= set(path.rglob("*.py")) - {path / "__init__.py"} if path.is_dir() else {path}
-    assert sorted(map(name_of, declared)) == sorted(map(name_of, imported))
+    missing, needless = (sorted(map(name_of, files)) for files in (imported - declared, declared - imported))
+    assert not missing, f"add to the deps of {stage} in dvc.yaml: {' '.join(missing)}"
+    assert not needless, f"take out of the deps of {stage} in dvc.yaml: {' '.join(needless)}"
 
 
 def test_what_makes_a_packed_image_is_all_in_its_recipe():

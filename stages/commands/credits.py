@@ -3,6 +3,7 @@
 python -m stages.commands.credits
 """
 
+import argparse
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ OUT = Path("data/credits.csv")
 
 def main() -> None:
     """Write a line an image: photographer, license, URL."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     table = credit(pl.concat(read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS))
     write_table(table, CREDITS, OUT)
     by_license = dict(table.group_by("license_code").len().iter_rows())

@@ -1,7 +1,7 @@
 """What `make demo` says before and after the pipeline has run on the embedded sample."""
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ _STAGES = ("export", "cache_filter", "near_duplicates", "split", "crops", "train
 
 def main() -> None:
     """Check that this is the sample's commit (``--check``), or say how the run went and where to look."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only check that this is the sample's commit")
+    arguments = parser.parse_args()
     profile = all_params().profile
     if profile != "sample":
         raise UserError(
             f"this commit's profile is {profile}, the demo's is sample: try `dvc exp run --temp -S profile=sample`"
         )
-    if "--check" not in sys.argv:
+    if not arguments.check:
         say(tell(*map(_read, _STAGES)))
 
 

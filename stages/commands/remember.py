@@ -5,6 +5,7 @@
 From then on the split keeps them there, however the cache grows. It is no stage, because it would be its own input.
 """
 
+import argparse
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +29,7 @@ SPLITS_IN = Path("data/splits")
 
 def main() -> None:
     """Add what the present split holds to what is remembered."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     profile = all_params().profile
     of_profile = locked_profile("split")
     if of_profile not in (None, profile):

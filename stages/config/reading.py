@@ -137,21 +137,31 @@ def _parse(merged: dict[str, Any], origins: dict[str, str], *, complete: bool = 
 def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
     # An unknown key first: a slip in a name also makes the right name missing.
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
+    places = [_place(problem) for problem in problems]
+    former = [(place, RENAMED.get(".".join(part for part in place if not part.isdecimal()))) for place in places]
+    if renamed := [f"{_key(place, origins)}: is called {name} now" for place, name in former if name]:
+        return f"{'; '.join(renamed)}: rename {'it' if len(renamed) == 1 else 'them'}"
     first = problems[0]
-    # The discriminated unions add the kind ("dump", "timm", ...) to the place; it is no key.
+    message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
+    # What several sections say together has no place of its own, and all of them are no help.
+    found = "" if first["type"] == "missing" or not places[0] else f" (found {first['input']!r:.80})"
+    more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+    where = f"{_key(places[0], origins)}: " if places[0] else ""
+    return f"{where}{message.removeprefix('Value error, ')}{found}{more}"
+
+
+def _place(problem: Any) -> list[str]:
+    """Give the keys to a problem. The discriminated unions add the kind ("dump", "timm", ...), which is no key."""
     kinds = {"dump", "mongodb", "timm", "random", "file", "package"}
-    place = [str(part) for part in first["loc"] if not (part in kinds and first["loc"][-1] != part)]
-    key = ".".join(place)
+    return [str(part) for part in problem["loc"] if not (part in kinds and problem["loc"][-1] != part)]
+
+
+def _key(place: list[str], origins: dict[str, str]) -> str:
+    """Give a key by where it stands in params.yaml."""
     for length in range(len(place), 0, -1):
         if origin := origins.get(".".join(place[:length])):
-            key = ".".join([origin, *place[length:]])
-            break
-    message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
-    if new_name := RENAMED.get(".".join(part for part in place if not part.isdecimal())):
-        return f"{key}: is called {new_name} now: rename it"
-    found = "" if first["type"] == "missing" else f" (found {first['input']!r:.80})"
-    more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return f"{key}: {message.removeprefix('Value error, ')}{found}{more}"
+            return ".".join([origin, *place[length:]])
+    return ".".join(place)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -14,7 +14,7 @@ Box = tuple[int, int, int, int]  # x, y, width, height, in pixels of the image a
 CROPS = ("smart", "center")
 WORDS = ("frame", "position", "subject")  # that describe an image, its subject's place and size
 MISSED_BELOW = 0.5  # of the subject kept: the crop shows something else
-_CENTRED_WITHIN = 0.1  # of the short side, from the image's middle to the subject's, in both directions
+_CENTERED_WITHIN = 0.1  # of the short side, from the image's middle to the subject's, in both directions
 _STEPS = 50  # of the curves
 
 
@@ -69,7 +69,7 @@ def describe(box: Box, width: int, height: int) -> dict[str, str]:
     size = max(box_width, box_height) / short
     return {
         "frame": "wide" if width / height > 1.7 else "tall" if height > width else "4:3",
-        "position": "centered" if off < _CENTRED_WITHIN else "off center",
+        "position": "centered" if off < _CENTERED_WITHIN else "off center",
         "subject": "small" if size < 0.25 else "medium" if size < 0.5 else "large",
     }
 

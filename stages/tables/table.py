@@ -54,9 +54,18 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
     except pl.exceptions.ColumnNotFoundError as error:
         missing = str(error).splitlines()[0]
         raise UserError(f"{path} has other columns than this version writes ({missing}): make it anew") from None
+    except pl.exceptions.SchemaError:
+        raise UserError(f"{path} has other columns than this version writes: make it anew") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout` or git") from None
     if dict(frame.schema) != wanted:
-        found = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
-        raise UserError(f"{path} has other columns than this version writes (found: {found}): make it anew")
+        lacks, has = (
+            {*one.items()} - {*other.items()} for one, other in ((wanted, frame.schema), (frame.schema, wanted))
+        )
+        differs = "; ".join(
+            f"{what} {', '.join(sorted(f'{name} ({dtype})' for name, dtype in columns))}"
+            for what, columns in (("it lacks", lacks), ("it has", has))
+            if columns
+        )
+        raise UserError(f"{path} has other columns than this version writes ({differs}): make it anew")
     return frame

@@ -25,7 +25,7 @@ TEACHER = {
 }
 
 
-def test_the_teacher_profile_has_the_users_values(params_content):
+def test_the_teacher_profile_has_the_owners_values(params_content):
     params = validate(params_content | {"profile": "teacher"})
     for (section, key), value in TEACHER.items():
         assert getattr(getattr(params, section), key) == value, (section, key)
@@ -164,6 +164,22 @@ def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, 
         validate(params_content)
     section.pop(new.split(".")[-1], None)
     with pytest.raises(UserError, match=said):
+        validate(params_content)
+
+
+def test_all_old_names_of_keys_are_told_at_once_and_before_anything_else(params_content):
+    params_content["licences"] = params_content.pop("licenses")
+    params_content["train"]["keep_by"] = params_content["train"].pop("selection_metric")
+    params_content["crop"]["colour_power"] = params_content["crop"].pop("color_power")
+    said = r"train\.keep_by: is called train\.selection_metric now; licences: is called licenses now: rename them$"
+    with pytest.raises(UserError, match=said):
+        validate(params_content)
+
+
+def test_what_sections_say_together_has_no_empty_key_and_no_dump_of_all_parameters(params_content):
+    params_content["augment"]["mixup"] = 0.8
+    params_content["profiles"]["sample"]["train"]["micro_batch_images"] = 3
+    with pytest.raises(UserError, match=r"^params\.yaml: train\.micro_batch_images must be even [^{]+$"):
         validate(params_content)
 
 

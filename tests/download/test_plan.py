@@ -8,7 +8,7 @@ from stages.download.plan import days_of, plan_hosts, plan_table
 from stages.records.inaturalist import OPEN_DATA_HOST
 
 
-def test_the_plan_of_the_users_own_figures(params):
+def test_the_plan_of_the_production_collection(params):
     """678,712 originals at 24 GB a day are 41 days; in the size `large` they are 5."""
     original = params.download.model_copy(update={"inaturalist_size": "original"})
     wanted = pl.DataFrame({"host": [OPEN_DATA_HOST] * 678_712})

@@ -13,7 +13,7 @@ def row(**values: float) -> dict[str, float]:
 
 
 def test_a_validation_at_chance_while_training_images_are_known_is_no_overfitting():
-    """The user's: 98.6 % of train, 0.03 % of validation, of 5,914 classes."""
+    """Of the production collection: 98.6 % of train, 0.03 % of validation, of 5,914 classes."""
     old = row(train_top1=0.986, train_eval_top1=0.99, val_top1=0.0003)
     (warning,) = epoch_warnings([row(), old, old, old], PARAMS, classes=5914)
     assert "validation is at chance (0.0003): that is no overfitting; look at the order of labels" in warning

@@ -106,7 +106,7 @@ def test_gradient_checkpointing_changes_nothing_but_rounding(folder):
     assert_alike(plain.model, state.model)
 
 
-def test_watched_images_are_the_same_every_time_and_seen_as_validation_is(folder):
+def test_train_eval_images_are_the_same_every_time_and_seen_as_validation_is(folder):
     state, context = make(folder)
     dataset = context.train_eval_loader.dataset
     assert len(dataset) == 7

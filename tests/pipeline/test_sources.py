@@ -24,7 +24,7 @@ def test_a_missing_dump_under_dvc_says_how_to_get_the_outputs_back(clone):
 
 
 def test_images_fetched_from_a_server_give_the_committed_data(clone, tmp_path):
-    """An empty cache, filled by `fetch` from the user's own copy; then inventory and the data stages."""
+    """An empty cache, filled by `fetch` from a copy of one's own; then inventory and the data stages."""
     committed = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     repo, images, cache = tmp_path / "repo", tmp_path / "served", tmp_path / "cache"
     git(tmp_path, "clone", "-q", str(clone), str(repo))

@@ -19,7 +19,7 @@ def population() -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("grouped", [True, False])
-def test_the_users_population_gives_the_users_proportions(population, grouped):
+def test_the_production_population_gives_the_users_proportions(population, grouped):
     rows = population if grouped else population.with_columns(observation_id=pl.lit(None, pl.String))
     used, left_out = split(rows)
     assert left_out.is_empty()
@@ -33,7 +33,7 @@ def test_the_users_population_gives_the_users_proportions(population, grouped):
         assert figures["val"]["classes"] == SPLIT_CLASSES_OF_TWO
 
 
-def test_the_users_population_grows_without_moving(population):
+def test_the_production_population_grows_without_moving(population):
     """By half, then to all: nothing moves, and the shares come about as if all had been there from the beginning."""
     order = population.sample(fraction=1.0, shuffle=True, seed=4)
     assignments = NOTHING
