@@ -2,7 +2,8 @@
 
 It reads the inventory, never the cache: what a commit trains on does not depend on the machine's disk. An image's
 verdict follows from the inventory's measures by the limits of params.yaml, so other limits are an experiment like any
-other. What is in the cache and not used is listed in data/rejected.parquet with its verdict.
+other. What is in the cache and not used is listed in data/rejected.parquet with its verdict. data/images.parquet holds
+nothing but names and digests: what is made of pixels depends on it, and not on what they are said to show.
 """
 
 from collections.abc import Sequence
@@ -18,16 +19,18 @@ from stages.images.verdict import verdict
 from stages.records.licenses import license_codes
 from stages.records.photos import PHOTO
 from stages.runtime.errors import UserError, run
-from stages.runtime.outputs import write_json
 from stages.runtime.progress import say
 from stages.runtime.wording import in_words
 from stages.tables.cache_filter import AVAILABLE, REJECTED
 from stages.tables.export import RECORDS
+from stages.tables.images import IMAGES
 from stages.tables.inventory import INVENTORY, SOUND
+from stages.tables.json_files import write_figures
 from stages.tables.table import read_table, write_table
 
 RECORDS_IN = Path("data/records.parquet")
 OUT = Path("data/available.parquet")
+IMAGES_OUT = Path("data/images.parquet")
 REJECTED_OUT = Path("data/rejected.parquet")
 METRICS = Path("metrics/cache_filter.json")
 REPORT = Path("data/reports/cache_filter.json")
@@ -60,11 +63,13 @@ def main() -> None:
     available = judged.select(*AVAILABLE, "verdict").filter(pl.col("verdict") == SOUND)
     del judged
     write_table(available, AVAILABLE, OUT)
+    # An image may show two species, by its records; it is one image.
+    write_table(available.unique("image_name").sort("image_name"), IMAGES, IMAGES_OUT)
     write_table(rejected.sort("verdict", "image_name", "species"), REJECTED, REJECTED_OUT)
-    write_json(REPORT, figures)
+    write_figures(REPORT, figures)
     # What people compare from run to run; the other figures stand in the report.
     compared = {"available_images": figures["images"], "available_species": figures["species"]}
-    write_json(METRICS, compared | {"species_without_image": figures["species_without_image"]})
+    write_figures(METRICS, compared | {"species_without_image": figures["species_without_image"]})
     by_verdict = in_words(figures["by_verdict"])
     say(f"cache_filter: {figures['images']:,} of {figures['records']:,} images can be used{by_verdict}")
 

@@ -23,15 +23,14 @@ from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
 from stages.report.crop_comparison import Comparison, draw_comparison
 from stages.runtime.errors import run
-from stages.runtime.outputs import write_json
 from stages.runtime.progress import progress, say
 from stages.splitting.draws import draw
-from stages.tables.classes import SPLITS
+from stages.tables.cache_filter import AVAILABLE
 from stages.tables.compare_crops import BOXES, CROP_CURVES
-from stages.tables.split import SPLIT
+from stages.tables.json_files import write_figures
 from stages.tables.table import read_table, write_table
 
-SPLITS_IN = Path("data/splits")
+AVAILABLE_IN = Path("data/available.parquet")
 METRICS = Path("metrics/crops.json")
 REPORT = Path("data/reports/crops.json")
 CURVES = Path("plots/crop_kept.csv")
@@ -45,7 +44,10 @@ def main() -> None:
     params = stage_params("compare_crops")
     cache = cache_directory(params.profile)
     boxes = {name: tuple(box) for name, *box in read_table(boxes_path(params.profile), BOXES).iter_rows()}
-    rows = pl.concat(read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS)
+    # By their names alone, so that another split, or another species for an image, compares the same images.
+    rows = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "sha256", "species")).unique(
+        "image_name", keep="first"
+    )
     rows = draw_rows(rows, params.compare_crops.seed).head(params.compare_crops.figure_images)
 
     smart = params.crop.model_copy(update={"mode": "smart"})
@@ -64,10 +66,12 @@ def main() -> None:
     draw_comparison(comparisons, PICTURE)
     write_table(kept_curves(table), CROP_CURVES, CURVES)
     figures = summarize(table)
-    write_json(REPORT, figures)
+    write_figures(REPORT, figures)
     kept = {crop: figures[crop].get("subject_kept", figures[crop]["saliency_kept"]) for crop in CROPS}
     # What people compare from run to run: of the subject where its true box is known, else of the saliency.
-    write_json(METRICS, {f"{crop}_kept": kept[crop] for crop in CROPS} | {"fallback_share": figures["fallback_share"]})
+    write_figures(
+        METRICS, {f"{crop}_kept": kept[crop] for crop in CROPS} | {"fallback_share": figures["fallback_share"]}
+    )
     of_what = "plant" if figures["images_with_true_box"] else "saliency"
     say(
         f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and center crop {kept['center']:.3f} "

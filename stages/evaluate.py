@@ -12,21 +12,24 @@ import polars as pl
 
 from stages.config.reading import stage_params
 from stages.config.schema import Shots
-from stages.images.shards import PackedSplit, check_shards
+from stages.evaluation.shots import by_shots
+from stages.images.shards import check_shards
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
 from stages.learning.model import load_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
 from stages.learning.scores import EvalResult
+from stages.learning.split import open_splits
 from stages.runtime.errors import UserError, run
-from stages.runtime.outputs import replacing, write_json
+from stages.runtime.outputs import replacing
 from stages.runtime.progress import say
-from stages.splitting.label_order import check_order
+from stages.splitting.label_order import read_labels
 from stages.tables.classes import CLASSES
+from stages.tables.json_files import write_figures
 from stages.tables.table import read_table
 
-CLASSES_IN = Path("data/splits/classes.csv")
+SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
 MODEL_IN = Path("models")
 METRICS = Path("metrics/test.json")
@@ -41,13 +44,12 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 def main() -> None:
     """Rank every test image's species among the model's guesses, and sum up."""
     params = stage_params("evaluate")
-    model, description = load_model(MODEL_IN, CLASSES_IN)
-    check_shards(PACKED_IN, ("test",))
-    packed = PackedSplit(PACKED_IN, "test")
-    check_order(packed.metadata.classes_sha256, description.classes_sha256, where=str(PACKED_IN))
-    if packed.metadata.size_px != description.pack_px or description.image_px > packed.metadata.size_px:
+    model, description = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
+    check_shards(PACKED_IN)
+    packed = open_splits(PACKED_IN, SPLITS_IN, ("test",), read_labels(SPLITS_IN / "labels.csv"))["test"]
+    if packed.size_px != description.pack_px or description.image_px > packed.size_px:
         raise UserError(
-            f"{PACKED_IN} holds {packed.metadata.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
+            f"{PACKED_IN} holds {packed.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
         )
     if not len(packed):
         raise UserError("test is empty: a species needs images of three observations to stand in it")
@@ -65,11 +67,11 @@ def main() -> None:
     result = predict(model.to(accelerator.device), loader, color, accelerator, what="test")
     if not accelerator.is_main_process:
         return
-    train_images = read_table(CLASSES_IN, CLASSES)["train_images"].to_numpy()
+    train_images = read_table(SPLITS_IN / "classes.csv", CLASSES)["train_images"].to_numpy()
 
     figures = summarize(result, train_images, params.shots)
-    write_json(REPORT, figures)
-    write_json(METRICS, headline(figures))
+    write_figures(REPORT, figures)
+    write_figures(METRICS, headline(figures))
     with replacing(BY_SIZE) as temporary:
         accuracy_by_class_size(result.ranks, result.labels, train_images).write_csv(temporary)
     say(
@@ -93,13 +95,13 @@ def summarize(result: EvalResult, train_images: np.ndarray, shots: Shots) -> dic
         "top1": scores.top1,
         "top5": scores.top5,
         "mean_per_class_accuracy": result.mean_per_class_accuracy(),
-    } | result.by_shots(train_images, shots)
+    } | by_shots(result, train_images, shots)
 
 
 def headline(figures: dict[str, Any]) -> dict[str, float]:
     """Give the few figures that people compare from run to run; the others stand in the report."""
-    by_shots = {f"test_{name}": figures[name]["mean_per_class_accuracy"] for name in SHOTS if name in figures}
-    return {f"test_{name}": figures[name] for name in ("top1", "top5", "mean_per_class_accuracy")} | by_shots
+    of_shots = {f"test_{name}": figures[name]["mean_per_class_accuracy"] for name in SHOTS if name in figures}
+    return {f"test_{name}": figures[name] for name in ("top1", "top5", "mean_per_class_accuracy")} | of_shots
 
 
 def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:

@@ -25,10 +25,11 @@ from stages.records.synonyms import read_synonyms
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin
 from stages.runtime.machine import machine_setting
-from stages.runtime.outputs import replacing, write_json
+from stages.runtime.outputs import replacing
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import in_words
 from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
+from stages.tables.json_files import write_figures
 from stages.tables.table import write_table
 
 OUT = Path("data/records.parquet")
@@ -71,8 +72,8 @@ def main() -> None:
             )
     write_table(names, NAMES, NAMES_OUT)
     write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
-    write_json(REPORT, figures)
-    write_json(METRICS, headline(figures))
+    write_figures(REPORT, figures)
+    write_figures(METRICS, headline(figures))
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"

@@ -15,11 +15,12 @@ from stages.config.schema import NearDuplicates
 from stages.config.sources import inventory_path
 from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pairs
 from stages.runtime.errors import UserError, run
-from stages.runtime.outputs import replacing_directory, write_json
+from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
 from stages.splitting.groups import LINKS
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.inventory import INVENTORY
+from stages.tables.json_files import write_figures
 from stages.tables.near_duplicates import DISPUTED, DISTANCES, PAIRS
 from stages.tables.table import read_table, write_table
 
@@ -49,9 +50,9 @@ def main() -> None:
         write_table(name_pairs(images, pairs), PAIRS, folder / "pairs.parquet")
         write_table(disputed, DISPUTED, folder / "disputed.csv")
     write_table(counts, DISTANCES, DISTANCES_OUT)
-    write_json(REPORT, {"images": images.height, **totals, "disputed_images": disputed.height})
+    write_figures(REPORT, {"images": images.height, **totals, "disputed_images": disputed.height})
     # What people compare from run to run.
-    write_json(METRICS, {"look_alike_pairs": totals["pairs"], "disputed_images": disputed.height})
+    write_figures(METRICS, {"look_alike_pairs": totals["pairs"], "disputed_images": disputed.height})
     say(
         f"near_duplicates: {totals['pairs']:,} pairs among {images.height:,} images, {totals['mirrored_pairs']:,} of "
         f"them mirrored; {disputed.height:,} images have a look-alike of another species"

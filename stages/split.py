@@ -11,8 +11,8 @@ The rules, in order:
 4. A species with one group is in train; with two, in train and val; with three or more, in all three, and otherwise
    as near to 80/10/10 by images as whole groups allow. So every species in val or test is in train.
 
-Labels are the ranks of the species' names; data/splits/classes.csv is the only source of label order anywhere. What is
-left out stands in data/left_out.csv, with the reason.
+Labels are the ranks of the species' names; data/splits/labels.csv is the only source of label order anywhere, and
+data/splits/classes.csv says how many images each has. What is left out stands in data/left_out.csv, with the reason.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from stages.config.reading import stage_params
 from stages.config.schema import Split
 from stages.config.sources import assignments_path
 from stages.runtime.errors import UserError, run
-from stages.runtime.outputs import replacing_directory, write_json
+from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
 from stages.runtime.wording import in_words
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
@@ -31,7 +31,8 @@ from stages.splitting.figures import class_sizes, headline, long_tail, number_cl
 from stages.splitting.groups import LINKS, drop_contradictions, group_rows, name_groups
 from stages.splitting.memory import drop_strays, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
-from stages.tables.classes import CLASSES, SPLITS
+from stages.tables.classes import CLASSES, LABELS, SPLITS
+from stages.tables.json_files import write_figures
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.split import CLASS_SIZES, LEFT_OUT, LONG_TAIL, SPLIT
 from stages.tables.table import read_table, write_table
@@ -73,12 +74,13 @@ def main() -> None:
     del available  # the names of all images, before the whole table comes in
     with replacing_directory(OUT) as folder:
         write_splits(read_table(AVAILABLE_IN, AVAILABLE), rows, folder)
+        write_table(classes, LABELS, folder / "labels.csv")
         write_table(classes, CLASSES, folder / "classes.csv")
     write_table(left_out.sort("image_name", "species"), LEFT_OUT, LEFT_OUT_OUT)
     write_table(long_tail(classes), LONG_TAIL, LONG_TAIL_OUT)
     write_table(class_sizes(classes), CLASS_SIZES, CLASS_SIZES_OUT)
-    write_json(REPORT, figures)
-    write_json(METRICS, headline(figures))
+    write_figures(REPORT, figures)
+    write_figures(METRICS, headline(figures))
     sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
     say(f"split: images in {sizes}; {left_out.height:,} left out{in_words(reasons)}")
 

@@ -1,7 +1,8 @@
 """Stage ``train``: fine-tune the profile's timm model on the packed images -> models/, plots/curves.csv.
 
 A run that was stopped, by whatever means, goes on from its last checkpoint when it is started again, and ends as it
-would have. The weights kept are those of the epoch that is best in validation.
+would have. A run that has ended before, and is wanted again because something changed that makes no other result, is
+taken over from DVC's cache. The weights kept are those of the epoch that is best in validation.
 """
 
 import math
@@ -11,23 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from accelerate import Accelerator
 from dvclive import Live  # pyright: ignore[reportPrivateImportUsage]
 
-from stages.config.reading import stage_params
-from stages.learning.checkpoint import Checkpointer, drop_spare, load_checkpoint
+from stages.config.libraries import say_other_versions
+from stages.config.reading import plain_params, stage_params
+from stages.config.schema import Params
+from stages.learning.checkpoint import Checkpointer, checkpoint_folder, drop_spare, load_checkpoint
+from stages.learning.finished import FinishedRun, finished_run, take_over, write_run
 from stages.learning.health import epoch_warnings, label_warnings
 from stages.learning.loop import Clock, train
 from stages.learning.model import WEIGHTS, save_model
-from stages.learning.processes import make_accelerator
+from stages.learning.processes import all_reduce_max, make_accelerator
 from stages.learning.scores import Meter
-from stages.learning.setup import set_up
+from stages.learning.setup import Inputs, read_inputs, set_up
 from stages.learning.state import TrainState
 from stages.learning.summary import Pace, say_summary
 from stages.runtime.errors import run
-from stages.runtime.machine import machine_count
-from stages.runtime.outputs import replacing, write_bytes, write_json
+from stages.runtime.last_run import GoneError
+from stages.runtime.machine import machine_count, machine_flag
+from stages.runtime.outputs import replacing, write_bytes
 from stages.runtime.progress import say
 from stages.runtime.signals import stop_requests
+from stages.tables.json_files import write_figures
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
@@ -41,24 +48,65 @@ REPORT = Path("data/reports/train.json")
 CHECKPOINT_MINUTES = 10
 GROUPS = ("train", "val", "ema", "train_eval")  # of figures, each a folder of dvclive's
 HEADLINE = ("train_top1", "val_top1", "val_top5", "val_mean_per_class_accuracy", "best_epoch")  # what people compare
+_LIVE = {"dvcyaml": None, "save_dvc_exp": False, "report": None, "monitor_system": False}
 WEIGHTS_IN_WORDS = {"val": "weights", "ema": "average of weights"}
 
 
 def main() -> None:
-    """Load the splits, make or resume the run, train, save the best weights with their order of labels."""
+    """Take the run over where it was made before, else make or resume it; write its figures."""
     params = stage_params("train")
     every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
+    retrain = machine_flag("RETRAIN")
     accelerator = make_accelerator()
-    species, packed, state, description, context, checkpoints = set_up(
-        params, accelerator, splits=SPLITS_IN, shards=PACKED_IN
-    )
-    if saved := load_checkpoint(checkpoints):
+    if accelerator.is_main_process:
+        say_other_versions("train")
+    inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN)
+    finished = find_finished(inputs) if accelerator.is_main_process and not retrain else None
+    if not all_reduce_max(int(finished is not None), accelerator):  # the first process decides for all
+        finished = make_run(params, inputs, accelerator, every_s=every_s, anew=retrain)
+    if finished:
+        write_results(finished)
+
+
+def find_finished(inputs: Inputs) -> FinishedRun | None:
+    """Take the finished run over if DVC's cache holds it; else say why not."""
+    try:
+        finished = take_over(inputs.identity, OUT)
+    except GoneError as error:
+        say(f"train: nothing is taken over: {error}")
+        return None
+    with Live(str(LIVE), **_LIVE) as live:
+        for row in finished.history:
+            log_row(live, row)
+    say(f"train: this very run was made before: its {len(finished.history)} epochs are taken over from DVC's cache")
+    return finished
+
+
+def make_run(
+    params: Params, inputs: Inputs, accelerator: Accelerator, *, every_s: float, anew: bool
+) -> FinishedRun | None:
+    """Train, from the run's checkpoint where there is one, and save the best weights.
+
+    Args:
+        params: those of this stage.
+        inputs: what it is of.
+        accelerator: of ``make_accelerator``.
+        every_s: seconds between two checkpoints, at the least.
+        anew: a checkpoint of the run's end counts for nothing; one of its middle does.
+
+    Returns:
+        How it went; ``None`` in all processes but the first.
+    """
+    checkpoints = checkpoint_folder(inputs.identity)
+    state, description, context = set_up(params, inputs, accelerator, shards=PACKED_IN)
+    saved = load_checkpoint(checkpoints)
+    if saved and not (anew and saved["epoch"] >= params.train.epochs + params.train.crt_epochs):
         state.load_state_dict(saved)
         if not accelerator.is_main_process:
             state.meter = Meter()  # the saved one is of all processes
     if accelerator.is_main_process:
-        say_summary(params, packed, species, state, context, folder=checkpoints)
-        warn(label_warnings(packed["train"].labels, packed["val"].labels))
+        say_summary(params, inputs.packed, inputs.species, state, context, folder=checkpoints)
+        warn(label_warnings(inputs.packed["train"].labels, inputs.packed["val"].labels))
 
     # Never resume=True: outputs are gone by now, and rows would double. The history is replayed instead.
     with (
@@ -78,22 +126,26 @@ def main() -> None:
             if log_epoch:
                 log_epoch(state.history[-1], clock)
                 say(describe_epoch(state.epoch, state.history[-1], clock))
-                warn(epoch_warnings(state.history, params.train, classes=len(species)))
+                warn(epoch_warnings(state.history, params.train, classes=len(inputs.species)))
 
         train(state, context, after_step=after_step, after_epoch=after_epoch)
     if not accelerator.is_main_process:
-        return
-
-    best = state.kept
-    save_model(OUT, best.state, description)
-    write_bytes(OUT / "classes.csv", (SPLITS_IN / "classes.csv").read_bytes())
-    write_curves(state.history, CURVES)
-    figures = figures_of(state)
-    write_json(REPORT, figures)
-    write_json(METRICS, {name: figures[name] for name in HEADLINE if name in figures})
+        return None
+    save_model(OUT, state.kept.state, description)
     drop_spare(checkpoints)
-    what = WEIGHTS_IN_WORDS[best.weights]
-    say(f"train: kept the {what} of epoch {best.epoch}, the best in validation, in {OUT / WEIGHTS}")
+    return finished_run(inputs.identity, state)
+
+
+def write_results(finished: FinishedRun) -> None:
+    """Write all that is said of a run beside its weights: made now or taken over, it is the same to the byte."""
+    write_run(finished, OUT)
+    write_bytes(OUT / "labels.csv", (SPLITS_IN / "labels.csv").read_bytes())
+    write_curves(finished.history, CURVES)
+    figures = figures_of(finished)
+    write_figures(REPORT, figures)
+    write_figures(METRICS, {name: figures[name] for name in HEADLINE if name in figures})
+    what = WEIGHTS_IN_WORDS[finished.weights]
+    say(f"train: kept the {what} of epoch {finished.best_epoch}, the best in validation, in {OUT / WEIGHTS}")
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:
@@ -127,36 +179,37 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
 
     Speeds go to a folder that is no output: they are never the same again, and dvc.lock would not be, either.
     """
-    settings = {"dvcyaml": None, "save_dvc_exp": False, "report": None, "monitor_system": False}
-    with Live(str(LIVE), **settings) as live, Live(str(SPEED), **settings) as speed:
-
-        def log_epoch(row: dict[str, float]) -> None:
-            for name, value in row.items():
-                group, _, metric = name.partition("_")
-                live.log_metric(f"{group}/{metric}" if group in GROUPS else name, value)
-            live.next_step()
+    with Live(str(LIVE), **_LIVE) as live, Live(str(SPEED), **_LIVE) as speed:
 
         def log(row: dict[str, float], clock: Clock) -> None:
-            log_epoch(row)
+            log_row(live, row)
             for name, value in speed_of(clock).items() if clock.images else ():
                 speed.log_metric(name, value)
             speed.next_step()
 
         for row in history:
-            log_epoch(row)
+            log_row(live, row)
         speed.step = len(history)
         yield log
 
 
-def figures_of(state: TrainState) -> dict[str, Any]:
+def log_row(live: Live, row: dict[str, float]) -> None:
+    """Hand an epoch's figures to dvclive."""
+    for name, value in row.items():
+        group, _, metric = name.partition("_")
+        live.log_metric(f"{group}/{metric}" if group in GROUPS else name, value)
+    live.next_step()
+
+
+def figures_of(finished: FinishedRun) -> dict[str, Any]:
     """Give the figures of the best epoch, of the weights that were kept, and which these are."""
-    best = state.kept
-    row = state.history[best.epoch - 1]
+    row = finished.history[finished.best_epoch - 1]
     trained = {name: row[name] for name in ("train_loss", "train_top1", "train_top5")}
-    of_kept = {name: value for name, value in row.items() if name.startswith(f"{best.weights}_")}
-    kept = {f"val_{name.removeprefix(f'{best.weights}_')}": value for name, value in of_kept.items()}
+    of_kept = {name: value for name, value in row.items() if name.startswith(f"{finished.weights}_")}
+    kept = {f"val_{name.removeprefix(f'{finished.weights}_')}": value for name, value in of_kept.items()}
     known = {name: value for name, value in (trained | kept).items() if math.isfinite(value)}
-    return known | {"best_epoch": best.epoch, "epochs": state.epoch, "skipped_steps": len(state.skipped)}
+    counts = {"epochs": len(finished.history), "skipped_steps": len(finished.skipped)}
+    return known | {"best_epoch": finished.best_epoch} | counts
 
 
 def write_curves(history: list[dict[str, float]], path: Path) -> None:

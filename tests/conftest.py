@@ -100,8 +100,8 @@ def params() -> Params:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty repo root with the committed params.yaml and dvc.yaml, as the current directory."""
-    for name in ("params.yaml", "dvc.yaml"):
+    """An empty repo root with the committed files of parameters and stages, as the current directory."""
+    for name in ("params.yaml", "dvc.yaml", "libraries.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

@@ -3,13 +3,16 @@
 import ast
 import re
 import shutil
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from stages.images import packing
-from stages.learning import setup
+from stages.learning import identity
+from stages.provenance.libraries import PIXELS, TRAINING, installed_versions
 from stages.runtime import cluster
 from tests.support import ROOT
 
@@ -17,7 +20,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 # From the top floor down: a room imports from those that stand behind it here, and from itself.
 FLOORS = (
     "commands", "report", "evaluation", "learning", "splitting", "download", "images", "cache", "records", "tables",
-    "config", "runtime",
+    "config", "runtime", "provenance",
 )  # fmt: skip
 # How a stage runs, never what it writes.
 NO_DEPENDENCY = {"cache", "config", "runtime"}
@@ -25,6 +28,10 @@ CODE = sorted((ROOT / "stages").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 SUPPORT = sorted((ROOT / "tests/support").glob("*.py"))
 ABOUT_ALL = {"test_documents", "test_structure"}
+
+
+def may_change_an_output(path: Path) -> bool:
+    return room_of(path) not in NO_DEPENDENCY
 
 
 def name_of(path: Path) -> str:
@@ -57,11 +64,12 @@ def from_tests(node: ast.AST) -> bool:
     return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tests"
 
 
-def reached_from(path: Path) -> set[Path]:
-    """A file, and those that it imports, directly or through others."""
+def reached_from(path: Path, *, through: Callable[[Path], bool] = lambda _: True) -> set[Path]:
+    """A file, and those that it imports, directly or through others, of which some may be no way on."""
     seen, left = {path}, [path]
     while left:
-        new = imports_of(left.pop()) - seen
+        at = left.pop()
+        new = imports_of(at) - seen if through(at) else set()
         seen |= new
         left += new
     return seen
@@ -112,8 +120,8 @@ def test_only_stages_and_commands_can_be_run(path):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_the_code_that_it_imports(stage):
     """To the file: what is declared without need runs a stage again for nothing, and what is not is stale."""
-    reached = reached_from(ROOT / f"stages/{stage}.py")
-    imported = {path for path in reached if room_of(path) not in NO_DEPENDENCY}
+    reached = reached_from(ROOT / f"stages/{stage}.py", through=may_change_an_output)
+    imported = set(filter(may_change_an_output, reached))
     declared = set()
     for name in STAGES[stage]["deps"]:
         if name.startswith("stages/"):
@@ -132,10 +140,64 @@ def test_what_makes_a_packed_image_is_all_in_its_recipe():
     assert {path.name for path in packing._CODE} - others == makers
 
 
-def test_what_makes_a_training_is_all_in_its_identity():
-    """A checkpoint of other code would be taken for this one's."""
-    reached = reached_from(ROOT / "stages/train.py")
-    assert {path for path in reached if room_of(path) == "learning"} <= set(setup.CODE)
+def test_what_makes_a_training_is_all_in_its_identity_and_nothing_else():
+    """A result of other code would be taken for this one's, and what only speaks or saves would cost 20 hours."""
+    reached = set(filter(may_change_an_output, reached_from(ROOT / "stages/train.py", through=may_change_an_output)))
+    read = {"shards.py", "label_order.py", "classes.py", "json_files.py", "pack.py", "table.py"}  # data have digests
+    written_anew = {"train.py"}
+    of_identity = set((ROOT / "stages/provenance").glob("*.py"))
+    makers = {path for path in reached - of_identity if path.name not in read | written_anew | identity.NO_RESULT}
+    assert makers == set(identity.CODE)
+    learning = {path.name for path in (ROOT / "stages/learning").glob("*.py")}
+    assert learning >= identity.NO_RESULT  # no file has another name by now
+    assert not any("__doc__" in path.read_text(encoding="utf-8") for path in identity.CODE)
+
+
+def third_party(paths: Iterable[Path]) -> set[str]:
+    """The packages of others that files import."""
+    modules = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add((node.module or "").partition(".")[0])
+    return modules - sys.stdlib_module_names - {"stages"}
+
+
+PACKAGES = {"cv2": "opencv-contrib-python-headless", "PIL": "pillow"}  # of modules that have another name
+
+
+def libraries_of(paths: Iterable[Path]) -> set[str]:
+    return {PACKAGES.get(module, module) for module in third_party(paths)}
+
+
+def test_the_libraries_that_bits_go_through_are_those_of_recipe_and_identity():
+    makers = [ROOT / "stages/images" / path.name for path in packing._CODE]
+    assert libraries_of(makers) == set(PIXELS)
+    # torchvision and Pillow are timm's own, for what it does to images; polars reads tables, which have digests.
+    assert libraries_of(identity.CODE) - {"polars"} | {"pillow", "torchvision"} == set(TRAINING)
+
+
+def test_libraries_yaml_says_what_constraints_txt_installs():
+    pinned = dict(
+        line.partition(" ")[0].split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    recorded = yaml.safe_load((ROOT / "libraries.yaml").read_text(encoding="utf-8"))
+    assert recorded == {name: pinned[name] for name in recorded}
+    assert installed_versions(recorded) == recorded, "other libraries are installed: `pip install -r requirements.txt`"
+    declared = {
+        stage: set().union(
+            *(entry["libraries.yaml"] for entry in of_stage.get("params", []) if isinstance(entry, dict))
+        )
+        for stage, of_stage in STAGES.items()
+    }
+    assert {stage: libraries for stage, libraries in declared.items() if libraries} == {
+        "compare_crops": set(PIXELS), "pack": set(PIXELS), "train": set(TRAINING), "evaluate": set(TRAINING)
+    }  # fmt: skip
+    assert set().union(*declared.values()) == recorded.keys()
 
 
 def test_a_cluster_compares_all_of_the_code(tmp_path, monkeypatch):

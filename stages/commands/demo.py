@@ -49,7 +49,8 @@ Where to look:
   metrics/                    the figures that people compare, a JSON file a stage
   data/reports/               all other figures, likewise
   models/                     the weights, and the order of their labels
-  data/splits/classes.csv     the species and their images in each split
+  data/splits/labels.csv      the species, in the order of their labels
+  data/splits/classes.csv     how many images each has in each split
   data/names.csv              what was done to species' names
   data/left_out.csv           what no split uses, and why
 

@@ -17,8 +17,8 @@ import torch
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from stages.config.reading import stage_params
-from stages.learning.checkpoint import load_checkpoint
+from stages.config.reading import plain_params, stage_params
+from stages.learning.checkpoint import checkpoint_folder, load_checkpoint
 from stages.learning.context import TrainContext
 from stages.learning.data import PackedImages
 from stages.learning.device import Batch
@@ -26,7 +26,7 @@ from stages.learning.health import label_warnings
 from stages.learning.loop import TooLargeError, begin_phase, halve_micro_batches, set_rate, train_step
 from stages.learning.processes import make_accelerator
 from stages.learning.schedule import learning_rate
-from stages.learning.setup import set_up
+from stages.learning.setup import read_inputs, set_up
 from stages.learning.state import TrainState
 from stages.learning.summary import TIMED_STEPS, describe_pace, say_summary
 from stages.report.train_batch import draw_batch
@@ -48,9 +48,9 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = stage_params("train")
     check_lock()
-    species, packed, new, _, context, checkpoints = set_up(
-        params, make_accelerator(), splits=SPLITS_IN, shards=PACKED_IN
-    )
+    species, packed, identity = inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN)
+    checkpoints = checkpoint_folder(identity)
+    new, _, context = set_up(params, inputs, make_accelerator(), shards=PACKED_IN)
     begun = load_checkpoint(checkpoints) or {"epoch": 0, "step": 0}
     at = replace(new, epoch=begun["epoch"], step=begun["step"])
     say_summary(params, packed, species, at, context, folder=checkpoints)
@@ -81,7 +81,9 @@ def check_lock() -> None:
         raise UserError(f"DVC cannot tell whether the data are up to date ({error})") from None
     if changed:
         what = " and ".join(changed)
-        raise UserError(f"the outputs of {what} are not of this commit and params.yaml: run `dvc repro pack` first")
+        raise UserError(
+            f"the outputs of {what} are not of this commit and params.yaml: run `dvc repro split pack` first"
+        )
 
 
 def what_it_sees(context: TrainContext) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from stages.runtime.errors import UserError
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
+LIBRARIES = Path("libraries.yaml")
 
 # Keys under their former names, without the profile before them: who still writes one is told the new one.
 RENAMED = {
@@ -28,19 +29,28 @@ RENAMED = {
 def stage_params(stage: str) -> Params:
     """Give a stage the parameters that dvc.yaml declares for it, and no others.
 
-    The whole of params.yaml is checked first, every profile of it, so that a bad value stops every stage. A section
-    that dvc.yaml does not declare for the stage is no attribute of what comes back.
+    The whole of params.yaml is checked first, every profile of it, so that a bad value stops every stage. A section,
+    or a key of it, that dvc.yaml does not declare for the stage is no attribute of what comes back.
 
     Raises:
         UserError: params.yaml or dvc.yaml is missing or is no YAML, or a value is not allowed.
     """
     content = _read_yaml(PARAMS)
     validate(content)
-    prefix = f"profiles.{content['profile']}."
-    declared = _declared(stage, content)
-    common = {name: value for name, value in declared.items() if not name.startswith(prefix)}
-    of_profile = {name.removeprefix(prefix): value for name, value in declared.items() if name.startswith(prefix)}
-    return _parse(_merge(common, of_profile, content["profile"]), _origins(common, of_profile, content["profile"]))
+    common, of_profile = _sections(stage, content)
+    merged = _merge(common, of_profile, content["profile"])
+    return _parse(merged, _origins(common, of_profile, content["profile"]))
+
+
+def plain_params(stage: str) -> dict[str, Any]:
+    """Give what ``stage_params`` gives as plain values, as they stand in params.yaml, those of the profile merged in.
+
+    Raises:
+        UserError: as ``stage_params``.
+    """
+    content = _read_yaml(PARAMS)
+    validate(content)
+    return _merge(*_sections(stage, content), content["profile"])
 
 
 def declared_values(stage: str) -> dict[str, Any]:
@@ -54,21 +64,52 @@ def declared_values(stage: str) -> dict[str, Any]:
     return _declared(stage, content)
 
 
+def declared_libraries(stage: str) -> dict[str, str]:
+    """Give the libraries that dvc.yaml declares for a stage, with the versions that libraries.yaml records.
+
+    Raises:
+        UserError: one of the files is missing or is no YAML, or libraries.yaml lacks a library.
+    """
+    names = [name for entry in _entries(stage) if isinstance(entry, dict) for name in entry.get(str(LIBRARIES), [])]
+    recorded = _read_yaml(LIBRARIES) if names else {}
+    if missing := [name for name in names if not isinstance(recorded.get(name), str)]:
+        raise UserError(f"{LIBRARIES} has no version of {missing[0]}, in quotes: take it from constraints.txt")
+    return {name: recorded[name] for name in names}
+
+
+def _entries(stage: str) -> list[Any]:
+    """Give what dvc.yaml lists under a stage's ``params``: names of params.yaml, and mappings for other files."""
+    return _read_yaml(PIPELINE).get("stages", {})[stage].get("params", [])
+
+
 def _declared(stage: str, content: dict[str, Any]) -> dict[str, Any]:
-    profile = content["profile"]
-    names = [
-        name.replace("${profile}", profile) for name in _read_yaml(PIPELINE).get("stages", {})[stage].get("params", [])
-    ]
-    prefix = f"profiles.{profile}."
-    try:
-        return {
-            name: content["profiles"][profile][name.removeprefix(prefix)] if name.startswith(prefix) else content[name]
-            for name in names
-        }
-    except KeyError as error:
-        raise UserError(
-            f"{PARAMS}: {error.args[0]} is not where {PIPELINE} looks for it: at the top or in a profile"
-        ) from None
+    names = [entry.replace("${profile}", content["profile"]) for entry in _entries(stage) if isinstance(entry, str)]
+    return {name: _value(content, name) for name in names}
+
+
+def _value(content: dict[str, Any], name: str) -> Any:
+    """Give a value by its dotted name."""
+    value: Any = content
+    for key in name.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise UserError(f"{PARAMS}: {key} is not where {PIPELINE} looks for it: at the top or in a profile")
+        value = value[key]
+    return value
+
+
+def _sections(stage: str, content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the sections that a stage declares, or the parts of them: those of all profiles, and those of its own."""
+    prefix = f"profiles.{content['profile']}."
+    common: dict[str, Any] = {}
+    of_profile: dict[str, Any] = {}
+    for name, value in _declared(stage, content).items():
+        sections = of_profile if name.startswith(prefix) else common
+        section, _, key = name.removeprefix(prefix).partition(".")
+        if key:
+            sections.setdefault(section, {})[key] = value
+        else:
+            sections[section] = value
+    return common, of_profile
 
 
 def all_params() -> Params:
@@ -127,11 +168,20 @@ def _parse(merged: dict[str, Any], origins: dict[str, str], *, complete: bool = 
     try:
         if complete:
             return Params.model_validate(merged)
-        fields: dict[str, Any] = {name: (Params.model_fields[name].rebuild_annotation(), ...) for name in merged}
+        fields: dict[str, Any] = {name: (_type_of(name, values), ...) for name, values in merged.items()}
         # No Params, but all of it that the stage may look at.
         return cast(Params, create_model("DeclaredParams", __base__=Section, **fields).model_validate(merged))
     except ValidationError as error:
         raise UserError(f"{PARAMS}: {_in_words(error, origins)}") from None
+
+
+def _type_of(section: str, values: Any) -> Any:
+    """Give the type of a section, or of the keys of it that are there."""
+    whole = Params.model_fields[section].rebuild_annotation()
+    if not isinstance(whole, type) or not issubclass(whole, Section) or values.keys() == whole.model_fields.keys():
+        return whole
+    keys: dict[str, Any] = {key: (whole.model_fields[key].rebuild_annotation(), ...) for key in values}
+    return create_model(whole.__name__, __base__=Section, **keys)
 
 
 def _in_words(error: ValidationError, origins: dict[str, str]) -> str:

@@ -271,7 +271,8 @@ class Pack(Section):
     """How packed images are stored."""
 
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
-    shard_mb: Annotated[int, Field(ge=1, le=4096)]
+    # Each is an open file of every process that reads images, and 1,024 are what most systems allow.
+    shards: Annotated[int, Field(ge=1, le=512)]
 
 
 class TimmWeights(Section):

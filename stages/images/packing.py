@@ -1,5 +1,6 @@
 """From an original to a packed image, and what makes that the same bytes again."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from stages.config.schema import Params
 from stages.images.crop import cut
 from stages.images.prepare import decode_and_crop
 from stages.images.shards import PackedImage
-from stages.runtime.provenance import code_digest, library_versions
+from stages.provenance.code import code_digest
+from stages.provenance.libraries import PIXELS, installed_versions
 
 # What makes a packed image of an original, beside the parameters.
 _CODE = tuple(
@@ -17,21 +19,23 @@ _CODE = tuple(
 )
 
 
-def recipe(params: Params) -> dict[str, Any]:
+def recipe(parameters: dict[str, Any]) -> dict[str, Any]:
     """Give all that makes a packed image of an original: parameters, code, libraries; it can be written as JSON.
 
     Two images of one original and one recipe are the same bytes.
+
+    Args:
+        parameters: those of the stage ``pack`` as params.yaml has them, by section.
     """
+    pack = {name: value for name, value in parameters["pack"].items() if name != "shards"}
     return {
-        "crop": params.crop.model_dump_json(),  # as text: a file of figures rounds numbers
-        "pack_px": params.image.pack_px,
-        "jpeg_quality": params.pack.jpeg_quality,
+        "parameters": {"crop": parameters["crop"], "image": parameters["image"], "pack": pack},
         "code": code_digest(_CODE),
-        "libraries": library_versions(),
+        "libraries": installed_versions(PIXELS),
     }
 
 
-def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Params) -> PackedImage:
+def pack_image(data: bytes, image_name: str, sha256: str, params: Params) -> PackedImage:
     """Crop an image and encode it as a JPEG of ``image.pack_px``; the crop is noted in pixels of the original.
 
     Raises:
@@ -41,4 +45,5 @@ def pack_image(data: bytes, image_name: str, sha256: str, label: int, params: Pa
     piece = cut(prepared.pixels, prepared.square, params.image.pack_px)
     jpeg = simplejpeg.encode_jpeg(piece, quality=params.pack.jpeg_quality, colorsubsampling="420")
     square = prepared.in_original(prepared.square)
-    return PackedImage(image_name, label, sha256, square.x, square.y, square.side, square.how, jpeg)
+    jpeg_sha256 = hashlib.sha256(jpeg).hexdigest()
+    return PackedImage(image_name, sha256, square.x, square.y, square.side, square.how, jpeg_sha256, jpeg)

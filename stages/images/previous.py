@@ -1,78 +1,88 @@
 """What was packed before, so that a pack after some new images costs as much as the new ones.
 
-DVC deletes outputs before it runs a stage, but keeps those of the last run in its cache, and dvc.lock names them. A row
-is taken over where it is of the same original (by SHA-256) and made by the same recipe: then its bytes are those that
-would come out again. The recipe is an output beside the shards, and not in them: `train` depends on the shards, and
-shall not run again after a change of code that changed no pixel.
+A row is taken over where it is of the same original (by SHA-256) and made by the same recipe: then its bytes are those
+that would come out again. A shard with the same rows as before is taken over as a file. The recipe is an output beside
+the shards, and not in them: what reads the shards shall not run again after a change that changed no pixel.
 """
 
-import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
-from stages.images.shards import PackedImage, PackedSplit, check_shards
+from stages.images.shards import PackedImage, PackedShards, damaged_shards, shards_of
 from stages.runtime.errors import UserError
-from stages.runtime.lock import locked_outputs
+from stages.runtime.last_run import GoneError, LastRun, last_run
+from stages.runtime.progress import say
 
 
 class PreviousImages:
-    """Packed images by the SHA-256 of their originals."""
+    """Packed images of the last run: by the SHA-256 of their originals, and as files."""
 
-    def __init__(self, splits: Collection[PackedSplit]) -> None:
-        """Index the rows of some splits."""
-        self._places = {digest: (split, index) for split in splits for index, digest in enumerate(split.digests)}
+    def __init__(self, shards: PackedShards | None = None, place: Callable[[Path, Path], None] | None = None) -> None:
+        """Index the rows of shards.
+
+        Args:
+            shards: of the last run, where there is one.
+            place: puts a file of theirs at another path; without it they are taken over row by row.
+        """
+        self._shards, self._place_file = shards, place
+        self._places: dict[str, int] = {}
+        self._rows: dict[str, list[tuple[str, str]]] = {}
+        if shards:
+            rows = shards.table()
+            self._places = dict(rows.select("sha256", "place").iter_rows())
+            for (name,), of_shard in rows.partition_by("shard", as_dict=True).items():
+                self._rows[str(name)] = of_shard.select("image_name", "sha256").rows()
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._places
 
-    def take(self, image_name: str, sha256: str, label: int) -> PackedImage:
-        """Give the packed image of an original, under the name and label that it has now."""
-        split, index = self._places[sha256]
-        return replace(split.row(index), image_name=image_name, label=label)
+    def take(self, image_name: str, sha256: str) -> PackedImage:
+        """Give the packed image of an original, under the name that it has now."""
+        assert self._shards is not None, "nothing is in it"
+        return replace(self._shards.row(self._places[sha256]), image_name=image_name)
+
+    def has_shard(self, name: str, rows: list[tuple[str, str]]) -> bool:
+        """Say whether there is a file of these very rows: image_name and sha256 of each."""
+        return self._place_file is not None and self._rows.get(name) == rows
+
+    def take_shard(self, path: Path) -> None:
+        """Put the file of that name at ``path``."""
+        assert self._shards is not None and self._place_file is not None, "has_shard() says so"
+        self._place_file(self._shards.folder / path.name, path)
 
 
 @contextmanager
-def previous_images(
-    shards: Path, recipe_file: Path, splits: Collection[str], recipe: dict[str, Any]
-) -> Iterator[PreviousImages]:
+def previous_images(shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> Iterator[PreviousImages]:
     """Open what DVC's cache still holds of the last run's shards, if this recipe made them.
 
     Args:
         shards: the stage's output, relative to the repo's root.
         recipe_file: its other output, which says how they were made.
-        splits: their names.
         recipe: see ``stages.images.packing.recipe``.
     """
-    usable: list[PackedSplit] = []
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, last_run() as last:
         folder = Path(name)
         try:
-            if _link_last_run(folder, shards, recipe_file, recipe):
-                check_shards(folder, splits)
-                usable = [PackedSplit(folder, split) for split in splits]
-        # Not there, not whole, or written by another version: all is packed anew.
-        except (UserError, DvcException, OSError, ValueError, KeyError, TypeError):
-            pass
-        yield PreviousImages(usable)
+            previous = _open(folder, last, shards, recipe_file, recipe)
+        except (GoneError, UserError, OSError) as error:  # not there, not whole, or written by another version
+            say(f"pack: nothing is taken over: {error}")
+            previous = PreviousImages()
+        yield previous
 
 
-def _link_last_run(folder: Path, shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> bool:
-    """Link the files of the last run's shards into ``folder``, if they are of this recipe; say whether they are."""
-    outputs = locked_outputs()
-    with Repo() as repo:
-
-        def cached(digest: str) -> Path:
-            return Path(repo.cache.local.oid_to_path(digest))
-
-        if json.loads(cached(outputs[str(recipe_file)]).read_text(encoding="utf-8")) != recipe:
-            return False
-        for entry in json.loads(cached(outputs[str(shards)]).read_text(encoding="utf-8")):
-            (folder / entry["relpath"]).symlink_to(cached(entry["md5"]))
-        return True
+def _open(folder: Path, last: LastRun, shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> PreviousImages:
+    before = last.read_json(recipe_file)
+    if changed := sorted(name for name in recipe.keys() | before.keys() if recipe.get(name) != before.get(name)):
+        raise GoneError(f"the last run had other {' and '.join(changed)}")
+    for relative, stored in last.files(shards).items():
+        (folder / relative).symlink_to(stored)
+    damaged = set(damaged_shards(folder))
+    if len(damaged) == len(shards_of(folder)):
+        raise GoneError(f"of {shards} nothing is left in DVC's cache")
+    if damaged:
+        say(f"pack: {len(damaged):,} shards in DVC's cache are damaged or gone, first {min(damaged)}: made anew")
+    return PreviousImages(PackedShards(folder, without=damaged), last.place)

@@ -2,15 +2,15 @@
 
 DVC removes a stage's outputs before it runs the stage, and `dvc exp run --temp` runs it in a copy that is thrown away.
 So checkpoints are in $CHECKPOINT_DIR, else in .dvc/tmp/checkpoints of the repo itself (DVC_ROOT points at it in every
-case), in a folder named by a digest of all that makes the run: parameters, inputs and code. The same run finds its
-checkpoint again, another one never does, and a 384 px run cannot trip over the leftovers of a 224 px run.
+case), in a folder named by a digest of the run's identity. The same run finds its checkpoint again, another one never
+does, and a 384 px run cannot trip over the leftovers of a 224 px run.
 """
 
 import hashlib
+import json
 import os
 import time
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,22 @@ from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_setting, repo_root, user_path
 from stages.runtime.outputs import replacing, write_bytes
 from stages.runtime.progress import say
-from stages.runtime.provenance import code_digest
 from stages.runtime.signals import StopRequest
 
 FILE = "last.pt"
 BEFORE = "before.pt"  # the one before: the last may be damaged
 
 
-def checkpoint_folder(*identity: str, code: Iterable[Path]) -> Path:
+def checkpoint_folder(identity: dict[str, Any]) -> Path:
     """Name and make the folder of the run with this identity.
 
     Args:
-        identity: the parameters and digests of the inputs, as text.
-        code: the source files that make the result.
+        identity: of ``stages.learning.identity.run_identity``.
 
     Raises:
         UserError: nothing can be written there, or CHECKPOINT_DIR is in the home of an unknown user.
     """
-    digest = hashlib.sha256()
-    for part in identity:
-        digest.update(f"{len(part)} {part}".encode())
-    digest.update(code_digest(code).encode())
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     setting = machine_setting("CHECKPOINT_DIR")
     root = user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
     folder = root / digest.hexdigest()[:16]

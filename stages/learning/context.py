@@ -2,23 +2,21 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
-from stages.config.schema import Params, Shots, Train
-from stages.images.shards import PackedSplit, check_shards
+from stages.config.schema import Params, Train
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader, choose_train_eval
 from stages.learning.device import ColorTransform, Mixing
 from stages.learning.losses import Loss
 from stages.learning.model import ModelDescription, create_model, describe
+from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_count, machine_flag
-from stages.splitting.label_order import check_order, digest_classes
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,6 @@ class TrainContext:
         val_loader: of validation images, in their own order.
         train_eval_loader: of some training images as validation sees them, likewise. What they score tells a network
             that overfits from a pipeline that is broken: that one scores here no better than there.
-        train_images: int [classes], training images of each class.
-        shots: where few-shot ends and many-shot begins.
         compiled: let torch.compile make the network faster.
     """
 
@@ -48,33 +44,34 @@ class TrainContext:
     train_loader: PackedLoader
     val_loader: PackedLoader
     train_eval_loader: PackedLoader
-    train_images: np.ndarray
-    shots: Shots
     compiled: bool = False
 
 
-def open_shards(folder: Path, species: list[str], params: Params) -> dict[str, PackedSplit]:
-    """Open train and val, read from end to end first.
+def check_splits(packed: dict[str, PackedSplit], image_px: int) -> None:
+    """See that there is something to train on, and large enough.
 
     Raises:
-        UserError: a shard is missing or damaged, or they are of another order of labels or another size, or empty.
+        UserError: train or val is empty, or its images are smaller than the network sees them.
     """
-    check_shards(folder, ("train", "val"))
-    packed = {name: PackedSplit(folder, name) for name in ("train", "val")}
-    for split in packed.values():
-        check_order(split.metadata.classes_sha256, digest_classes(species), where=str(folder))
-        if split.metadata.size_px != params.image.pack_px:
-            raise UserError(
-                f"{folder} holds {split.metadata.size_px} px, not the profile's image.pack_px {params.image.pack_px}: "
-                "run `dvc repro pack`"
-            )
     if not len(packed["train"]) or not len(packed["val"]):
         raise UserError("train or val is empty: a species needs images of two observations to stand in both")
-    return packed
+    if packed["train"].size_px < image_px:
+        raise UserError(
+            f"the packed images have {packed['train'].size_px} px, less than the profile's image.train_px {image_px}: "
+            "run `dvc repro pack`"
+        )
 
 
-def new_state(params: Params, species: list[str], accelerator: Accelerator) -> tuple[TrainState, ModelDescription]:
+def new_state(
+    params: Params, species: list[str], pack_px: int, accelerator: Accelerator
+) -> tuple[TrainState, ModelDescription]:
     """Make a run at its first step, and what describes its model.
+
+    Args:
+        params: those of the stage ``train``.
+        species: in the order of labels.
+        pack_px: side of the packed images.
+        accelerator: of ``make_accelerator``.
 
     Raises:
         UserError: as ``create_model``, or the network cannot save memory in the way that is asked for.
@@ -86,7 +83,7 @@ def new_state(params: Params, species: list[str], accelerator: Accelerator) -> t
             cast(Any, model).set_grad_checkpointing(True)  # timm's networks have it, nn.Module has not
         except (AssertionError, AttributeError):
             raise UserError(f"{params.model.name} cannot save memory so: set GRADIENT_CHECKPOINTING=0") from None
-    description = describe(model, params.model, image_px=side, pack_px=params.image.pack_px, species=species)
+    description = describe(model, params.model, image_px=side, pack_px=pack_px, species=species)
     return init_state(model, params.train, accelerator), description
 
 
@@ -134,7 +131,5 @@ def make_context(
         train_loader=PackedLoader(PackedImages(of_train, side, params.augment, seed=seed), shuffled, workers=workers),
         val_loader=in_order(PackedImages(of_val, side)),
         train_eval_loader=in_order(PackedImages(of_train, side, chosen=train_eval)),
-        train_images=train_images,
-        shots=params.shots,
         compiled=machine_flag("COMPILE"),
     )

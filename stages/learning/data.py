@@ -23,10 +23,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from stages.config.schema import Augment, Sampling
-from stages.images.shards import PackedSplit
 from stages.learning.augment import augment, cut_center
 from stages.learning.device import Batch, Key
 from stages.learning.rng import IMAGE, ORDER, TRAIN_EVAL, generator
+from stages.learning.split import PackedSplit
 from stages.runtime.errors import UserError
 
 # How often a class is drawn, by the power of its number of images.
@@ -55,7 +55,7 @@ class PackedImages(Dataset[Batch]):
         self.image_px = image_px
         self.params = params
         self.seed = seed
-        self._decoded = np.empty(3 * packed.metadata.size_px**2, np.uint8)
+        self._decoded = np.empty(3 * packed.size_px**2, np.uint8)
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -67,7 +67,7 @@ class PackedImages(Dataset[Batch]):
 
     def name(self, index: int) -> str:
         """Give the name of an image."""
-        return self.packed.names[self.chosen[index]]
+        return self.packed.name(self.chosen[index])
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         """Give the images of some keys as a batch.

@@ -26,7 +26,7 @@ def label_warnings(train_labels: np.ndarray, val_labels: np.ndarray) -> list[str
         return []
     return [
         f"{len(unknown):,} classes of validation have no training image, the first is class {unknown[0]}: they cannot "
-        "be right; run `dvc repro split pack`"
+        "be right; run `dvc repro split`"
     ]
 
 
@@ -43,7 +43,7 @@ def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: i
     if row["train_eval_top1"] >= _LEARNT and row["val_top1"] < chance:
         warnings.append(
             f"training images score {row['train_eval_top1']:.3f} and validation is at chance ({row['val_top1']:.4f}): "
-            "that is no overfitting; look at the order of labels (data/splits/classes.csv), and at blank or swapped "
+            "that is no overfitting; look at the order of labels (data/splits/labels.csv), and at blank or swapped "
             "images in val (plots/rejected_images.png)"
         )
     elif row["train_top1"] >= _LEARNT and row["train_eval_top1"] < chance:

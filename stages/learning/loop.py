@@ -230,8 +230,6 @@ def validate(state: TrainState, context: TrainContext) -> dict[str, float]:
                 "profile's train.learning_rate"
             )
         scores["mean_per_class_accuracy"] = result.mean_per_class_accuracy()
-        for group, figures in result.by_shots(context.train_images, context.shots).items():
-            scores[group] = figures["mean_per_class_accuracy"]
         row |= {f"{prefix}_{name}": value for name, value in scores.items()}
         score = scores[context.params.selection_metric]
         if not math.isfinite(scores["loss"]):  # of an average

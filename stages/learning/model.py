@@ -17,8 +17,9 @@ from stages.config.schema import FileWeights, Model, PackageWeights
 from stages.learning.activations import use_lean_relu6
 from stages.runtime.errors import UserError
 from stages.runtime.machine import user_path
-from stages.runtime.outputs import replacing, write_json
-from stages.splitting.label_order import check_order, digest_classes, read_classes
+from stages.runtime.outputs import replacing
+from stages.splitting.label_order import check_order, digest_labels, read_labels
+from stages.tables.json_files import write_json
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -35,7 +36,7 @@ class ModelDescription:
         mean: by which each channel (RGB, 0 to 1) is normalized.
         std: likewise.
         classes: number of species.
-        classes_sha256: digest of their order.
+        labels_sha256: digest of their order.
     """
 
     name: str
@@ -44,7 +45,7 @@ class ModelDescription:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     classes: int
-    classes_sha256: str
+    labels_sha256: str
 
 
 def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn.Module:
@@ -87,20 +88,20 @@ def _start(params: Model, classes: int, image_px: int) -> nn.Module:
 def describe(model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str]) -> ModelDescription:
     """Describe a model for saving; mean and standard deviation are those of its starting weights."""
     mean, std = (cast(tuple[float, float, float], tuple(_config(model)[name])) for name in ("mean", "std"))
-    return ModelDescription(params.name, image_px, pack_px, mean, std, len(species), digest_classes(species))
+    return ModelDescription(params.name, image_px, pack_px, mean, std, len(species), digest_labels(species))
 
 
 def save_model(folder: Path, state: dict[str, torch.Tensor], description: ModelDescription) -> None:
     """Write model.safetensors and model.json; the digest of the label order stands in both."""
     # One entry only: safetensors writes several in an order of chance, and equal weights must be equal bytes.
-    metadata = {"classes_sha256": description.classes_sha256}
+    metadata = {"labels_sha256": description.labels_sha256}
     with replacing(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, metadata=metadata)
     write_json(folder / DESCRIPTION, asdict(description))
 
 
-def load_model(folder: Path, classes: Path) -> tuple[nn.Module, ModelDescription]:
-    """Load a saved model for use with the labels of ``classes`` (a classes.csv).
+def load_model(folder: Path, labels: Path) -> tuple[nn.Module, ModelDescription]:
+    """Load a saved model for use with the order of ``labels`` (a labels.csv).
 
     Raises:
         UserError: something is missing or damaged, or the weights were trained with another order of labels.
@@ -113,15 +114,15 @@ def load_model(folder: Path, classes: Path) -> tuple[nn.Module, ModelDescription
         fields = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         description = ModelDescription(**fields | {"mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         with safe_open(path, "pt") as weights:
-            trained_with = (weights.metadata() or {}).get("classes_sha256", "")
+            trained_with = (weights.metadata() or {}).get("labels_sha256", "")
         state = load_file(path)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or path} is missing: run `dvc repro train` or `dvc pull`") from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"the model in {folder} is damaged ({error}): bring it back with `dvc checkout`") from None
-    expected = digest_classes(read_classes(classes))
+    expected = digest_labels(read_labels(labels))
     check_order(trained_with, expected, where=str(path))
-    check_order(description.classes_sha256, expected, where=str(folder / DESCRIPTION))
+    check_order(description.labels_sha256, expected, where=str(folder / DESCRIPTION))
     try:
         model = _timm_model(description.name, description.image_px, num_classes=description.classes)
         model.load_state_dict(state)

@@ -1,13 +1,11 @@
-"""Scores of a classifier: loss, top-1, top-5, mean per-class accuracy, accuracy by class size."""
+"""Scores of a classifier: loss, top-1, top-5, mean per-class accuracy."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-
-from stages.config.schema import Shots
 
 
 @dataclass(frozen=True)
@@ -73,29 +71,6 @@ class EvalResult:
     def mean_per_class_accuracy(self) -> float:
         """Give top-1 where every class present counts alike."""
         return mean_per_class_accuracy(self.ranks < 1, self.labels)
-
-    def by_shots(self, train_images: np.ndarray, shots: Shots) -> dict[str, dict[str, Any]]:
-        """Give figures of many-, medium- and few-shot classes apart (Liu et al., CVPR 2019).
-
-        Args:
-            train_images: int [classes], training images of each class.
-            shots: where few-shot ends and many-shot begins.
-        """
-        size = train_images[self.labels]
-        groups = {
-            "few_shot": size < shots.few_below,
-            "medium_shot": (size >= shots.few_below) & (size <= shots.many_above),
-            "many_shot": size > shots.many_above,
-        }
-        return {
-            name: {
-                "classes": len(np.unique(self.labels[members])),
-                "images": int(members.sum()),
-                "mean_per_class_accuracy": mean_per_class_accuracy(self.ranks[members] < 1, self.labels[members]),
-            }
-            for name, members in groups.items()
-            if members.any()
-        }
 
 
 def label_ranks(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -10,9 +10,9 @@ import torch
 from accelerate import Accelerator
 
 from stages.config.schema import Params
-from stages.images.shards import PackedSplit
 from stages.learning.context import TrainContext
 from stages.learning.processes import peak_memory
+from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState
 from stages.runtime.progress import say
 from stages.runtime.wording import duration_in_words, size_in_words

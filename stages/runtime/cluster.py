@@ -21,8 +21,9 @@ from distributed import Client, Future, KilledWorker
 from distributed.core import rpc
 
 import stages
+from stages.provenance.code import code_digest
+from stages.provenance.libraries import PIXELS, installed_versions
 from stages.runtime.errors import UserError
-from stages.runtime.provenance import code_digest, library_versions
 
 Result = TypeVar("Result")
 
@@ -34,7 +35,7 @@ LOOK_S = 2.0  # between looks at the cluster while a result is waited for
 def program() -> str:
     """Give a digest of this project's code as it is on the disk, and of the libraries that pixels go through."""
     package = Path(stages.__file__).parent
-    return f"{code_digest(package.rglob('*.py'))} {library_versions()}"
+    return f"{code_digest(package.rglob('*.py'))} {installed_versions(PIXELS)}"
 
 
 # Of the time when this module was imported: a process may live on while the code on its disk changes.

@@ -1,14 +1,12 @@
 """Writing outputs: always to a temporary name first, so that nothing half-written ever bears the real one."""
 
 import errno
-import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 _FULL_BYTES = 65_536  # less free space than this is a full disk
 
@@ -77,23 +75,3 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a figures file as git wants it: keys sorted, floats rounded to 5 digits, a newline at the end.
-
-    Raises:
-        ValueError: a float is NaN or infinite, which JSON cannot say.
-    """
-    text = json.dumps(_rounded(content), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, f"{text}\n".encode())
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 5)
-    if isinstance(value, dict):
-        return {str(key): _rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(entry) for entry in value]
-    return value

@@ -1,43 +1,72 @@
-"""The order of labels: data/splits/classes.csv and nothing else says which number is which species.
+"""The order of labels: data/splits/labels.csv and nothing else says which number is which species.
 
-In the old system nobody ever checked that training and validation numbered the classes alike. Here the digest of the
-order stands in every shard and beside the weights, and whatever meets another order refuses to go on.
+In the old system nobody ever checked that training and validation numbered the classes alike. Here a split's table
+names species, labels are looked up as it is read, and the digest of their order stands beside the weights: whatever
+meets another order refuses to go on.
 """
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from stages.runtime.errors import UserError
-from stages.tables.classes import CLASSES
+from stages.tables.classes import LABELS
 from stages.tables.table import read_table
 
 
-def read_classes(path: Path) -> list[str]:
-    """Read the species of classes.csv in the order of their labels.
+def read_labels(path: Path) -> list[str]:
+    """Read the species of labels.csv in the order of their labels.
 
     Raises:
         UserError: the file is missing or damaged, its labels are not 0, 1, 2, ..., or a species stands twice.
     """
-    classes = read_table(path, CLASSES)
-    if classes["label"].to_list() != list(range(classes.height)) or classes["species"].n_unique() != classes.height:
+    labels = read_table(path, LABELS)
+    if labels["label"].to_list() != list(range(labels.height)) or labels["species"].n_unique() != labels.height:
         raise UserError(f"{path}: labels must be 0, 1, 2, ... and each species stand once: run `dvc repro split`")
-    return classes["species"].to_list()
+    return labels["species"].to_list()
 
 
-def digest_classes(species: Sequence[str]) -> str:
+def label(species: pl.Series, order: Sequence[str], *, where: str) -> np.ndarray:
+    """Give the label of each of some species, int64.
+
+    Args:
+        species: their names.
+        order: of ``read_labels``.
+        where: they stand.
+
+    Raises:
+        UserError: one has no label.
+    """
+    numbers = pl.DataFrame(
+        {"species": order, "label": range(len(order))}, schema={"species": pl.String, "label": pl.Int64}
+    )
+    labels = (
+        species.rename("species").to_frame().join(numbers, on="species", how="left", maintain_order="left")["label"]
+    )
+    if labels.null_count():
+        unknown = species.filter(labels.is_null()).unique().sort()[0]
+        raise UserError(
+            f"labels.csv does not list {unknown} of {where}: they are of different runs, run `dvc repro split`"
+        )
+    return labels.to_numpy()
+
+
+def digest_labels(species: Sequence[str]) -> str:
     """Give the SHA-256 of an order of species: equal if and only if every label means the same."""
     return hashlib.sha256("".join(f"{name}\n" for name in species).encode()).hexdigest()
 
 
 def check_order(found: str, expected: str, *, where: str) -> None:
-    """Refuse what was labeled by another order of classes.
+    """Refuse what was trained with another order of labels.
 
     Raises:
         UserError: the digests differ.
     """
     if found != expected:
         raise UserError(
-            f"{where} was labeled by another classes.csv (order {found[:8] or 'unknown'}, not {expected[:8]}): its "
-            "labels mean other species. Use the classes.csv that it was made with, or run `dvc repro`"
+            f"{where} was trained with another labels.csv (order {found[:8] or 'unknown'}, not {expected[:8]}): its "
+            "labels mean other species. Use the labels.csv that it was trained with, or run `dvc repro`"
         )

@@ -1,7 +1,7 @@
-"""Columns of what the stage ``pack`` writes beside the shards: their sizes and digests."""
+"""Columns of what the stage ``pack`` writes beside the shards: what each of them holds, and its digest."""
 
 import polars as pl
 
 from stages.tables.table import Schema
 
-SHARDS: Schema = {"shard": pl.String, "bytes": pl.Int64, "sha256": pl.String}
+SHARDS: Schema = {"shard": pl.String, "images": pl.Int64, "bytes": pl.Int64, "sha256": pl.String}

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from stages.config.reading import RENAMED, stage_params, validate
+from stages.config.reading import RENAMED, declared_libraries, stage_params, validate
 from stages.runtime.errors import UserError
 from tests.support import ROOT
 
@@ -59,7 +59,7 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("profiles.sample.model.weights.sha256", "abc", "profiles.sample.model.weights.sha256: String should match"),
         ("profiles.teacher.source.kind", "mysql", "profiles.teacher.source: "),
         ("documents", [], "documents: List should have at least 1 item"),
-        ("pack", None, "pack: Input should be a valid dictionary"),
+        ("crop", None, "crop: Input should be a valid dictionary"),
         ("surprise", 1, "surprise: is no parameter"),
         ("profile", ["sample"], "profile: must be one of sample, teacher"),
         ("download.hosts", [], "download.hosts: List should have at least 1 item"),
@@ -116,6 +116,25 @@ def test_a_stage_gets_only_what_dvc_yaml_declares(workspace):
     assert set(type(params).model_fields) == {"profile", "split", "shots"}
     with pytest.raises(AttributeError):
         _ = params.train
+
+
+def test_a_stage_gets_only_the_keys_of_a_section_that_dvc_yaml_declares(workspace):
+    """Else a change of the other keys would not run it again."""
+    pack, train = stage_params("pack"), stage_params("train")
+    assert pack.image.model_dump() == {"pack_px": 256}
+    assert train.image.model_dump() == {"train_px": 224}
+    assert pack.pack.model_dump() == {"jpeg_quality": 90, "shards": 16}
+    with pytest.raises(AttributeError):
+        _ = pack.image.train_px
+    with pytest.raises(AttributeError):
+        _ = train.image.pack_px
+
+
+def test_a_library_without_a_recorded_version_is_named(workspace):
+    (workspace / "libraries.yaml").write_text("numpy: 2.4\n")
+    with pytest.raises(UserError, match=r"libraries\.yaml has no version of numpy, in quotes"):
+        declared_libraries("pack")
+    assert declared_libraries("split") == {}
 
 
 def test_a_section_comes_together_from_the_top_and_the_profile(workspace):

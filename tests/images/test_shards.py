@@ -1,117 +1,171 @@
-"""Shards are read in order at random access, by others too, and damage is found and named."""
+"""Which shard an image is in follows from its name; shards are read at random, by others too; damage is named."""
 
 import pickle
-import shutil
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stages.images.shards import SCHEMA, PackedImage, PackedSplit, check_shards, write_manifest
+from stages.images.shards import (
+    MANIFEST,
+    SCHEMA,
+    PackedImage,
+    PackedShards,
+    check_shards,
+    damaged_shards,
+    shard_name,
+    shard_of,
+    write_manifest,
+    write_shard,
+)
 from stages.runtime.errors import UserError
-from stages.splitting.label_order import check_order
-from tests.support.packed import write
+from tests.support.packed import packed_image, write_images
 
 
 def packed_rows(number: int, size: int = 100) -> list[PackedImage]:
-    return [
-        PackedImage(f"{n:032x}.jpg", n % 3, f"{n:064x}", 1, 2, 3, "smart", bytes([n % 256]) * size)
-        for n in range(number)
-    ]
+    return [packed_image(f"{n:032x}.jpg", bytes([n % 256]) * size, f"{n:064x}") for n in range(number)]
 
 
-def test_a_split_is_read_back_in_order_with_random_access(tmp_path):
-    rows = packed_rows(500)
-    write(rows, tmp_path / "packed")
-    split = PackedSplit(tmp_path / "packed", "train")
-    assert len(list((tmp_path / "packed").glob("*.arrow"))) > 3
-    assert split.names == [row.image_name for row in rows]
-    assert split.labels.tolist() == [row.label for row in rows]
-    assert all(bytes(split.jpeg(index)) == rows[index].jpeg for index in (499, 0, 63, 64, 250))
-    again = pickle.loads(pickle.dumps(split))
-    assert bytes(again.jpeg(333)) == rows[333].jpeg
+def test_images_are_read_back_with_random_access(tmp_path):
+    rows = {row.image_name: row for row in packed_rows(500)}
+    shards = write_images(rows.values(), tmp_path / "packed")
+    assert len(shards) == 500
+    assert shards.size_px == 64
+    table = shards.table()
+    assert table["place"].to_list() == list(range(500))
+    again = pickle.loads(pickle.dumps(shards))
+    for place in (499, 0, 63, 64, 250, 127, 128):
+        expected = rows[table["image_name"][place]]
+        for one in (shards, again):
+            assert one.row(place) == expected
+            assert bytes(one.jpeg(place)) == expected.jpeg
+            assert one.name(place) == expected.image_name
+    for row in table.iter_rows(named=True):
+        expected = rows[row["image_name"]]
+        assert (row["sha256"], row["jpeg_sha256"]) == (expected.sha256, expected.jpeg_sha256)
+        assert row["jpeg_bytes"] == len(expected.jpeg)
+        assert row["shard"] == shard_name(shard_of(row["image_name"], 4))
+    assert all(names.is_sorted() for names in (part["image_name"] for part in table.partition_by("shard")))
 
 
-def test_a_shard_is_bounded(tmp_path):
-    write(packed_rows(100, size=300), tmp_path / "packed", shard_bytes=1000)
-    for path in (tmp_path / "packed").glob("*.arrow"):
-        with pa.ipc.open_file(path) as reader:
-            assert sum(len(jpeg.as_py()) for jpeg in reader.read_all()["jpeg"]) <= 1000
+@given(st.integers(1, 512), st.lists(st.text(max_size=40), max_size=50, unique=True))
+def test_an_image_is_in_one_shard_whatever_others_there_are(shards, names):
+    numbers = [shard_of(name, shards) for name in names]
+    assert all(0 <= number < shards for number in numbers)
+    assert numbers == [shard_of(name, shards) for name in names]
+    if shards == 1:
+        assert set(numbers) <= {0}
 
 
-def test_an_image_larger_than_a_shard_gets_its_own(tmp_path):
-    write(packed_rows(3, size=5000), tmp_path / "packed", shard_bytes=1000)
-    assert len(list((tmp_path / "packed").glob("*.arrow"))) == 3
+@pytest.mark.parametrize("name", ["{:032x}.jpg", "image-{}.jpg", "ffffffff{:08x}.jpg"])
+def test_shards_are_about_equally_full(name):
+    """As many as chance has it: of 64,000 images in 64 shards, 1,000 with a standard deviation of 31.4."""
+    numbers = pl.Series([shard_of(name.format(n), 64) for n in range(64_000)])
+    sizes = numbers.value_counts()["count"]
+    assert len(sizes) == 64
+    assert 1000 - 5 * 31.4 < sizes.min() <= sizes.max() < 1000 + 5 * 31.4
 
 
-def test_an_empty_split_is_there_and_empty(tmp_path):
-    write([], tmp_path / "packed", "test")
-    assert len(PackedSplit(tmp_path / "packed", "test")) == 0
+def test_an_image_that_goes_changes_one_shard_alone(tmp_path):
+    rows = packed_rows(300)
+    write_images(rows, tmp_path / "before", shards=16)
+    write_images(rows[:100] + rows[101:], tmp_path / "after", shards=16)
+    before, after = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.arrow")} for name in ("before", "after")
+    )
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed == [shard_name(shard_of(rows[100].image_name, 16))]
+
+
+def test_a_shard_without_an_image_is_there_and_empty(tmp_path):
+    shards = write_images(packed_rows(3), tmp_path / "packed", shards=32)
+    assert len(list((tmp_path / "packed").glob("*.arrow"))) == 32
+    assert len(shards) == len(shards.table()) == 3
+    check_shards(tmp_path / "packed")
 
 
 def test_polars_reads_a_shard(tmp_path):
-    write(packed_rows(10), tmp_path / "packed")
-    frame = pl.read_ipc(tmp_path / "packed/train-00000.arrow")
+    write_images(packed_rows(10), tmp_path / "packed", shards=1)
+    frame = pl.read_ipc(tmp_path / "packed/00000.arrow")
     assert frame.columns == SCHEMA.names
     assert frame.height == 10
 
 
-def test_a_missing_shard_is_named(tmp_path):
-    write(packed_rows(500), tmp_path / "packed")
-    (tmp_path / "packed/train-00002.arrow").unlink()
-    with pytest.raises(UserError, match=r"train-00002\.arrow is missing"):
-        PackedSplit(tmp_path / "packed", "train")
-    with pytest.raises(UserError, match="lists no shard of val"):
-        PackedSplit(tmp_path / "packed", "val")
+def test_a_missing_or_unknown_shard_is_named(tmp_path):
+    write_images(packed_rows(500), tmp_path / "packed")
+    path = tmp_path / "packed/00002.arrow"
+    content = path.read_bytes()
+    path.unlink()
+    for look in (PackedShards, check_shards):
+        with pytest.raises(UserError, match=r"00002\.arrow is missing"):
+            look(tmp_path / "packed")
+    path.write_bytes(content)
+    (tmp_path / "packed/00009.arrow").write_bytes(content)
+    with pytest.raises(UserError, match=r"shards\.csv does not list 00009\.arrow"):
+        PackedShards(tmp_path / "packed")
 
 
 @pytest.mark.parametrize("length", [0, 5, 1000, -20])
 def test_a_cut_shard_is_named(tmp_path, length):
-    write(packed_rows(50), tmp_path / "packed")
-    path = tmp_path / "packed/train-00000.arrow"
+    write_images(packed_rows(50), tmp_path / "packed", shards=1)
+    path = tmp_path / "packed/00000.arrow"
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(UserError, match=r"train-00000\.arrow is damaged"):
-        PackedSplit(tmp_path / "packed", "train")
+    with pytest.raises(UserError, match=r"00000\.arrow is damaged"):
+        PackedShards(tmp_path / "packed")
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.97])
 def test_a_flipped_bit_is_found_and_its_shard_named(tmp_path, place):
-    write(packed_rows(500), tmp_path / "packed")
-    check_shards(tmp_path / "packed", ["train"])
-    path = tmp_path / "packed/train-00003.arrow"
+    write_images(packed_rows(500), tmp_path / "packed")
+    check_shards(tmp_path / "packed")
+    path = tmp_path / "packed/00003.arrow"
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"train-00003\.arrow is damaged"):
-        check_shards(tmp_path / "packed", ["train"])
+    with pytest.raises(UserError, match=r"00003\.arrow is damaged"):
+        check_shards(tmp_path / "packed")
+    assert list(damaged_shards(tmp_path / "packed")) == ["00003.arrow"]
+
+
+def test_what_is_damaged_can_be_left_out_and_the_rest_is_as_it_was(tmp_path):
+    folder = tmp_path / "packed"
+    whole = write_images(packed_rows(200), folder).table()
+    (folder / "00000.arrow").unlink()
+    (folder / "00001.arrow").write_bytes(b"")
+    damaged = list(damaged_shards(folder))
+    assert damaged == ["00000.arrow", "00001.arrow"]
+    rest = PackedShards(folder, without=damaged)
+    assert rest.table().equals(whole.filter(~pl.col("shard").is_in(damaged)))
+    assert rest.row(199).image_name == whole["image_name"][199]
+    assert pickle.loads(pickle.dumps(rest)).row(199) == rest.row(199)
+
+
+def test_shards_of_two_runs_are_refused(tmp_path):
+    folder = tmp_path / "packed"
+    write_images(packed_rows(500), folder)
+    write_shard(packed_rows(10), folder / "00001.arrow", size_px=128)
+    write_manifest(folder)
+    with pytest.raises(UserError, match=r"00001\.arrow holds images of 128 px, 00000\.arrow of 64"):
+        PackedShards(folder).table()
+
+
+def test_a_manifest_that_counts_otherwise_is_refused(tmp_path):
+    folder = tmp_path / "packed"
+    write_images(packed_rows(100), folder, shards=1)
+    manifest = pl.read_csv(folder / MANIFEST).with_columns(images=99)
+    manifest.write_csv(folder / MANIFEST)
+    with pytest.raises(UserError, match=r"00000\.arrow is damaged \(it has not its 99 images\)"):
+        PackedShards(folder).row(5)
 
 
 def test_hugging_face_datasets_reads_shards(tmp_path):
     from datasets import Dataset, concatenate_datasets
 
-    rows = packed_rows(300)
-    write(rows, tmp_path / "packed")
-    shards = sorted((tmp_path / "packed").glob("train-*.arrow"))
+    rows = {row.image_name: row for row in packed_rows(300)}
+    write_images(rows.values(), tmp_path / "packed")
+    shards = sorted((tmp_path / "packed").glob("*.arrow"))
     dataset = concatenate_datasets([Dataset(pa.ipc.open_file(pa.memory_map(str(path))).read_all()) for path in shards])
     assert len(dataset) == 300
-    assert dataset[299]["jpeg"] == rows[299].jpeg
-    assert dataset[17]["image_name"] == rows[17].image_name
-
-
-def test_shards_of_two_label_orders_are_refused(tmp_path):
-    write(packed_rows(500), tmp_path / "packed")
-    write(packed_rows(10), tmp_path / "other", digest="e" * 64)
-    shutil.copy(tmp_path / "other/train-00000.arrow", tmp_path / "packed/train-00001.arrow")
-    write_manifest(tmp_path / "packed")
-    with pytest.raises(UserError, match="are of different runs"):
-        PackedSplit(tmp_path / "packed", "train")
-    with pytest.raises(UserError, match=r"labeled by another classes\.csv"):
-        check_order(PackedSplit(tmp_path / "other", "train").metadata.classes_sha256, "d" * 64, where="x")
-
-
-def test_a_fingerprint_tells_other_content(tmp_path):
-    write(packed_rows(20), tmp_path / "a")
-    write(packed_rows(20), tmp_path / "b")
-    write(packed_rows(21), tmp_path / "c")
-    prints = [PackedSplit(tmp_path / name, "train").fingerprint() for name in "abc"]
-    assert prints[0] == prints[1] != prints[2]
+    assert {row["image_name"]: row["jpeg"] for row in dataset} == {name: row.jpeg for name, row in rows.items()}

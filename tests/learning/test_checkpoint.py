@@ -24,17 +24,13 @@ from tests.support.trainings import assert_same, trained
 
 def test_another_experiment_has_another_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    code = tmp_path / "code.py"
-    code.write_text("a = 1")
-    first = checkpoint_folder("params", "data", code=[code])
+    first = checkpoint_folder({"parameters": {"seed": 1}, "code": "a"})
     assert first.is_relative_to(tmp_path / ".dvc/tmp/checkpoints")
-    assert first == checkpoint_folder("params", "data", code=[code])
-    assert first != checkpoint_folder("params 2", "data", code=[code])
-    assert first != checkpoint_folder("param", "sdata", code=[code])
-    code.write_text("a = 2")
-    assert first != checkpoint_folder("params", "data", code=[code])
+    assert first == checkpoint_folder({"code": "a", "parameters": {"seed": 1}})
+    assert first != checkpoint_folder({"parameters": {"seed": 2}, "code": "a"})
+    assert first != checkpoint_folder({"parameters": {"seed": 1, "code": "a"}})
     monkeypatch.setenv("CHECKPOINT_DIR", str(tmp_path / "elsewhere"))
-    assert checkpoint_folder("params", code=[]).parent == tmp_path / "elsewhere"
+    assert checkpoint_folder({"code": "a"}).parent == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +45,7 @@ def test_a_place_that_takes_no_checkpoint_is_one_line(tmp_path, monkeypatch, nam
     (tmp_path / "file").touch()
     monkeypatch.setenv("CHECKPOINT_DIR", name)
     with pytest.raises(UserError, match=said):
-        checkpoint_folder("1", code=[])
+        checkpoint_folder({})
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.images.shards import PackedSplit
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader, epoch_order, times_before
 from stages.learning.device import Batch
+from stages.learning.split import PackedSplit
 from stages.runtime.errors import UserError
-from tests.support.packed import write_split
+from tests.support.packed import open_split, write_split
 from tests.support.tiny_training import PLAIN, RICH
 
 
@@ -144,8 +144,7 @@ def test_validation_sees_every_image_once_in_order_from_the_middle(packed):
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_damaged_packed_image_is_named(tmp_path, workers):
     split = write_split(tmp_path / "packed", "train", 3)
-    path = tmp_path / "packed/train-00000.arrow"
-    content = path.read_bytes()
-    path.write_bytes(content.replace(bytes(split.jpeg(1))[:4], b"none", 2))
+    for path in (tmp_path / "packed").glob("*.arrow"):
+        path.write_bytes(path.read_bytes().replace(bytes(split.jpeg(1))[:4], b"none"))
     with pytest.raises(UserError, match=r"^the packed image train\d\.jpg is damaged [^\n]+$"):
-        list(loader_of(PackedImages(PackedSplit(tmp_path / "packed", "train"), 48), 3, workers=workers))
+        list(loader_of(PackedImages(open_split(tmp_path / "packed", "train"), 48), 3, workers=workers))

@@ -23,8 +23,8 @@ from stages.learning.model import (
     save_model,
 )
 from stages.runtime.errors import UserError
-from stages.splitting.label_order import digest_classes
-from stages.tables.classes import CLASSES
+from stages.splitting.label_order import digest_labels
+from stages.tables.classes import LABELS
 from stages.tables.table import write_table
 from tests.support.packed import SPECIES
 from tests.support.tiny_training import NETWORK, make
@@ -32,9 +32,8 @@ from tests.support.tiny_training import NETWORK, make
 TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2, drop_path_rate=0.0)
 
 
-def write_classes(path: Path, species: list[str]) -> Path:
-    counts = {column: [1] * len(species) for column in CLASSES if column not in ("label", "species")}
-    write_table(pl.DataFrame({"label": range(len(species)), "species": species} | counts), CLASSES, path)
+def write_labels(path: Path, species: list[str]) -> Path:
+    write_table(pl.DataFrame({"label": range(len(species)), "species": species}), LABELS, path)
     return path
 
 
@@ -42,7 +41,7 @@ def write_classes(path: Path, species: list[str]) -> Path:
 def saved(tmp_path):
     model = create_model(TINY, classes=3, image_px=48, seed=1)
     save_model(tmp_path / "models", model.state_dict(), describe(model, TINY, image_px=48, pack_px=64, species=SPECIES))
-    return model, tmp_path / "models", write_classes(tmp_path / "classes.csv", SPECIES)
+    return model, tmp_path / "models", write_labels(tmp_path / "labels.csv", SPECIES)
 
 
 def test_weights_come_back_as_they_were(saved):
@@ -66,16 +65,16 @@ def test_weights_of_another_order_of_labels_are_refused(saved, tmp_path):
     _, folder, _ = saved
     for species in (SPECIES[::-1], SPECIES[:2], [*SPECIES, "Daucus carota"]):
         with pytest.raises(UserError, match="its labels mean other species"):
-            load_model(folder, write_classes(tmp_path / "other.csv", species))
+            load_model(folder, write_labels(tmp_path / "other.csv", species))
 
 
 def test_a_description_cannot_talk_weights_into_another_order(saved, tmp_path):
     _, folder, _ = saved
-    other = digest_classes(SPECIES[::-1])
+    other = digest_labels(SPECIES[::-1])
     text = (folder / "model.json").read_text()
-    (folder / "model.json").write_text(text.replace(digest_classes(SPECIES), other))
-    with pytest.raises(UserError, match=r"model\.safetensors was labeled by another"):
-        load_model(folder, write_classes(tmp_path / "other.csv", SPECIES[::-1]))
+    (folder / "model.json").write_text(text.replace(digest_labels(SPECIES), other))
+    with pytest.raises(UserError, match=r"model\.safetensors was trained with another"):
+        load_model(folder, write_labels(tmp_path / "other.csv", SPECIES[::-1]))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json"])

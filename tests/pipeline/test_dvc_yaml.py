@@ -7,7 +7,7 @@ import dvc.api
 import pytest
 import yaml
 
-from stages.config.reading import stage_params
+from stages.config.reading import declared_libraries, plain_params, stage_params
 from tests.support import ROOT
 from tests.support.dvc_yaml import STAGES
 
@@ -16,6 +16,8 @@ from tests.support.dvc_yaml import STAGES
 def test_a_stage_is_handed_exactly_the_parameters_of_dvc_yaml(stage, monkeypatch):
     monkeypatch.chdir(ROOT)
     shown = dvc.api.params_show(stages=stage)
+    recorded = yaml.safe_load((ROOT / "libraries.yaml").read_text(encoding="utf-8"))
+    assert declared_libraries(stage) == {name: shown.pop(name) for name in recorded if name in shown}
     of_profile = {}
     for sections in shown.pop("profiles", {}).values():
         of_profile |= sections
@@ -24,7 +26,7 @@ def test_a_stage_is_handed_exactly_the_parameters_of_dvc_yaml(stage, monkeypatch
         for name in shown.keys() | of_profile.keys()
     }
     handed = stage_params(stage).model_dump(exclude_unset=True)
-    assert handed == expected
+    assert handed == plain_params(stage) == expected
 
 
 @pytest.mark.parametrize("stage", STAGES)

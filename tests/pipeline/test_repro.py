@@ -41,7 +41,7 @@ def test_the_pipeline_gives_what_the_commit_says(clone):
         for split in ("train", "val"):
             rows = (clone / f"plots/train/plots/metrics/{split}/{metric}.tsv").read_text().splitlines()
             assert len(rows) == 1 + train["epochs"]
-    assert (clone / "models/classes.csv").read_bytes() == (clone / "data/splits/classes.csv").read_bytes()
+    assert (clone / "models/labels.csv").read_bytes() == (clone / "data/splits/labels.csv").read_bytes()
     changed = git(clone, "status", "--porcelain").split()
     # Training rounds as its processor does; everything else must be as committed.
     assert set(changed[1::2]) <= {

@@ -17,7 +17,7 @@ from stages.runtime import cluster as cluster_module
 from stages.runtime.cluster import within
 from stages.runtime.errors import UserError
 from stages.runtime.parallel import WorkerDiedError, parallel_map
-from stages.splitting.label_order import digest_classes
+from stages.splitting.label_order import digest_labels
 from tests.support import ROOT
 from tests.support.dask import dask_cluster
 from tests.support.work import die_of, refuse, square
@@ -162,4 +162,4 @@ def test_code_that_changes_under_a_worker_is_refused_when_it_is_loaded(tmp_path,
         changed.write_text(f"{changed.read_text()}\nNEWER = True\n")
         list(parallel_map(abs, range(4)))  # what is loaded is as it was
         with pytest.raises(UserError, match="has other code"):
-            list(parallel_map(digest_classes, [["A"], ["B"]]))
+            list(parallel_map(digest_labels, [["A"], ["B"]]))

@@ -1,15 +1,12 @@
 """Nothing half-written ever bears its real name, whatever happens."""
 
-import json
 import signal
 import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from stages.runtime.outputs import replacing, replacing_directory, write_bytes, write_json
+from stages.runtime.outputs import replacing, replacing_directory, write_bytes
 from tests.support import ROOT
 
 
@@ -101,22 +98,3 @@ def test_a_full_disk_is_one_line_and_the_old_file_stays(tmp_path):
     assert len(result.stderr.strip().splitlines()) == 1
     assert path.read_bytes() == b"before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table"]
-
-
-@given(
-    st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text())
-)
-def test_figures_are_written_the_same_whatever_their_order(tmp_path_factory, content):
-    folder = tmp_path_factory.mktemp("json")
-    write_json(folder / "a.json", content)
-    write_json(folder / "b.json", dict(reversed(content.items())))
-    text = (folder / "a.json").read_text(encoding="utf-8")
-    assert text == (folder / "b.json").read_text(encoding="utf-8")
-    assert text.endswith("}\n")
-    assert json.loads(text).keys() == content.keys()
-
-
-def test_a_figure_that_is_no_number_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", {"loss": float("nan")})
-    assert list(tmp_path.iterdir()) == []

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from stages.config.schema import Model, RandomWeights
-from stages.images.shards import PackedSplit
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
 from stages.learning.model import create_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
+from tests.support.packed import open_split
 
 
 def main(out: str, *folders: str) -> None:
@@ -28,7 +28,7 @@ def main(out: str, *folders: str) -> None:
     model = create_model(network, classes=3, image_px=48, seed=1)
     ranks = []
     for folder in folders:
-        packed = PackedSplit(Path(folder), "train")
+        packed = open_split(Path(folder), "train")
         batches = EpochBatches(
             packed.labels,
             step_images=4 * accelerator.num_processes,

@@ -19,8 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.config.schema import Augment, Model, RandomWeights, Shots, Train
-from stages.images.shards import PackedSplit
+from stages.config.schema import Augment, Model, RandomWeights, Train
 from stages.learning import checkpoint
 from stages.learning.checkpoint import Checkpointer, load_checkpoint
 from stages.learning.context import TrainContext
@@ -35,6 +34,7 @@ from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError
 from stages.runtime.errors import run as run_as_command
 from stages.runtime.signals import stop_requests
+from tests.support.packed import open_split
 
 IMAGE_PX = 48
 ALIVE: list[object] = []  # until the process ends
@@ -58,7 +58,7 @@ def make(
 ) -> tuple[TrainState, TrainContext]:
     """Make a training over the shards of a folder: its state, and what it is trained with."""
     accelerator = make_accelerator()
-    splits = {name: PackedSplit(folder, name) for name in ("train", "val")}
+    splits = {name: open_split(folder, name) for name in ("train", "val")}
     model = create_model(network, classes=3, image_px=IMAGE_PX, seed=params.seed)
     where = {"process": accelerator.process_index, "processes": accelerator.num_processes}
     shuffled = EpochBatches(
@@ -84,8 +84,6 @@ def make(
         train_eval_loader=in_order(
             PackedImages(splits["train"], IMAGE_PX, chosen=choose_train_eval(30, 7, params.seed))
         ),
-        train_images=train_images,
-        shots=Shots(few_below=20, many_above=100),
     )
     return init_state(model, params, accelerator), context
 

@@ -1,0 +1,1 @@
+"""What a result is made of: code and libraries, in digests and versions by which results are kept or taken over."""

@@ -1,0 +1,10 @@
+"""Columns of the images that can be used, whatever they show: what pixels are made of.
+
+They stand apart from the other tables of ``cache_filter``: another species for an image packs nothing again.
+"""
+
+import polars as pl
+
+from stages.tables.table import Schema
+
+IMAGES: Schema = {"image_name": pl.String, "sha256": pl.String}  # of the original; sorted by image_name
