@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format lock coverage hooks compare fetch inventory preflight remember credits evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks compare fetch inventory preflight remember credits evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -26,6 +26,9 @@ test: .venv/dev.stamp lint ## run lint, types and all tests, the real pipeline i
 
 check: .venv/dev.stamp lint ## run lint, types and the fast tests: under two minutes
 	@HYPOTHESIS_PROFILE=check $(PYTEST) -m "not slow"
+
+walk: .venv/dev.stamp ## make each change of docs/what_runs.md in a clone and see that what it says runs: ten minutes
+	@WALK=all python -m pytest tests/pipeline/test_what_runs.py
 
 coverage: .venv/dev.stamp ## run all tests and say which lines of stages/ none of them reaches
 	@$(PYTEST) --cov=stages --cov-report=term:skip-covered

@@ -111,7 +111,8 @@ def prepare(folder: Path, dump: str) -> None:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"}
     content["profiles"]["teacher"]["source"] = {"kind": "dump", "file": dump}
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    shutil.copy(ROOT / "dvc.yaml", folder)
+    for name in ("dvc.yaml", "libraries.yaml"):
+        shutil.copy(ROOT / name, folder)
     sources = folder / "data/sources/teacher"
     (sources / "synonyms.csv").write_text("synonym,accepted\n")
     (sources / "assignments").mkdir()

@@ -31,6 +31,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 import simplejpeg
 import torch
 import webdataset
@@ -47,12 +48,15 @@ from stages.images.decode import decode_rgb
 from stages.images.originals import IMAGES_A_TASK
 from stages.images.packing import pack_image
 from stages.images.previous import PreviousImages
-from stages.images.shards import PackedSplit, ShardMetadata, check_shards, write_manifest, write_shards
+from stages.images.shards import PackedImage, PackedShards, check_shards, write_manifest, write_shard
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
-from stages.pack import pack_rows
+from stages.learning.split import PackedSplit
+from stages.pack import Rows, pack_rows, plan_shards
 from stages.runtime.parallel import parallel_map
+from stages.tables.images import IMAGES
 
 ORIGINALS, WORKERS, BATCH = 400, 2, 16
+SHARDS = 16
 WARM_UP, ROUNDS = 2, 7  # the first rounds start processes and fill the page cache
 SLOW = 160  # images a round of what decodes originals
 NORMALISE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -68,7 +72,7 @@ def main() -> None:
         folder = Path(temporary)
         make_files(folder, number, params)
         cold = read_cold(folder)  # first: what a process maps, the kernel does not let go
-        packed = PackedSplit(folder / "packed", "train")
+        packed = open_packed(folder / "packed")
         loaders = make_loaders(folder, packed, params)
         rates: dict[str, list[float]] = {name: [] for name in loaders}
         for _ in range(WARM_UP + ROUNDS):
@@ -90,17 +94,35 @@ def make_files(folder: Path, number: int, params: Params) -> None:
     """Write originals, files made smaller, WebDataset shards and our shards."""
     tasks = [(folder, index, params) for index in range(number)]
     images = list(parallel_map(make_one, tasks))
-    (folder / "packed").mkdir()
-    metadata = ShardMetadata(params.image.pack_px, "d" * 64)
-    for _ in write_shards(images, folder / "packed", "train", shard_bytes=512_000_000, metadata=metadata):
-        pass
-    write_manifest(folder / "packed")
+    write_packed(images, folder / "packed", params)
     with webdataset.TarWriter(str(folder / "smaller.tar")) as tar:
         for path in sorted((folder / "smaller").rglob("*.jpg")):
             tar.write({"__key__": path.stem, "jpg": path.read_bytes(), "cls": str(int(path.stem) % 10)})
 
 
-def make_one(task: tuple[Path, int, Params]) -> object:
+def write_packed(images: Iterable[PackedImage], folder: Path, params: Params) -> None:
+    """Write packed images as shards."""
+    by_name = {image.image_name: image for image in images}
+    rows = [(image.image_name, image.sha256) for image in by_name.values()]
+    folder.mkdir(exist_ok=True)
+    for shard, of_shard in plan_shards(as_table(rows), SHARDS).items():
+        write_shard((by_name[name] for name, _ in of_shard), folder / shard, size_px=params.image.pack_px)
+    write_manifest(folder)
+
+
+def as_table(rows: Rows) -> pl.DataFrame:
+    """Give rows as ``plan_shards`` takes them."""
+    return pl.DataFrame(rows, schema=IMAGES, orient="row")
+
+
+def open_packed(folder: Path) -> PackedSplit:
+    """Give all packed images as one split."""
+    shards = PackedShards(folder)
+    places = np.arange(len(shards))
+    return PackedSplit(shards, places, places % 10, "")
+
+
+def make_one(task: tuple[Path, int, Params]) -> PackedImage:
     """Write an original and its smaller file; give it packed."""
     folder, index, params = task
     data = simplejpeg.encode_jpeg(photo(index), quality=91)
@@ -110,7 +132,7 @@ def make_one(task: tuple[Path, int, Params]) -> object:
     with Image.open(io.BytesIO(data)) as image:
         small = image.convert("RGB").resize((597, 448), Image.Resampling.BICUBIC)
     small.save(folder / f"smaller/{index % 10}/{index:05d}.jpg", quality=90)
-    return pack_image(data, f"{index:032x}.jpg", f"{index:064x}", index % 10, params)
+    return pack_image(data, f"{index:032x}.jpg", f"{index:064x}", params)
 
 
 class Naive(Dataset):
@@ -223,7 +245,7 @@ def read_cold(folder: Path) -> dict[str, tuple[float, float]]:
             originals[index].read_bytes()
 
     def read_shards() -> None:
-        packed = PackedSplit(folder / "packed", "train")
+        packed = open_packed(folder / "packed")
         for index in order:
             bytes(packed.jpeg(index))
 
@@ -272,7 +294,7 @@ def print_pack(folder: Path, params: Params) -> None:
     center = params.model_copy(update={"crop": params.crop.model_copy(update={"mode": "center"})})
 
     def packing(these: Params, workers: int) -> Callable[[], list]:
-        return lambda: list(pack_rows(rows, originals, these, PreviousImages([]), workers=workers))
+        return lambda: list(pack_rows(rows, originals, these, PreviousImages(), workers=workers))
 
     def mapping(work: Callable, workers: int) -> Callable[[], list]:
         return lambda: list(parallel_map(work, tasks, workers=workers))
@@ -296,10 +318,10 @@ def print_pack(folder: Path, params: Params) -> None:
         print(f"| {name} | {statistics.median(values[WARM_UP:]):.0f} | {ratio:.2f} |")
 
 
-def listed(originals: Path) -> list[tuple[str, str, int]]:
-    """Give name, digest and label of each original, as `pack` takes them."""
+def listed(originals: Path) -> Rows:
+    """Give name and digest of each original, as `pack` takes them."""
     paths = sorted(originals.rglob("*.jpg"))
-    return [(str(path.relative_to(originals)), hashlib.sha256(path.read_bytes()).hexdigest(), 0) for path in paths]
+    return [(str(path.relative_to(originals)), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
 
 
 def print_growth(folder: Path, params: Params) -> None:
@@ -307,26 +329,21 @@ def print_growth(folder: Path, params: Params) -> None:
     originals = folder / "originals"
     rows = listed(originals)
 
-    def pack(name: str, some: list[tuple[str, str, int]], previous: PreviousImages) -> float:
-        (folder / name).mkdir(exist_ok=True)
-        metadata = ShardMetadata(params.image.pack_px, "d" * 64)
-        images = pack_rows(some, originals, params, previous)
-        seconds = seconds_of(
-            lambda: list(write_shards(images, folder / name, "train", shard_bytes=512_000_000, metadata=metadata))
-        )
-        write_manifest(folder / name)
-        return seconds
+    def pack(name: str, some: Rows, previous: PreviousImages) -> float:
+        planned = plan_shards(as_table(some), SHARDS)
+        images = pack_rows([row for rows in planned.values() for row in rows], originals, params, previous)
+        return seconds_of(lambda: write_packed(images, folder / name, params))
 
-    nothing, ratios = PreviousImages([]), []
+    nothing, ratios = PreviousImages(), []
     for _ in range(WARM_UP + ROUNDS):
         pack("before", rows[: len(rows) * 10 // 11], nothing)
         anew = pack("anew", rows, nothing)
-        check_shards(folder / "before", ["train"])
-        ratios.append(pack("grown", rows, PreviousImages([PackedSplit(folder / "before", "train")])) / anew)
+        check_shards(folder / "before")
+        ratios.append(pack("grown", rows, PreviousImages(PackedShards(folder / "before"))) / anew)
     print(f"\nPacking after a tenth of new images takes {statistics.median(ratios[WARM_UP:]):.2f} of packing all anew.")
 
 
-def with_pillow(originals: Path, params: Params, rows: list[tuple[str, str, int]]) -> int:
+def with_pillow(originals: Path, params: Params, rows: Rows) -> int:
     """Decode in full, crop in the middle, resize, encode."""
     total = 0
     for name, *_ in rows:
@@ -341,7 +358,7 @@ def with_pillow(originals: Path, params: Params, rows: list[tuple[str, str, int]
     return total
 
 
-def bare_decode(originals: Path, rows: list[tuple[str, str, int]]) -> int:
+def bare_decode(originals: Path, rows: Rows) -> int:
     """Read and decode at half the size, strictly, and do nothing else: what `pack` cannot be faster than."""
     return sum(decode_rgb((originals / name).read_bytes(), factor=2).shape[0] for name, *_ in rows)
 

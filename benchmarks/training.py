@@ -21,15 +21,15 @@ import yaml
 from benchmarks import ROOT
 from stages.config.reading import validate
 from stages.config.schema import Params
-from stages.images.shards import PackedSplit
 from stages.learning.checkpoint import save_checkpoint
-from stages.learning.context import make_context, new_state, open_shards
+from stages.learning.context import make_context, new_state
 from stages.learning.loop import Clock, train
 from stages.learning.processes import make_accelerator
+from stages.learning.split import open_splits
 from stages.learning.state import TrainState
-from stages.splitting.label_order import read_classes
+from stages.splitting.label_order import read_labels
 
-PACKED, CLASSES = ROOT / "data/packed", ROOT / "data/splits/classes.csv"
+PACKED, SPLITS = ROOT / "data/packed", ROOT / "data/splits"
 EPOCHS, WARM_UP_STEPS, ROUNDS = 3, 6, 3
 CHECKPOINT_EVERY_S = 600  # the default
 
@@ -82,9 +82,9 @@ def bench_params() -> Params:
 def train_ours() -> None:
     """Train and print a line a step, then what waiting and a checkpoint cost."""
     os.environ["LOADER_WORKERS"] = "1"
-    params, species, accelerator = bench_params(), read_classes(CLASSES), make_accelerator()
-    packed = open_shards(PACKED, species, params)
-    state, description = new_state(params, species, accelerator)
+    params, species, accelerator = bench_params(), read_labels(SPLITS / "labels.csv"), make_accelerator()
+    packed = open_splits(PACKED, SPLITS, ("train", "val"), species)
+    state, description = new_state(params, species, packed["train"].size_px, accelerator)
     context = make_context(packed, params, description, accelerator)
     clocks: list[Clock] = []
     train(
@@ -113,10 +113,11 @@ def seconds_of_a_checkpoint(state: TrainState) -> float:
 
 def write_files(folder: Path) -> None:
     """Write train and val as folders of loose JPEGs, the bytes of the shards."""
+    splits = open_splits(PACKED, SPLITS, ("train", "val"), read_labels(SPLITS / "labels.csv"))
     for split, name in (("train", "train"), ("val", "validation")):
-        packed = PackedSplit(PACKED, split)
+        packed = splits[split]
         for index, label in enumerate(packed.labels):
-            path = folder / name / f"{label:03d}" / packed.names[index]
+            path = folder / name / f"{label:03d}" / packed.name(index)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(packed.jpeg(index))
 
@@ -124,7 +125,7 @@ def write_files(folder: Path) -> None:
 def timm_command(script: Path, folder: Path) -> list[str]:
     """Give the command line of timm's script for the same training."""
     params = bench_params()
-    classes = len(read_classes(CLASSES))
+    classes = len(read_labels(SPLITS / "labels.csv"))
     options = {
         "model": params.model.name, "num-classes": classes, "img-size": params.image.train_px, "device": "cpu",
         "batch-size": params.train.batch_images, "epochs": EPOCHS, "opt": "adamw", "lr": params.train.learning_rate,

@@ -22,11 +22,12 @@ from stages.images.verdict import LIMITED, VERDICTS
 from stages.report.contact_sheet import Row, Tile, draw_contact_sheet
 from stages.runtime.errors import UserError, run
 from stages.runtime.progress import say
-from stages.tables.cache_filter import AVAILABLE, REJECTED
+from stages.tables.cache_filter import REJECTED
+from stages.tables.images import IMAGES
 from stages.tables.inventory import INVENTORY
 from stages.tables.table import read_table
 
-AVAILABLE_IN = Path("data/available.parquet")
+IMAGES_IN = Path("data/images.parquet")
 REJECTED_IN = Path("data/rejected.parquet")
 PICTURE = Path("plots/rejected_images.png")
 
@@ -43,7 +44,7 @@ def main() -> None:
         .filter(pl.col("verdict") != NO_PICTURE)
         .unique("image_name", keep="first", maintain_order=True)
     )
-    available = read_table(AVAILABLE_IN, AVAILABLE).select("image_name").unique()
+    available = read_table(IMAGES_IN, IMAGES)
     measured = read_table(inventory_path(params.profile), INVENTORY, only=INVENTORY.keys() - {"phash"})
     kept = measured.join(available, on="image_name", how="semi")
 

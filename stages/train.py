@@ -17,7 +17,7 @@ from dvclive import Live  # pyright: ignore[reportPrivateImportUsage]
 
 from stages.config.libraries import say_other_versions
 from stages.config.reading import plain_params, stage_params
-from stages.config.schema import Params
+from stages.config.schema import Params, Train
 from stages.learning.checkpoint import Checkpointer, checkpoint_folder, drop_spare, load_checkpoint
 from stages.learning.finished import FinishedRun, finished_run, take_over, write_run
 from stages.learning.health import epoch_warnings, label_warnings
@@ -73,7 +73,7 @@ def find_finished(inputs: Inputs) -> FinishedRun | None:
     try:
         finished = take_over(inputs.identity, OUT)
     except GoneError as error:
-        say(f"train: nothing is taken over: {error}")
+        say(f"train: no finished run is taken over: {error}")
         return None
     with Live(str(LIVE), **_LIVE) as live:
         for row in finished.history:
@@ -100,7 +100,7 @@ def make_run(
     checkpoints = checkpoint_folder(inputs.identity)
     state, description, context = set_up(params, inputs, accelerator, shards=PACKED_IN)
     saved = load_checkpoint(checkpoints)
-    if saved and not (anew and saved["epoch"] >= params.train.epochs + params.train.crt_epochs):
+    if saved and goes_on(saved["epoch"], params.train, anew=anew):
         state.load_state_dict(saved)
         if not accelerator.is_main_process:
             state.meter = Meter()  # the saved one is of all processes
@@ -134,6 +134,11 @@ def make_run(
     save_model(OUT, state.kept.state, description)
     drop_spare(checkpoints)
     return finished_run(inputs.identity, state)
+
+
+def goes_on(epochs_done: int, params: Train, *, anew: bool) -> bool:
+    """Say whether a run goes on from its checkpoint: one that shall be made anew does so from its middle alone."""
+    return not anew or epochs_done < params.epochs + params.crt_epochs
 
 
 def write_results(finished: FinishedRun) -> None:
@@ -194,8 +199,8 @@ def live_log(history: list[dict[str, float]]) -> Iterator[Callable[[dict[str, fl
 
 
 def log_row(live: Live, row: dict[str, float]) -> None:
-    """Hand an epoch's figures to dvclive."""
-    for name, value in row.items():
+    """Hand an epoch's figures to dvclive, in one order: its files show it."""
+    for name, value in sorted(row.items()):
         group, _, metric = name.partition("_")
         live.log_metric(f"{group}/{metric}" if group in GROUPS else name, value)
     live.next_step()

@@ -40,6 +40,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # prolongs it: these come first, the longest before all.
 LONGEST_FIRST = (
     "pipeline/test_repro.py",
+    "pipeline/test_what_runs.py",
     "learning/test_interrupted.py",
     "learning/test_processes.py",
     "stages/test_pack.py",

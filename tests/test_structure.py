@@ -132,6 +132,18 @@ def test_a_stage_declares_the_code_that_it_imports(stage):
     assert not needless, f"take out of the deps of {stage} in dvc.yaml: {' '.join(needless)}"
 
 
+@pytest.mark.parametrize("path", [path for path in CODE if not may_change_an_output(path)], ids=name_of)
+def test_what_is_no_dependency_gives_no_output_its_form(path):
+    """The form of a table or of JSON, a digest of code: what is written with one is a dependency."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    called = {ast.unparse(call.func) for call in calls}
+    assert not called & {"json.dump", "json.dumps", "yaml.dump", "yaml.safe_dump"}
+    assert not {name.rpartition(".")[2] for name in called} & {"write_csv", "write_parquet", "write_table", "savefig"}
+    imported = {name_of(found) for found in imports_of(path)}
+    if path.name != "cluster.py":  # compares the code of its workers with this
+        assert "stages/provenance/code.py" not in imported
+
+
 def test_what_makes_a_packed_image_is_all_in_its_recipe():
     """Code that the recipe misses would let images of older code be taken over."""
     others = {"packing.py", "shards.py"}  # what packs, and how that is stored

@@ -69,7 +69,7 @@ def previous_images(shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> 
         try:
             previous = _open(folder, last, shards, recipe_file, recipe)
         except (GoneError, UserError, OSError) as error:  # not there, not whole, or written by another version
-            say(f"pack: nothing is taken over: {error}")
+            say(f"pack: all images are made anew: {error}")
             previous = PreviousImages()
         yield previous
 
@@ -82,7 +82,7 @@ def _open(folder: Path, last: LastRun, shards: Path, recipe_file: Path, recipe: 
         (folder / relative).symlink_to(stored)
     damaged = set(damaged_shards(folder))
     if len(damaged) == len(shards_of(folder)):
-        raise GoneError(f"of {shards} nothing is left in DVC's cache")
+        raise GoneError(f"nothing of the last run's {shards} is left in DVC's cache")
     if damaged:
         say(f"pack: {len(damaged):,} shards in DVC's cache are damaged or gone, first {min(damaged)}: made anew")
     return PreviousImages(PackedShards(folder, without=damaged), last.place)

@@ -68,7 +68,7 @@ def take_over(identity: dict[str, Any], folder: Path) -> FinishedRun:
             skipped = [(epoch, step, names) for epoch, step, names in saved["skipped"]]
             run = FinishedRun(found, history, saved["best_epoch"], saved["weights"], skipped)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise GoneError(f"{folder / RUN} is of another version") from None
+            raise GoneError(f"the last run's {folder / RUN} is of another version") from None
         for name in (WEIGHTS, DESCRIPTION):
             last.restore(folder / name, folder / name)
     return run

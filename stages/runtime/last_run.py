@@ -43,9 +43,9 @@ class LastRun:
         try:
             content = self._object(digest).read_bytes()
         except OSError as error:
-            raise GoneError(f"{out} is not in DVC's cache ({error.strerror})") from None
+            raise _not_there(out, error) from None
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != digest.removesuffix(".dir"):
-            raise GoneError(f"{out} is damaged in DVC's cache")
+            raise GoneError(f"the last run's {out} is damaged in DVC's cache")
         return content
 
     def read_json(self, out: str | Path) -> dict:
@@ -59,7 +59,7 @@ class LastRun:
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise GoneError(f"{out} is of another version")
+            raise GoneError(f"the last run's {out} is of another version")
         return content
 
     def files(self, out: str | Path) -> dict[str, Path]:
@@ -71,7 +71,7 @@ class LastRun:
         try:
             return {entry["relpath"]: self._object(entry["md5"]) for entry in json.loads(self.read(out))}
         except (ValueError, KeyError, TypeError):
-            raise GoneError(f"{out} is no folder in DVC's cache") from None
+            raise GoneError(f"the last run's {out} is no folder in DVC's cache") from None
 
     def place(self, stored: Path, path: Path) -> None:
         """Put a file of DVC's cache at ``path``, as a link or a copy, whichever DVC itself is set to make.
@@ -94,19 +94,24 @@ class LastRun:
             with stored.open("rb") as file:
                 found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         except OSError as error:
-            raise GoneError(f"{out} is not in DVC's cache ({error.strerror})") from None
+            raise _not_there(out, error) from None
         if found != digest:
-            raise GoneError(f"{out} is damaged in DVC's cache")
+            raise GoneError(f"the last run's {out} is damaged in DVC's cache")
         self.place(stored, path)
 
     def _digest(self, out: str | Path) -> str:
         try:
             return self._outputs[str(out)]
         except KeyError:
-            raise GoneError(f"dvc.lock knows no {out}") from None
+            raise GoneError(f"dvc.lock knows no {out} of an earlier run") from None
 
     def _object(self, digest: str) -> Path:
         return Path(self._cache.oid_to_path(digest))
+
+
+def _not_there(out: str | Path, error: OSError) -> GoneError:
+    why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
+    return GoneError(f"the last run's {out} is not in DVC's cache{why}")
 
 
 @contextmanager

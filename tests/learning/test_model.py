@@ -1,6 +1,7 @@
 """Weights know the order of their labels, and what is no model is said in one line."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_equal_weights_are_equal_bytes(saved, tmp_path):
     for _ in range(8):
         save_model(tmp_path / "again", model.state_dict(), description)
         assert (tmp_path / "again/model.safetensors").read_bytes() == expected
+
+
+def test_what_is_normalized_by_comes_back_to_the_bit(saved, tmp_path):
+    """Rounded as a figure is, a model would see other colors than those that it was trained with."""
+    model, _, labels = saved
+    mean, std = (0.48145466, 1 / 3, 0.1 + 0.2), (0.26862954, 2 / 7, 5e-5)
+    described = replace(describe(model, TINY, image_px=48, pack_px=64, species=SPECIES), mean=mean, std=std)
+    save_model(tmp_path / "again", model.state_dict(), described)
+    assert load_model(tmp_path / "again", labels)[1] == described
 
 
 def test_weights_of_another_order_of_labels_are_refused(saved, tmp_path):

@@ -171,7 +171,7 @@ def change_yaml(path, change):
 def test_only_what_is_new_is_asked_of_the_cache_and_it_comes_out_the_same(packing_repo):
     repo, repro = packing_repo
     cache, packed = repo / "data/sources/sample/images", repo / "data/packed"
-    assert "nothing is taken over: dvc.lock knows no data/packed.json" in repro()[0]
+    assert "all images are made anew: dvc.lock knows no data/packed.json of an earlier run" in repro()[0]
     first = packed_bytes(packed)
 
     # Two more: that the others are not looked at again shows in that they are not missed.
@@ -206,10 +206,10 @@ def test_only_what_is_new_is_asked_of_the_cache_and_it_comes_out_the_same(packin
 
     # Another recipe takes nothing over, and neither does a pack that finds no cache: the bytes are those of before.
     change_yaml(repo / "params.yaml", lambda params: params["pack"].update(jpeg_quality=60))
-    assert "nothing is taken over: the last run had other parameters" in repro()[0]
+    assert "all images are made anew: the last run had other parameters" in repro()[0]
     change_yaml(repo / "params.yaml", lambda params: params["pack"].update(jpeg_quality=90))
     shutil.rmtree(repo / ".dvc/cache")
-    assert "nothing is taken over: data/packed.json is not in DVC's cache" in repro()[0]
+    assert "all images are made anew: the last run's data/packed.json is not in DVC's cache" in repro()[0]
     assert packed_bytes(packed) == grown
 
 

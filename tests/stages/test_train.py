@@ -1,5 +1,6 @@
-"""The stage finds a wrong setting before it touches anything."""
+"""The stage finds a wrong setting before it touches anything, and knows from where a run goes on."""
 
+from stages.train import goes_on
 from tests.support.running import complaint, run_here
 
 
@@ -7,3 +8,10 @@ def test_a_wrong_setting_is_found_before_anything_else(workspace):
     said = complaint(run_here("train", workspace, CHECKPOINT_MINUTES="-1"))
     assert "CHECKPOINT_MINUTES must be a whole number of 0 or more (found '-1')" in said
     assert not (workspace / "plots").exists()
+
+
+def test_a_run_that_is_made_anew_goes_on_where_it_was_stopped_and_not_where_it_ended(params):
+    """Else a second Ctrl-C and `RETRAIN=1` would never come to the end."""
+    train = params.train.model_copy(update={"epochs": 4, "crt_epochs": 2})
+    assert [goes_on(done, train, anew=True) for done in (0, 4, 5, 6)] == [True, True, True, False]
+    assert all(goes_on(done, train, anew=False) for done in (0, 4, 5, 6))

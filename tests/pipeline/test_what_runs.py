@@ -1,0 +1,108 @@
+"""The table of docs/what_runs.md is true: each change is made in a clone, and the real `dvc repro` runs what it says.
+
+Here some of them; `make walk` makes all, in ten minutes.
+"""
+
+import os
+import re
+import shutil
+
+import pytest
+import yaml
+
+from tests.support import ROOT
+from tests.support.clones import git, run_dvc
+from tests.support.dvc_yaml import STAGES
+from tests.support.walk import CHANGES, Walk, Walked
+
+# One of each kind, for two minutes of every run.
+ALWAYS = [
+    "a comment in every file of `stages/`",
+    "a file of `runtime/`, `config/` or `cache/`",
+    "`split`: another seed",
+    "an image is of another species",
+    "an image of the test goes",
+    "a newer OpenCV",
+]
+WALKED = list(CHANGES) if os.environ.get("WALK") == "all" else ALWAYS
+
+
+def rows_of_the_table() -> dict[str, Walked]:
+    """What the document says, by change: its columns `runs` and `of these at once`."""
+    text = (ROOT / "docs/what_runs.md").read_text(encoding="utf-8")
+    rows = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) >= 5 and not cells[0].startswith(("-", "change")):
+            ran, at_once = (set(STAGES) if cell == "all" else set(re.findall(r"`(\w+)`", cell)) for cell in cells[1:3])
+            rows[cells[0]] = Walked(ran, at_once)
+    return rows
+
+
+def test_the_table_names_every_change_and_only_stages():
+    rows = rows_of_the_table()
+    assert list(rows) == list(CHANGES)
+    assert set(ALWAYS) <= CHANGES.keys()
+    assert all(walked.at_once <= walked.ran <= set(STAGES) for walked in rows.values())
+
+
+@pytest.fixture(scope="module")
+def walk(clone) -> Walk:
+    walk = Walk(clone)
+    walk.make()
+    return walk
+
+
+@pytest.mark.parametrize("change", WALKED)
+def test_a_change_runs_what_the_table_says(walk, change):
+    walk.settings.clear()
+    walk.back()
+    CHANGES[change](walk)
+    assert walk.repro() == rows_of_the_table()[change]
+
+
+def outputs_of(walk: Walk, stage: str) -> list:
+    return yaml.safe_load((walk.repo / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]["outs"]
+
+
+def test_what_ends_at_once_gives_the_same_to_the_byte_and_can_be_made_anew(walk):
+    """And a training that is made anew gives the same as the one before, to the byte, too."""
+    walk.settings.clear()
+    walk.back()
+    before = outputs_of(walk, "train")
+    CHANGES["a docstring of `learning/loop.py`"](walk)
+    assert walk.repro() == Walked({"train"}, {"train"})
+    assert outputs_of(walk, "train") == before
+    changed = git(walk.repo, "status", "--porcelain").split()[1::2]
+    assert changed == ["dvc.lock", "stages/learning/loop.py"]  # no figure, no curve
+
+    assert walk.repro("-f", "-s", "train", RETRAIN="1") == Walked({"train"}, set())
+    assert outputs_of(walk, "train") == before
+    assert git(walk.repo, "status", "--porcelain").split()[1::2] == changed
+
+
+def test_another_host_takes_over_what_it_pulled_without_originals(walk, tmp_path):
+    """A clone with a remote, as a reviewer has it: a comment everywhere, an image less."""
+    walk.settings.clear()
+    walk.back()
+    remote = ["remote", "add", "--local", "-d", "there", str(tmp_path / "remote")]
+    assert run_dvc(walk.repo, *remote).returncode == 0
+    assert run_dvc(walk.repo, "push", "-q").returncode == 0
+    git(tmp_path, "clone", "-q", str(walk.repo), "host/repo")
+    host = Walk(tmp_path / "host/repo")
+    assert run_dvc(host.repo, *remote).returncode == 0
+    assert run_dvc(host.repo, "pull", "-q").returncode == 0
+    gone = host.image_of_the_test_alone()
+    host.drop(gone)
+    shutil.rmtree(host.repo / "data/sources/tiny/images")
+    CHANGES["a docstring of `learning/model.py`"](host)
+    walked = host.repro("evaluate", IMAGE_CACHE_DIR="")
+    assert walked == Walked(
+        {"cache_filter", "near_duplicates", "split", "pack", "train", "evaluate"}, {"pack", "train"}
+    )
+    assert outputs_of(host, "train") == outputs_of(walk, "train")
+    # A new image is one to make, and then it is said where to look for originals.
+    host.write_inventory(host.inventory("all.parquet"))
+    result = run_dvc(host.repo, "repro", "evaluate", IMAGE_CACHE_DIR="")
+    assert result.returncode != 0
+    assert "where are the images of profile tiny? Set IMAGE_CACHE_DIR" in result.stderr
