@@ -1,7 +1,8 @@
 """Stage ``compare_crops``: smart against center crop, as figures, curves and a picture.
 
 Both are measured on the very crop that ``pack`` would make, whatever ``crop.mode`` says. Where the true box of the
-subject is known (data/sources/<profile>/boxes.parquet; the sample has them all) the crops are held against it.
+subject is known (data/sources/<profile>/boxes.parquet; of the sample it nearly always is) the crops are held against
+it.
 """
 
 from dataclasses import replace

@@ -31,11 +31,11 @@ def rows_of_the_table() -> dict[str, Walked]:
     """What the document says, by change: its columns `runs` and `of these at once`."""
     text = (ROOT / "docs/what_runs.md").read_text(encoding="utf-8")
     rows = {}
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) >= 5 and not cells[0].startswith(("-", "change")):
-            ran, at_once = (set(STAGES) if cell == "all" else set(re.findall(r"`(\w+)`", cell)) for cell in cells[1:3])
-            rows[cells[0]] = Walked(ran, at_once)
+    table = text[text.index("| change | runs | of these at once |") :].partition("\n\n")[0]
+    for line in table.splitlines()[2:]:
+        change, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        ran, at_once = (set(STAGES) if cell == "all" else set(re.findall(r"`(\w+)`", cell)) for cell in cells[:2])
+        rows[change] = Walked(ran, at_once)
     return rows
 
 
