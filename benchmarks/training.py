@@ -22,8 +22,9 @@ from benchmarks import ROOT
 from stages.config.reading import validate
 from stages.config.schema import Params
 from stages.learning.checkpoint import save_checkpoint
+from stages.learning.clock import Clock
 from stages.learning.context import make_context, new_state
-from stages.learning.loop import Clock, train
+from stages.learning.loop import train
 from stages.learning.processes import make_accelerator
 from stages.learning.split import open_splits
 from stages.learning.state import TrainState

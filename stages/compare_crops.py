@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from stages.cache.directory import cache_directory, reading
+from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
 from stages.config.schema import CompareCrops, Crop
 from stages.config.sources import boxes_path
@@ -43,6 +44,7 @@ SHOWN_PX = 400  # short side of the images in the picture: a small crop of them 
 def main() -> None:
     """Measure both crops on a sample of the images; show some of them, the worst and those that fell back."""
     params = stage_params("compare_crops")
+    check_libraries("compare_crops")
     cache = cache_directory(params.profile)
     boxes = {name: tuple(box) for name, *box in read_table(boxes_path(params.profile), BOXES).iter_rows()}
     # By their names alone, so that another split, or another species for an image, compares the same images.
@@ -73,10 +75,12 @@ def main() -> None:
     write_figures(
         METRICS, {f"{crop}_kept": kept[crop] for crop in CROPS} | {"fallback_share": figures["fallback_share"]}
     )
-    of_what = "plant" if figures["images_with_true_box"] else "saliency"
+    of_what, images = "saliency", len(measured)
+    if figures["images_with_true_box"]:
+        of_what, images = "plant", figures["images_with_true_box"]
     say(
         f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and center crop {kept['center']:.3f} "
-        f"({len(measured):,} images); see {PICTURE}"
+        f"({images:,} images); see {PICTURE}"
     )
 
 
@@ -114,8 +118,10 @@ def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) 
     Returns:
         image_name, sha256, species and why it is shown; an image stands once, for the last of its reasons.
     """
+    # What is kept of a true subject and what of the map are two measures: where the one is known, it alone says.
+    measure = "saliency_kept" if table["subject_kept"].is_null().all() else "subject_kept"
     smart = table.filter(pl.col("crop") == "smart").with_columns(
-        kept=pl.coalesce("subject_kept", "saliency_kept"), fell_back=pl.col("how").is_in(FALLBACKS)
+        kept=pl.col(measure), fell_back=pl.col("how").is_in(FALLBACKS)
     )
     judged = rows.select("image_name", "sha256", "species").join(smart, on="image_name", maintain_order="left")
     # One image a species, common and rare alike.

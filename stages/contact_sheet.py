@@ -13,6 +13,7 @@ import polars as pl
 from PIL import Image
 
 from stages.cache.directory import cache_directory, reading
+from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
 from stages.config.schema import Inventory
 from stages.config.sources import inventory_path
@@ -38,6 +39,7 @@ NO_PICTURE = "license_not_allowed"  # says nothing of how an image looks
 def main() -> None:
     """Choose images for each verdict, read them, draw them."""
     params = stage_params("contact_sheet")
+    check_libraries("contact_sheet")
     cache = cache_directory(params.profile)
     rejected = (
         read_table(REJECTED_IN, REJECTED)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
 from stages.config.schema import Shots
 from stages.evaluation.shots import by_shots
@@ -24,7 +25,7 @@ from stages.learning.split import open_splits
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import say
-from stages.splitting.label_order import read_labels
+from stages.splitting.label_order import label, read_labels
 from stages.tables.classes import CLASSES
 from stages.tables.json_files import write_figures
 from stages.tables.table import read_table
@@ -44,9 +45,11 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 def main() -> None:
     """Rank every test image's species among the model's guesses, and sum up."""
     params = stage_params("evaluate")
+    check_libraries("evaluate")
     model, description = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
     check_shards(PACKED_IN)
-    packed = open_splits(PACKED_IN, SPLITS_IN, ("test",), read_labels(SPLITS_IN / "labels.csv"))["test"]
+    species = read_labels(SPLITS_IN / "labels.csv")
+    packed = open_splits(PACKED_IN, SPLITS_IN, ("test",), species)["test"]
     if packed.size_px != description.pack_px or description.image_px > packed.size_px:
         raise UserError(
             f"{PACKED_IN} holds {packed.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
@@ -67,7 +70,7 @@ def main() -> None:
     result = predict(model.to(accelerator.device), loader, color, accelerator, what="test")
     if not accelerator.is_main_process:
         return
-    train_images = read_table(SPLITS_IN / "classes.csv", CLASSES)["train_images"].to_numpy()
+    train_images = read_train_images(SPLITS_IN / "classes.csv", species)
 
     figures = summarize(result, train_images, params.shots)
     write_figures(REPORT, figures)
@@ -78,6 +81,23 @@ def main() -> None:
         f"evaluate: test top-1 {figures['top1']:.3f}, top-5 {figures['top5']:.3f}, mean per-class accuracy "
         f"{figures['mean_per_class_accuracy']:.3f} ({figures['images']:,} images of {figures['classes']:,} species)"
     )
+
+
+def read_train_images(path: Path, species: list[str]) -> np.ndarray:
+    """Read from classes.csv the number of training images of each class, int64 [classes], in the order of labels.
+
+    Raises:
+        UserError: it is of other classes.
+    """
+    classes = read_table(path, CLASSES)
+    places = label(classes["species"], species, where=str(path))
+    if len(np.unique(places)) != len(species) or len(places) != len(species):
+        raise UserError(
+            f"{path} is not of the classes of labels.csv: they are of different runs, run `dvc repro split`"
+        )
+    images = np.zeros(len(species), np.int64)
+    images[places] = classes["train_images"].to_numpy()
+    return images
 
 
 def summarize(result: EvalResult, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:

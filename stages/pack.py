@@ -17,14 +17,14 @@ import polars as pl
 
 from stages.cache.directory import cache_directory, reading
 from stages.cache.index import note_use
-from stages.config.libraries import say_other_versions
+from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.config.schema import Params
 from stages.images.originals import map_originals
-from stages.images.packing import pack_image, recipe
+from stages.images.packing import pack_image, recipe, storage
 from stages.images.previous import PreviousImages, previous_images
 from stages.images.shards import PackedImage, PackedShards, shard_name, shard_of, write_manifest, write_shard
-from stages.runtime.errors import run
+from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import size_in_words
@@ -44,10 +44,13 @@ Rows = list[tuple[str, str]]  # image_name and sha256
 def main() -> None:
     """Plan the shards, take over what is there, make the rest, count what was packed."""
     params = stage_params("pack")
-    say_other_versions("pack")
-    shards = plan_shards(read_table(IMAGES_IN, IMAGES), params.pack.shards)
+    check_libraries("pack")
+    available = read_table(IMAGES_IN, IMAGES)
+    if not available.height:
+        raise UserError(f"{IMAGES_IN} names no image: run `dvc repro cache_filter`")
+    shards = plan_shards(available, params.pack.shards)
     images = sum(map(len, shards.values()))
-    made_by = recipe(plain_params("pack"))
+    made_by = {"images": recipe(plain_params("pack")), "files": storage()}
 
     with previous_images(OUT, RECIPE, made_by) as previous:
         whole = {name for name, rows in shards.items() if previous.has_shard(name, rows)}

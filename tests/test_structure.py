@@ -12,7 +12,7 @@ import yaml
 
 from stages.images import packing
 from stages.learning import identity
-from stages.provenance.libraries import PIXELS, TRAINING, installed_versions
+from stages.provenance.libraries import PIXELS, STORAGE, TRAINING, installed_versions
 from stages.runtime import cluster
 from tests.support import ROOT
 
@@ -155,11 +155,12 @@ def test_what_makes_a_packed_image_is_all_in_its_recipe():
 def test_what_makes_a_training_is_all_in_its_identity_and_nothing_else():
     """A result of other code would be taken for this one's, and what only speaks or saves would cost 20 hours."""
     reached = set(filter(may_change_an_output, reached_from(ROOT / "stages/train.py", through=may_change_an_output)))
-    read = {"shards.py", "label_order.py", "classes.py", "json_files.py", "pack.py", "table.py"}  # data have digests
-    written_anew = {"train.py"}
+    tables = [ROOT / f"stages/tables/{name}.py" for name in ("classes", "json_files", "pack", "table")]
+    read = {ROOT / "stages/images/shards.py", ROOT / "stages/splitting/label_order.py", *tables}  # data have digests
+    speaking = {ROOT / "stages/learning" / name for name in identity.NO_RESULT}
+    written_anew = {ROOT / "stages/train.py"}
     of_identity = set((ROOT / "stages/provenance").glob("*.py"))
-    makers = {path for path in reached - of_identity if path.name not in read | written_anew | identity.NO_RESULT}
-    assert makers == set(identity.CODE)
+    assert reached - of_identity - read - speaking - written_anew == set(identity.CODE)
     learning = {path.name for path in (ROOT / "stages/learning").glob("*.py")}
     assert learning >= identity.NO_RESULT  # no file has another name by now
     assert not any("__doc__" in path.read_text(encoding="utf-8") for path in identity.CODE)
@@ -200,16 +201,30 @@ def test_libraries_yaml_says_what_constraints_txt_installs():
     recorded = yaml.safe_load((ROOT / "libraries.yaml").read_text(encoding="utf-8"))
     assert recorded == {name: pinned[name] for name in recorded}
     assert installed_versions(recorded) == recorded, "other libraries are installed: `pip install -r requirements.txt`"
-    declared = {
-        stage: set().union(
-            *(entry["libraries.yaml"] for entry in of_stage.get("params", []) if isinstance(entry, dict))
-        )
-        for stage, of_stage in STAGES.items()
-    }
-    assert {stage: libraries for stage, libraries in declared.items() if libraries} == {
-        "compare_crops": set(PIXELS), "pack": set(PIXELS), "train": set(TRAINING), "evaluate": set(TRAINING)
-    }  # fmt: skip
-    assert set().union(*declared.values()) == recorded.keys()
+    used = set().union(*map(declared_libraries, STAGES))
+    assert used == recorded.keys()
+
+
+def declared_libraries(stage: str) -> set[str]:
+    entries = (entry["libraries.yaml"] for entry in STAGES[stage].get("params", []) if isinstance(entry, dict))
+    return set().union(*entries)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_the_libraries_that_its_bits_go_through_and_says_which_are_others(stage):
+    """Of a stage that decodes images, or trains: a newer library would leave it stale without a word."""
+    path = ROOT / f"stages/{stage}.py"
+    imported = libraries_of(filter(may_change_an_output, reached_from(path, through=may_change_an_output)))
+    wanted: set[str] = set()
+    # cache_filter names the measures that the inventory took, and takes none.
+    if imported & {"opencv-contrib-python-headless", "pillow", "simplejpeg"} and stage != "cache_filter":
+        wanted |= set(PIXELS)
+    if stage == "pack":  # others read what it stores, whatever stored it
+        wanted |= set(STORAGE)
+    if "torch" in imported:
+        wanted |= set(TRAINING)
+    assert declared_libraries(stage) == wanted
+    assert (f'check_libraries("{stage}")' in path.read_text(encoding="utf-8")) == bool(wanted)
 
 
 def test_a_cluster_compares_all_of_the_code(tmp_path, monkeypatch):

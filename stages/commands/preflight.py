@@ -17,6 +17,7 @@ import torch
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.learning.checkpoint import checkpoint_folder, load_checkpoint
 from stages.learning.context import TrainContext
@@ -47,6 +48,7 @@ def main() -> None:
     """Check, measure, try, draw."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = stage_params("train")
+    check_libraries("train")
     check_lock()
     species, packed, identity = inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN)
     checkpoints = checkpoint_folder(identity)

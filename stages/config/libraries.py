@@ -2,19 +2,21 @@
 
 from stages.config.reading import LIBRARIES, declared_libraries
 from stages.provenance.libraries import installed_versions
-from stages.runtime.progress import say
+from stages.runtime.errors import UserError
 
 
-def say_other_versions(stage: str) -> None:
-    """Say which of the libraries that dvc.yaml declares for a stage are not of the version that the commit records.
+def check_libraries(stage: str) -> None:
+    """See that the libraries that dvc.yaml declares for a stage are of the versions that the commit records.
+
+    With others, dvc.lock would say of the result what is not true.
 
     Raises:
-        UserError: as ``declared_libraries``.
+        UserError: one is of another version, or as ``declared_libraries``.
     """
     recorded = declared_libraries(stage)
     for name, installed in installed_versions(recorded).items():
         if installed != recorded[name]:
-            say(
-                f"{stage}: WARNING: {name} {installed} is installed, {LIBRARIES} records {recorded[name]}: "
-                "with that one the result may be another"
+            raise UserError(
+                f"{name} {installed} is installed, and {LIBRARIES} records {recorded[name]}: install that one "
+                f"(`pip install {name}=={recorded[name]}`), or write {installed} there: then it is made anew"
             )

@@ -70,16 +70,26 @@ def declared_libraries(stage: str) -> dict[str, str]:
     Raises:
         UserError: one of the files is missing or is no YAML, or libraries.yaml lacks a library.
     """
-    names = [name for entry in _entries(stage) if isinstance(entry, dict) for name in entry.get(str(LIBRARIES), [])]
-    recorded = _read_yaml(LIBRARIES) if names else {}
-    if missing := [name for name in names if not isinstance(recorded.get(name), str)]:
-        raise UserError(f"{LIBRARIES} has no version of {missing[0]}, in quotes: take it from constraints.txt")
+    files = [entry for entry in _entries(stage) if isinstance(entry, dict) and str(LIBRARIES) in entry]
+    if not files:
+        return {}
+    recorded = _read_yaml(LIBRARIES)
+    # To DVC, a file without names is all that stands in it.
+    names = [name for entry in files for name in entry[str(LIBRARIES)] or recorded]
+    for name in names:
+        if not isinstance(recorded.get(name), str) or not recorded[name].strip():
+            raise UserError(
+                f"{LIBRARIES}: {name}: must be a version in quotes, from constraints.txt (found {recorded.get(name)!r})"
+            )
     return {name: recorded[name] for name in names}
 
 
 def _entries(stage: str) -> list[Any]:
     """Give what dvc.yaml lists under a stage's ``params``: names of params.yaml, and mappings for other files."""
-    return _read_yaml(PIPELINE).get("stages", {})[stage].get("params", [])
+    try:
+        return _read_yaml(PIPELINE)["stages"][stage].get("params") or []
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{PIPELINE} has no stage {stage}: bring it back with git") from None
 
 
 def _declared(stage: str, content: dict[str, Any]) -> dict[str, Any]:

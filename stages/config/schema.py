@@ -271,8 +271,8 @@ class Pack(Section):
     """How packed images are stored."""
 
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
-    # Each is an open file of every process that reads images, and 1,024 are what most systems allow.
-    shards: Annotated[int, Field(ge=1, le=512)]
+    # Each is a map in the memory of every process that reads images; systems allow some 65,000.
+    shards: Annotated[int, Field(ge=1, le=4096)]
 
 
 class TimmWeights(Section):

@@ -7,11 +7,12 @@ from typing import Any
 import simplejpeg
 
 from stages.config.schema import Params
+from stages.images import shards
 from stages.images.crop import cut
 from stages.images.prepare import decode_and_crop
 from stages.images.shards import PackedImage
 from stages.provenance.code import code_digest
-from stages.provenance.libraries import PIXELS, installed_versions
+from stages.provenance.libraries import PIXELS, STORAGE, installed_versions
 
 # What makes a packed image of an original, beside the parameters.
 _CODE = tuple(
@@ -33,6 +34,11 @@ def recipe(parameters: dict[str, Any]) -> dict[str, Any]:
         "code": code_digest(_CODE),
         "libraries": installed_versions(PIXELS),
     }
+
+
+def storage() -> dict[str, Any]:
+    """Give all that makes a file of packed images, beside the images: a file of another one is no file of this."""
+    return {"code": code_digest([Path(shards.__file__)]), "libraries": installed_versions(STORAGE)}
 
 
 def pack_image(data: bytes, image_name: str, sha256: str, params: Params) -> PackedImage:

@@ -1,12 +1,13 @@
-"""What was packed before, so that a pack after some new images costs as much as the new ones.
+"""What was packed before, so that a pack after some new images decodes and crops the new ones alone.
 
 A row is taken over where it is of the same original (by SHA-256) and made by the same recipe: then its bytes are those
-that would come out again. A shard with the same rows as before is taken over as a file. The recipe is an output beside
-the shards, and not in them: what reads the shards shall not run again after a change that changed no pixel.
+that would come out again. A shard with the same rows as before is taken over as a file, where files are still written
+in the same way. How they were made is an output beside the shards, and not in them: what reads the shards shall not run
+again after a change that changed no pixel.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Any
 
 from stages.images.shards import PackedImage, PackedShards, damaged_shards, shards_of
 from stages.runtime.errors import UserError
-from stages.runtime.last_run import GoneError, LastRun, last_run
+from stages.runtime.last_run import GoneError, LastRun, differing, last_run
 from stages.runtime.progress import say
 
 
@@ -31,9 +32,10 @@ class PreviousImages:
         self._shards, self._place_file = shards, place
         self._places: dict[str, int] = {}
         self._rows: dict[str, list[tuple[str, str]]] = {}
-        if shards:
+        if shards is not None:
             rows = shards.table()
             self._places = dict(rows.select("sha256", "place").iter_rows())
+            self._rows = {name: [] for name in shards.names}
             for (name,), of_shard in rows.partition_by("shard", as_dict=True).items():
                 self._rows[str(name)] = of_shard.select("image_name", "sha256").rows()
 
@@ -56,33 +58,39 @@ class PreviousImages:
 
 
 @contextmanager
-def previous_images(shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> Iterator[PreviousImages]:
-    """Open what DVC's cache still holds of the last run's shards, if this recipe made them.
+def previous_images(shards: Path, made_file: Path, made_by: dict[str, Any]) -> Iterator[PreviousImages]:
+    """Open what DVC's cache still holds of the last run's shards, if they were made in the same way.
 
     Args:
         shards: the stage's output, relative to the repo's root.
-        recipe_file: its other output, which says how they were made.
-        recipe: see ``stages.images.packing.recipe``.
+        made_file: its other output, which says how they were made.
+        made_by: that of this run: the recipe of ``images``, the storage of ``files``; see ``stages.images.packing``.
     """
-    with TemporaryDirectory() as name, last_run() as last:
-        folder = Path(name)
+    with TemporaryDirectory() as name, ExitStack() as opened:
         try:
-            previous = _open(folder, last, shards, recipe_file, recipe)
-        except (GoneError, UserError, OSError) as error:  # not there, not whole, or written by another version
-            say(f"pack: all images are made anew: {error}")
+            last = opened.enter_context(last_run())
+            previous = _open(Path(name), last, shards, made_file, made_by)
+        except (GoneError, OSError) as error:
+            say(f"pack: all images are made: {error}")
             previous = PreviousImages()
         yield previous
 
 
-def _open(folder: Path, last: LastRun, shards: Path, recipe_file: Path, recipe: dict[str, Any]) -> PreviousImages:
-    before = last.read_json(recipe_file)
-    if changed := sorted(name for name in recipe.keys() | before.keys() if recipe.get(name) != before.get(name)):
-        raise GoneError(f"the last run had other {' and '.join(changed)}")
+def _open(folder: Path, last: LastRun, shards: Path, made_file: Path, made_by: dict[str, Any]) -> PreviousImages:
+    before = last.read_json(made_file)
+    if others := differing(made_by["images"], before.get("images")):
+        raise GoneError(f"the last run had {others}")
     for relative, stored in last.files(shards).items():
         (folder / relative).symlink_to(stored)
-    damaged = set(damaged_shards(folder))
-    if len(damaged) == len(shards_of(folder)):
-        raise GoneError(f"nothing of the last run's {shards} is left in DVC's cache")
-    if damaged:
-        say(f"pack: {len(damaged):,} shards in DVC's cache are damaged or gone, first {min(damaged)}: made anew")
-    return PreviousImages(PackedShards(folder, without=damaged), last.place)
+    try:
+        damaged = set(damaged_shards(folder))
+        for name in damaged:
+            last.discard(folder / name)
+        if len(damaged) == len(shards_of(folder)):
+            raise GoneError(f"nothing of the last run's {shards} is left in DVC's cache")
+        if damaged:
+            say(f"pack: {len(damaged):,} shards in DVC's cache are damaged or gone, first {min(damaged)}: made anew")
+        same_files = before.get("files") == made_by["files"]
+        return PreviousImages(PackedShards(folder, without=damaged), last.place if same_files else None)
+    except UserError:
+        raise GoneError(f"the last run's {shards} is of another version") from None

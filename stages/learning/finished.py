@@ -5,17 +5,18 @@ weights are and how the epochs went, to the bit; all figures and curves are made
 that of the last one takes its weights over, from DVC's cache, and has the rest written anew in seconds.
 """
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages.learning.model import DESCRIPTION, WEIGHTS
 from stages.learning.state import TrainState
-from stages.runtime.last_run import GoneError, last_run
+from stages.runtime.last_run import GoneError, differing, last_run
 from stages.tables.json_files import write_json
 
 RUN = "run.json"
+_FILES = (WEIGHTS, DESCRIPTION)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class FinishedRun:
         best_epoch: whose weights were kept, from 1.
         weights: which of its weights: ``val``, or ``ema`` for their average.
         skipped: epoch, step and image names of the steps whose loss was not finite.
+        files: SHA-256 of the weights and their description, by name: they are of this run.
     """
 
     identity: dict[str, Any]
@@ -35,11 +37,13 @@ class FinishedRun:
     best_epoch: int
     weights: str
     skipped: list[tuple[int, int, list[str]]]
+    files: dict[str, str]
 
 
-def finished_run(identity: dict[str, Any], state: TrainState) -> FinishedRun:
-    """Give what is kept of a training that has come to its end."""
-    return FinishedRun(identity, state.history, state.kept.epoch, state.kept.weights, state.skipped)
+def finished_run(identity: dict[str, Any], state: TrainState, folder: Path) -> FinishedRun:
+    """Give what is kept of a training that has come to its end and saved its weights in ``folder``."""
+    files = {name: _sha256(folder / name) for name in _FILES}
+    return FinishedRun(identity, state.history, state.kept.epoch, state.kept.weights, state.skipped, files)
 
 
 def write_run(run: FinishedRun, folder: Path) -> None:
@@ -57,20 +61,33 @@ def take_over(identity: dict[str, Any], folder: Path) -> FinishedRun:
 
     Raises:
         GoneError: it was another run, or DVC's cache does not hold it whole; the message says which.
+        OSError: the weights cannot be written.
     """
     with last_run() as last:
         saved = last.read_json(folder / RUN)
-        found = saved.get("identity", {})
-        if others := _differing(identity, found):
-            raise GoneError(f"the last run had {_in_words(others)}")
+        if others := differing(identity, saved.get("identity")):
+            raise GoneError(f"the last run had {others}")
         try:
-            history = [{name: _from_json(value) for name, value in row.items()} for row in saved["history"]]
-            skipped = [(epoch, step, names) for epoch, step, names in saved["skipped"]]
-            run = FinishedRun(found, history, saved["best_epoch"], saved["weights"], skipped)
+            run = _read(identity, saved)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise GoneError(f"the last run's {folder / RUN} is of another version") from None
-        for name in (WEIGHTS, DESCRIPTION):
-            last.restore(folder / name, folder / name)
+        stored = {name: last.file(folder / name) for name in _FILES}
+        if others := [name for name, path in stored.items() if run.files.get(name) != _sha256(path)]:
+            raise GoneError(f"the last run's {folder / others[0]} is not that of its {RUN}")
+        for name, path in stored.items():
+            last.place(path, folder / name)
+    return run
+
+
+def _read(identity: dict[str, Any], saved: dict[str, Any]) -> FinishedRun:
+    history = [{name: _from_json(value) for name, value in row.items()} for row in saved["history"]]
+    skipped = [(int(epoch), int(step), list(names)) for epoch, step, names in saved["skipped"]]
+    run = FinishedRun(identity, history, saved["best_epoch"], saved["weights"], skipped, dict(saved["files"]))
+    if run.best_epoch not in range(1, len(history) + 1):
+        raise ValueError(run.best_epoch)
+    needed = {f"{group}_{name}" for group in ("train", "val", run.weights) for name in ("loss", "top1", "top5")}
+    if not all(needed <= row.keys() for row in history):
+        raise KeyError(*needed)
     return run
 
 
@@ -82,19 +99,6 @@ def _from_json(value: float | str) -> float:
     return float(value) if isinstance(value, str) else value
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any], place: Sequence[str] = ()) -> list[str]:
-    """Name what differs between two identities, down to the key."""
-    names = []
-    for name in sorted(one.keys() | other.keys()):
-        ours, theirs = one.get(name), other.get(name)
-        if ours == theirs:
-            continue
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            names += _differing(ours, theirs, [*place, name])
-        else:
-            names.append(".".join([*place, name]))
-    return names
-
-
-def _in_words(names: Sequence[str]) -> str:
-    return f"other {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,9 +4,15 @@ A training once had 98.6 % of its training images right and 0.03 % in validation
 epochs. Overfitting alone does not do that.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stages.config.schema import Train
+from stages.runtime.errors import UserError
+from stages.runtime.progress import say
+
+Skipped = Sequence[tuple[int, int, list[str]]]  # epoch, step and image names of steps whose loss was not finite
 
 _CHANCES = 3  # a score of less than so many times chance is none
 _LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learned them
@@ -60,3 +66,30 @@ def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: i
             f"experiment: {'; '.join(EXPERIMENTS)}"
         )
     return warnings
+
+
+def say_warnings(warnings: Sequence[str]) -> None:
+    """Say what looks wrong."""
+    for warning in warnings:
+        say(f"train: WARNING: {warning}")
+
+
+def stop_if_too_many_are_skipped(skipped: Skipped, params: Train) -> None:
+    """Stop a run in which more steps were skipped than ``train.max_skipped_steps``.
+
+    Raises:
+        UserError: it is such a run.
+    """
+    if len(skipped) > params.max_skipped_steps:
+        raise UserError(
+            f"the loss was not finite in {len(skipped)} steps, at last in {describe_skipped(skipped)}: look at "
+            "these images and the starting weights, or lower the profile's train.learning_rate; with a higher "
+            "train.max_skipped_steps it goes on from the checkpoint"
+        )
+
+
+def describe_skipped(skipped: Skipped) -> str:
+    """Name the last step that was skipped, and its images."""
+    epoch, step, names = skipped[-1]
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"epoch {epoch + 1}, step {step + 1} ({shown})"

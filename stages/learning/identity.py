@@ -1,7 +1,8 @@
 """What makes a training's result, and nothing else: by it a checkpoint, or a finished result, is known to be its own.
 
 In it are the parameters, each label and JPEG of train and val in their order, the order of labels, the code without
-what only people read, and the versions of libraries. Out of it is what only speaks, stops or saves.
+what only people read, and the versions of libraries. Out of it is what only speaks, stops or saves; and this machine,
+whose processor, device and settings round otherwise and make no other run.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,17 @@ from stages.provenance.libraries import TRAINING, installed_versions
 from stages.splitting.label_order import digest_labels
 
 # Files of this room that only speak, stop, save or find again what was saved.
-NO_RESULT = {"__init__.py", "checkpoint.py", "finished.py", "health.py", "identity.py", "summary.py"}
-# What reads the data is not in it, either: they come in by their digests.
+NO_RESULT = {"__init__.py", "checkpoint.py", "clock.py", "finished.py", "health.py", "identity.py", "summary.py"}
+# What reads tables and shards, in other rooms, is not in it: data come in by their digests.
 CODE = [
     *(path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in NO_RESULT),
     Path(portable.__file__),
 ]
-# Keys of section ``train`` that only warn or stop.
-_NO_RESULT_KEYS = {"expect_epoch", "expect_top1", "max_skipped_steps"}
+# Keys that only warn or stop, and where weights are found that have a digest.
+_NO_RESULT_KEYS = {
+    "train": {"expect_epoch", "expect_top1", "max_skipped_steps"},
+    "weights": {"path", "package", "file"},
+}
 
 
 def run_identity(parameters: dict[str, Any], species: Sequence[str], packed: dict[str, PackedSplit]) -> dict[str, Any]:
@@ -33,11 +37,19 @@ def run_identity(parameters: dict[str, Any], species: Sequence[str], packed: dic
         species: in the order of labels.
         packed: train and val.
     """
-    train = {name: value for name, value in parameters["train"].items() if name not in _NO_RESULT_KEYS}
     return {
-        "parameters": parameters | {"train": train},
+        "parameters": _that_count(parameters),
         "code": code_digest(CODE),
         "libraries": installed_versions(TRAINING),
         "labels": digest_labels(species),
         "images": {name: split.fingerprint for name, split in packed.items()},
+    }
+
+
+def _that_count(section: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """Leave out, in a section and those in it, what makes no result."""
+    return {
+        key: _that_count(value, key) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if key not in _NO_RESULT_KEYS.get(name, ())
     }

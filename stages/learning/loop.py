@@ -9,7 +9,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from typing import cast
 
 import torch
@@ -17,37 +18,21 @@ from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
 from torch.nn.parallel import DistributedDataParallel
 
-from stages.config.schema import Train
+from stages.learning.clock import Clock
 from stages.learning.context import TrainContext
 from stages.learning.data import PackedLoader
 from stages.learning.device import Batch
+from stages.learning.health import describe_skipped, stop_if_too_many_are_skipped
 from stages.learning.model import head_modules
 from stages.learning.predict import predict
-from stages.learning.processes import all_reduce_max, broadcast_buffers, peak_memory
+from stages.learning.processes import all_reduce_max, broadcast_buffers
 from stages.learning.rng import STEP, generator
 from stages.learning.schedule import learning_rate, phase_of
 from stages.learning.scores import Meter
 from stages.learning.state import Best, TrainState
+from stages.learning.summary import describe_progress, name_epoch
 from stages.runtime.errors import UserError
 from stages.runtime.progress import progress, say
-from stages.runtime.wording import size_in_words
-
-
-@dataclass
-class Clock:
-    """How an epoch's time was spent, since the process started or went on.
-
-    Attributes:
-        images: trained on, by this process.
-        seconds: in all, up to the last step.
-        waiting_s: of them, for data.
-        start: of the first, as ``time.perf_counter`` gives it.
-    """
-
-    images: int = 0
-    seconds: float = 0.0
-    waiting_s: float = 0.0
-    start: float = field(default_factory=time.perf_counter)
 
 
 def train(
@@ -71,7 +56,7 @@ def train(
     params = context.params
     if state.micro_images:
         context.train_loader.batches.micro_images = state.micro_images
-    _stop_if_too_many_are_skipped(state, params)  # also a run that goes on where it was stopped so
+    stop_if_too_many_are_skipped(state.skipped, params)  # also a run that goes on where it was stopped so
     while state.epoch < params.epochs + params.crt_epochs:
         begin_phase(state, context)
         clock = train_epoch(state, context, after_step)
@@ -123,14 +108,7 @@ def train_epoch(state: TrainState, context: TrainContext, after_step: Callable[[
     for module in head_modules(state.model):
         module.train()
     clock = Clock()
-    what = f"epoch {state.epoch + 1} of {params.epochs + params.crt_epochs}"
-
-    def how_it_goes() -> str:
-        memory = size_in_words(peak_memory(context.accelerator))
-        speed, waiting = clock.images / clock.seconds, clock.waiting_s / clock.seconds
-        loss = state.meter.scores().loss
-        return f"{speed:,.1f} images/s, {waiting:.1%} of the time for data, loss {loss:.3f}, {memory}"
-
+    what, how_it_goes = name_epoch(state, params), partial(describe_progress, state, clock, context.accelerator)
     while state.step < batches.steps:
         batches.start = state.step
         loaded = _timed(context.train_loader, clock)
@@ -141,7 +119,7 @@ def train_epoch(state: TrainState, context: TrainContext, after_step: Callable[[
                 train_step(state, context, loaded)
                 state.step = step + 1
                 after_step(state)
-                _stop_if_too_many_are_skipped(state, params)
+                stop_if_too_many_are_skipped(state.skipped, params)
                 clock.seconds = time.perf_counter() - clock.start
         except TooLargeError:
             halve_micro_batches(state, context)
@@ -310,20 +288,4 @@ def _note_skipped(state: TrainState, context: TrainContext) -> None:
     names = gather_object([dataset.name(index) for index in batches.indices(state.step)])  # of all processes
     state.skipped.append((state.epoch, state.step, names))
     if context.accelerator.is_main_process:
-        say(f"train: the loss is not finite in {_describe_skipped(state)}: skipped")
-
-
-def _stop_if_too_many_are_skipped(state: TrainState, params: Train) -> None:
-    if len(state.skipped) > params.max_skipped_steps:
-        raise UserError(
-            f"the loss was not finite in {len(state.skipped)} steps, at last in {_describe_skipped(state)}: look at "
-            "these images and the starting weights, or lower the profile's train.learning_rate; with a higher "
-            "train.max_skipped_steps it goes on from the checkpoint"
-        )
-
-
-def _describe_skipped(state: TrainState) -> str:
-    """Name the last step that was skipped, and its images."""
-    epoch, step, names = state.skipped[-1]
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"epoch {epoch + 1}, step {step + 1} ({shown})"
+        say(f"train: the loss is not finite in {describe_skipped(state.skipped)}: skipped")

@@ -9,7 +9,8 @@ import psutil
 import torch
 from accelerate import Accelerator
 
-from stages.config.schema import Params
+from stages.config.schema import Params, Train
+from stages.learning.clock import Clock
 from stages.learning.context import TrainContext
 from stages.learning.processes import peak_memory
 from stages.learning.split import PackedSplit
@@ -57,7 +58,7 @@ class Pace:
 
     def __init__(self, context: TrainContext) -> None:
         """Prepare."""
-        self._recipe = context
+        self._context = context
         self._at: float | None = None
         self._times: list[float] = []
 
@@ -70,7 +71,7 @@ class Pace:
             return
         self._times.append(self._at - before)
         if len(self._times) == TIMED_STEPS:
-            say(f"train: {describe_pace(self._times, state, self._recipe)}")
+            say(f"train: {describe_pace(self._times, state, self._context)}")
 
 
 def describe_pace(times: list[float], state: TrainState, context: TrainContext) -> str:
@@ -87,6 +88,38 @@ def describe_pace(times: list[float], state: TrainState, context: TrainContext) 
         f"{duration_in_words(left_s)}; a step of {batches.micro_images} images at once peaks at "
         f"{size_in_words(peak_memory(context.accelerator))}"
     )
+
+
+def name_epoch(state: TrainState, params: Train) -> str:
+    """Name the epoch that a run is in."""
+    return f"epoch {state.epoch + 1} of {params.epochs + params.crt_epochs}"
+
+
+def describe_progress(state: TrainState, clock: Clock, accelerator: Accelerator) -> str:
+    """Say how an epoch goes: images a second of this process, its wait for data, loss, and the most memory it held."""
+    memory = size_in_words(peak_memory(accelerator))
+    speed, waiting = clock.images / clock.seconds, clock.waiting_s / clock.seconds
+    loss = state.meter.scores().loss
+    return f"{speed:,.1f} images/s, {waiting:.1%} of the time for data, loss {loss:.3f}, {memory}"
+
+
+def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:
+    """Say how an epoch went."""
+    average = f" (average of weights {row['ema_top1']:.3f})" if "ema_top1" in row else ""
+    how_fast = ""
+    if clock.images:  # a run may go on after the last step of an epoch
+        speed = speed_of(clock)
+        how_fast = f"; {speed['images_per_s']:,.1f} images/s, {speed['data_wait_share']:.1%} of the time for data"
+    return (
+        f"epoch {epoch}: train loss {row['train_loss']:.3f}, top-1 {row['train_top1']:.3f}; validation loss "
+        f"{row['val_loss']:.3f}, top-1 {row['val_top1']:.3f}{average}, top-5 {row['val_top5']:.3f}, mean per class "
+        f"{row['val_mean_per_class_accuracy']:.3f}{how_fast}"
+    )
+
+
+def speed_of(clock: Clock) -> dict[str, float]:
+    """Give images a second of this process, and the share of its time that it waited for data."""
+    return {"images_per_s": clock.images / clock.seconds, "data_wait_share": clock.waiting_s / clock.seconds}
 
 
 def describe_device(accelerator: Accelerator) -> str:

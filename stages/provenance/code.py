@@ -8,8 +8,10 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# What these are called with is for people to read: it speaks or stops, and makes no result.
-SPOKEN = {"say", "UserError"}
+# What these are called with is for people to read: it speaks or stops, and makes no result ...
+SPOKEN = {"say", "UserError", "RuntimeError"}
+# ... and so is what is handed over by these names.
+SPOKEN_KEYWORDS = {"what", "unit"}
 
 _Place = tuple[int, int]  # line from 1, column from 0, as ast and tokenize count
 _LAYOUT = {token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER}
@@ -22,8 +24,8 @@ _FSTRING_STARTS, _FSTRING_ENDS = (
 def code_digest(paths: Iterable[Path]) -> str:
     """Give a digest of Python files: equal where they do the same.
 
-    Comments, docstrings, blank lines, the way lines are broken, and what ``say`` and ``UserError`` are called with
-    make no difference; files differ by name, not by folder.
+    Comments, docstrings, blank lines, the way lines are broken inside brackets, and messages (``SPOKEN``) make no
+    difference; files differ by name, not by folder.
 
     Raises:
         SyntaxError: one is no Python.
@@ -38,7 +40,7 @@ def code_digest(paths: Iterable[Path]) -> str:
 
 def _words(code: str) -> Iterator[str]:
     """Yield the words of a program without those that only people read."""
-    lines = code.splitlines(keepends=True)
+    lines = [f"{line}\n" for line in code.split("\n")]  # as ast counts them; splitlines() knows more ends of lines
     unread = sorted(_unread(code, lines))
     f_string: list[_Place] = []  # where the open ones begin
     in_statement = False
@@ -71,8 +73,15 @@ def _unread(code: str, lines: list[str]) -> Iterator[tuple[_Place, _Place]]:
                 and isinstance(first.value.value, str)
             ):
                 yield _place(lines, first.lineno, first.col_offset), _end(lines, first)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SPOKEN:
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in SPOKEN
+            and not any(isinstance(inner, ast.NamedExpr) for inner in ast.walk(node))  # which the rest may look at
+        ):
             yield _end(lines, node.func), _end(lines, node)
+        elif isinstance(node, ast.keyword) and node.arg in SPOKEN_KEYWORDS:
+            yield _place(lines, node.value.lineno, node.value.col_offset), _end(lines, node.value)
 
 
 def _end(lines: list[str], node: ast.expr | ast.stmt) -> _Place:

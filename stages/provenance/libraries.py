@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 # Those that pixels go through on their way from an original to a packed image ...
 PIXELS = ("numpy", "opencv-contrib-python-headless", "pillow", "simplejpeg")
+# ... that packed images are stored by ...
+STORAGE = ("pyarrow",)
 # ... and those that make weights of them.
 TRAINING = (*PIXELS, "accelerate", "safetensors", "timm", "torch", "torchvision")
 

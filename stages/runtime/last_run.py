@@ -4,10 +4,12 @@ DVC deletes a stage's outputs before it runs the stage, but keeps those of the l
 names them. Whoever finds there what would come out again takes it over, on another host too.
 """
 
+import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from dvc_objects.fs.local import localfs
 from stages.runtime.errors import UserError
 from stages.runtime.lock import locked_outputs
 from stages.runtime.outputs import replacing
+
+_NAMED = 4  # of what differs
 
 
 class GoneError(Exception):
@@ -33,20 +37,33 @@ class LastRun:
         self._cache = cache
         self._outputs = outputs
 
+    def file(self, out: str | Path) -> Path:
+        """Say where DVC's cache has an output that is a file.
+
+        Raises:
+            GoneError: it is not there, or its bytes are not those that were stored.
+        """
+        digest = self._digest(out)
+        stored = self._object(digest)
+        try:
+            with stored.open("rb") as file:
+                found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        except FileNotFoundError:
+            raise GoneError(f"DVC's cache holds no {out} of an earlier run") from None
+        except OSError as error:
+            raise GoneError(f"the last run's {out} cannot be read in DVC's cache ({error.strerror})") from None
+        if found != digest.removesuffix(".dir"):
+            self.discard(stored)
+            raise GoneError(f"the last run's {out} was damaged in DVC's cache, and is deleted there")
+        return stored
+
     def read(self, out: str | Path) -> bytes:
         """Give the content of an output that is a file.
 
         Raises:
             GoneError: it is not there, or its bytes are not those that were stored.
         """
-        digest = self._digest(out)
-        try:
-            content = self._object(digest).read_bytes()
-        except OSError as error:
-            raise _not_there(out, error) from None
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != digest.removesuffix(".dir"):
-            raise GoneError(f"the last run's {out} is damaged in DVC's cache")
-        return content
+        return self.file(out).read_bytes()
 
     def read_json(self, out: str | Path) -> dict:
         """Give the content of an output that is a file with a JSON object.
@@ -80,24 +97,20 @@ class LastRun:
             OSError: it is not there, or cannot be written.
         """
         with replacing(path) as temporary:
-            transfer(localfs, str(stored.resolve()), localfs, str(temporary), links=list(self._cache.cache_types))
+            try:
+                transfer(localfs, str(stored.resolve()), localfs, str(temporary), links=list(self._cache.cache_types))
+            except OSError as error:
+                if error.errno != errno.ENOTSUP:  # no link of a kind that DVC may make can be made here
+                    raise
+                shutil.copyfile(stored, temporary)
 
-    def restore(self, out: str | Path, path: Path) -> None:
-        """Put an output that is a file at ``path``.
+    def discard(self, stored: Path) -> None:
+        """Delete a damaged file of DVC's cache.
 
-        Raises:
-            GoneError: it is not there, or its bytes are not those that were stored.
+        DVC itself would keep it where the right bytes are stored again, and give the damaged ones out.
         """
-        digest = self._digest(out)
-        stored = self._object(digest)
-        try:
-            with stored.open("rb") as file:
-                found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        except OSError as error:
-            raise _not_there(out, error) from None
-        if found != digest:
-            raise GoneError(f"the last run's {out} is damaged in DVC's cache")
-        self.place(stored, path)
+        with suppress(OSError):  # of others, or gone already
+            stored.resolve().unlink()
 
     def _digest(self, out: str | Path) -> str:
         try:
@@ -109,19 +122,38 @@ class LastRun:
         return Path(self._cache.oid_to_path(digest))
 
 
-def _not_there(out: str | Path, error: OSError) -> GoneError:
-    why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
-    return GoneError(f"the last run's {out} is not in DVC's cache{why}")
+def differing(wanted: dict[str, Any], found: Any) -> str:
+    """Say in words what differs between what a run is made of and what the last one was; "" if nothing.
+
+    Args:
+        wanted: nested, with plain values.
+        found: likewise, or whatever else was saved.
+    """
+    names = list(_differing(wanted, found if isinstance(found, dict) else {}))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"other {', '.join(names[:_NAMED])}{more}" if names else ""
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any], place: str = "") -> Iterator[str]:
+    for name in sorted(one.keys() | other.keys()):
+        ours, theirs = one.get(name), other.get(name)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            yield from _differing(ours, theirs, f"{place}{name}.")
+        elif ours != theirs:
+            yield f"{place}{name}"
 
 
 @contextmanager
 def last_run() -> Iterator[LastRun]:
-    """Open DVC's cache and dvc.lock; where there is none, nothing is found in it."""
+    """Open DVC's cache and dvc.lock.
+
+    Raises:
+        GoneError: this is no repo of DVC's, or dvc.lock is none of its locks.
+    """
     try:
         outputs = locked_outputs()
         repo = Repo()
-    except (DvcException, UserError):
-        yield LastRun(None, {})
-        return
+    except (DvcException, UserError) as error:
+        raise GoneError(str(error)) from None
     with repo:
         yield LastRun(repo.cache.local, outputs)

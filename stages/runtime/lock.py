@@ -67,9 +67,12 @@ def locked_outputs() -> dict[str, str]:
         UserError: the lock is none of DVC's.
     """
     try:
-        return {out["path"]: out["md5"] for entry in _read_lock().values() for out in entry.get("outs", ())}
+        outputs = {out["path"]: out["md5"] for entry in _read_lock().values() for out in entry.get("outs", ())}
     except (KeyError, TypeError, AttributeError):
         raise _no_lock() from None
+    if not all(isinstance(digest, str) for digest in outputs.values()):
+        raise _no_lock()
+    return outputs
 
 
 def _locked_stage(stage: str) -> dict[str, Any] | None:

@@ -10,6 +10,9 @@ from stages.tables.table import Schema
 
 SPLITS = ("train", "val", "test")
 LABELS: Schema = {"label": pl.Int32, "species": pl.String}
-CLASSES: Schema = LABELS | {f"{split}_{what}": pl.Int32 for split in SPLITS for what in ("images", "observations")}
+CLASSES: Schema = {
+    "species": pl.String,
+    **{f"{split}_{what}": pl.Int32 for split in SPLITS for what in ("images", "observations")},
+}
 # What is read of train.parquet and its like by those that look at pixels.
 SPLIT_IMAGES: Schema = {"image_name": pl.String, "sha256": pl.String, "species": pl.String}

@@ -132,7 +132,9 @@ def test_a_stage_gets_only_the_keys_of_a_section_that_dvc_yaml_declares(workspac
 
 def test_a_library_without_a_recorded_version_is_named(workspace):
     (workspace / "libraries.yaml").write_text("numpy: 2.4\n")
-    with pytest.raises(UserError, match=r"libraries\.yaml has no version of numpy, in quotes"):
+    with pytest.raises(
+        UserError, match=r"libraries\.yaml: numpy: must be a version in quotes, from constraints\.txt \(found 2\.4\)"
+    ):
         declared_libraries("pack")
     assert declared_libraries("split") == {}
 

@@ -1,5 +1,6 @@
 """A run that has ended comes back as it was, to the bit, and another one or half of one never does."""
 
+import hashlib
 import json
 import math
 
@@ -14,8 +15,12 @@ IDENTITY = {
     "code": "c",
     "images": {"val": "v"},
 }
-ROW = {"train_loss": 0.1 + 0.2, "val_top1": 1 / 3, "ema_loss": math.inf, "ema_top1": math.nan, "skipped_steps": 1}
-RUN = FinishedRun(IDENTITY, [ROW, ROW | {"val_top1": 5e-324, "ema_loss": -math.inf}], 2, "val", [(0, 3, ["a.jpg"])])
+ROW = {f"{group}_{name}": 0.1 + 0.2 for group in ("train", "val") for name in ("loss", "top1", "top5")}
+ROW |= {"val_top1": 1 / 3, "ema_loss": math.inf, "ema_top1": math.nan, "skipped_steps": 1}
+FILES = {"model.safetensors": b"weights", "model.json": b"{}"}
+DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+HISTORY = [ROW, ROW | {"val_top1": 5e-324, "ema_loss": -math.inf}]
+RUN = FinishedRun(IDENTITY, HISTORY, 2, "val", [(0, 3, ["a.jpg"])], DIGESTS)
 
 
 @pytest.fixture
@@ -26,14 +31,14 @@ def stored(workspace):
     write_run(RUN, models)
     kept = (models / "run.json").read_bytes()
     (models / "run.json").unlink()
-    outputs = {"models/run.json": kept, "models/model.safetensors": b"weights", "models/model.json": b"{}"}
+    outputs = {"models/run.json": kept} | {f"models/{name}": content for name, content in FILES.items()}
     return store_run(workspace, outputs)
 
 
 def test_a_run_comes_back_to_the_bit(stored, workspace):
     models = (workspace / "models").relative_to(workspace)
     taken = take_over(IDENTITY, models)
-    assert (taken.identity, taken.best_epoch, taken.weights, taken.skipped) == (IDENTITY, 2, "val", RUN.skipped)
+    assert vars(taken) | {"history": HISTORY} == vars(RUN)
     # NaN is not equal to itself, and 1 is equal to 1.0.
     written = [[{name: repr(value) for name, value in row.items()} for row in run.history] for run in (taken, RUN)]
     assert written[0] == written[1]
@@ -68,15 +73,38 @@ def test_a_run_that_is_not_whole_is_none(stored, workspace, name, damage):
         path.unlink()
     else:
         path.write_bytes(b"x" + path.read_bytes())
-    with pytest.raises(GoneError, match=f"models/{name} is "):
+    with pytest.raises(GoneError, match=f"models/{name} (was damaged|of an earlier run)"):
         take_over(IDENTITY, (workspace / "models").relative_to(workspace))
 
 
 @pytest.mark.parametrize(
-    "change", [{"history": None}, {"history": [1]}, {"skipped": [[1]]}, {"history": [{"val_loss": "much"}]}]
+    "change",
+    [
+        {"history": None},
+        {"history": [1]},
+        {"skipped": [[1]]},
+        {"history": [{"val_loss": "much"}]},
+        {"best_epoch": 99},
+        {"best_epoch": 0},
+        {"best_epoch": "x"},
+        {"weights": "foo"},
+        {"files": None},
+    ],
 )
 def test_a_run_of_another_version_is_none(stored, workspace, change):
     saved = json.loads(object_of(workspace, stored["models/run.json"]).read_text()) | change
     store_run(workspace, {"models/run.json": json.dumps(saved).encode()})
     with pytest.raises(GoneError, match=r"models/run\.json is of another version"):
         take_over(IDENTITY, (workspace / "models").relative_to(workspace))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_weights_of_another_run_are_none_of_this_one(stored, workspace, name):
+    """As after a kill between the weights and run.json, and a `dvc commit`: nothing is damaged, and nothing fits."""
+    kept = object_of(workspace, stored["models/run.json"]).read_bytes()
+    outputs = {f"models/{each}": content for each, content in (FILES | {name: b"others"}).items()}
+    store_run(workspace, outputs | {"models/run.json": kept})
+    models = (workspace / "models").relative_to(workspace)
+    with pytest.raises(GoneError, match=f"the last run's models/{name} is not that of its run.json"):
+        take_over(IDENTITY, models)
+    assert list(models.iterdir()) == []

@@ -12,6 +12,7 @@ from stages.provenance.code import code_digest
 from tests.support.packed import SPECIES, open_split, write_split, write_splits
 
 THAT_ONLY_WARN_OR_STOP = {"train.expect_epoch", "train.expect_top1", "train.max_skipped_steps"}
+WHERE_WEIGHTS_ARE = {"model.weights.package", "model.weights.file"}  # whose digest is a parameter besides
 
 
 @pytest.fixture
@@ -47,7 +48,8 @@ def test_each_parameter_of_the_stage_makes_another_run_but_for_those_that_only_w
     assert "shots" not in parameters
     assert "image.pack_px" not in names
     same = {name for name in names if run_identity(changed(parameters, name), SPECIES, packed) == first}
-    assert same == THAT_ONLY_WARN_OR_STOP
+    assert same == THAT_ONLY_WARN_OR_STOP | WHERE_WEIGHTS_ARE
+    assert "model.weights.sha256" in names
 
 
 def test_images_and_the_order_of_labels_make_another_run(workspace, packed, tmp_path):
@@ -55,9 +57,10 @@ def test_images_and_the_order_of_labels_make_another_run(workspace, packed, tmp_
     first = run_identity(parameters, SPECIES, packed)
     assert run_identity(parameters, SPECIES, packed) == first
     assert run_identity(parameters, ["Abies", *SPECIES[1:]], packed) != first
+    assert run_identity(parameters, SPECIES[::-1], packed) != first
     folder = tmp_path / "packed"
-    for split in ("train", "val"):
-        write_split(folder, split, 12, seed=5)
+    for split, images in (("train", 30), ("val", 12)):
+        write_split(folder, split, images, seed=5)
         others = packed | {split: open_split(folder, split)}
         assert run_identity(parameters, SPECIES, others) != first
     # Images that no training sees make none.
@@ -90,10 +93,9 @@ def test_code_that_computes_makes_another_run_and_what_it_says_does_not(tmp_path
         assert code_digest(copies) == first, kept.name
         kept.write_text(text.replace('"""', '"""Again: ', 1), encoding="utf-8")
         assert code_digest(copies) == first, kept.name
-        kept.write_text(
-            text.replace('UserError(f"', 'UserError(f"So: ').replace('say(f"', 'say(f"So: '), encoding="utf-8"
-        )
-        assert code_digest(copies) == first, kept.name
+        for begin in ('UserError(f"', 'say(f"', 'RuntimeError("', 'what="', 'unit="'):
+            kept.write_text(text.replace(begin, f"{begin}So: "), encoding="utf-8")
+            assert code_digest(copies) == first, kept.name
         kept.write_text(f"{text}\n\nANOTHER = 1\n", encoding="utf-8")
         assert code_digest(copies) != first, kept.name
         kept.write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ import pickle
 import polars as pl
 import pytest
 
+from stages.images.shards import PackedShards
 from stages.learning.split import open_splits
 from stages.runtime.errors import UserError
 from stages.tables.classes import SPLIT_IMAGES
@@ -46,6 +47,9 @@ def test_a_fingerprint_is_of_labels_and_pixels_in_their_order_and_of_nothing_els
     assert change() == first
     # Other images beside it, of no split or another, are none of its business, nor is the number of shards.
     write_split(tmp_path / "packed", "val", 5)
+    assert change() == first
+    shards = PackedShards(tmp_path / "packed")
+    write_images([shards.row(place) for place in range(len(shards))], tmp_path / "packed", shards=9)
     assert change() == first
     assert change(species=pl.col("species").reverse()) != first
     assert change(species=pl.col("species").reverse()) == first

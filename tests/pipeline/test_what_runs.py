@@ -6,16 +6,20 @@ Here some of them; `make walk` makes all, in ten minutes.
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
 
+from stages.config.schema import Params
 from tests.support import ROOT
 from tests.support.clones import git, run_dvc
 from tests.support.dvc_yaml import STAGES
 from tests.support.walk import CHANGES, Walk, Walked
 
-# One of each kind, for two minutes of every run.
+CURVES = "plots/curves.csv"
+# Some of the kinds, for two minutes of every run.
 ALWAYS = [
     "a comment in every file of `stages/`",
     "a file of `runtime/`, `config/` or `cache/`",
@@ -44,6 +48,11 @@ def test_the_table_names_every_change_and_only_stages():
     assert list(rows) == list(CHANGES)
     assert set(ALWAYS) <= CHANGES.keys()
     assert all(walked.at_once <= walked.ran <= set(STAGES) for walked in rows.values())
+
+
+def test_the_table_has_a_row_for_each_section_of_the_parameters():
+    named = {name for change in rows_of_the_table() for name in re.findall(r"`(\w+)[.`]", change)}
+    assert Params.model_fields.keys() <= named
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +85,41 @@ def test_what_ends_at_once_gives_the_same_to_the_byte_and_can_be_made_anew(walk)
     changed = git(walk.repo, "status", "--porcelain").split()[1::2]
     assert changed == ["dvc.lock", "stages/learning/loop.py"]  # no figure, no curve
 
-    assert walk.repro("-f", "-s", "train", RETRAIN="1") == Walked({"train"}, set())
-    assert outputs_of(walk, "train") == before
-    assert git(walk.repo, "status", "--porcelain").split()[1::2] == changed
+    for _ in range(2):  # the second time beside the checkpoint of the first one's end
+        assert walk.repro("-f", "-s", "train", RETRAIN="1") == Walked({"train"}, set())
+        assert "train: from the first step;" in walk.said
+        assert outputs_of(walk, "train") == before
+        assert git(walk.repo, "status", "--porcelain").split()[1::2] == changed
+
+
+def test_processes_that_train_together_end_at_once_together(walk):
+    """The first of them finds what was made before, and the others hear of it."""
+    walk.settings.clear()
+    walk.back()
+    made = {name: (walk.repo / name).read_bytes() for name in ("models/run.json", "models/model.safetensors", CURVES)}
+    for name in made:
+        (walk.repo / name).unlink()
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "DVC_ROOT": str(walk.repo)}
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "stages.train",
+    ]
+    result = subprocess.run(
+        command, cwd=walk.repo, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("train: this very run was made before") == 1
+    assert "images to train" not in result.stdout
+    assert {name: (walk.repo / name).read_bytes() for name in made} == made
 
 
 def test_another_host_takes_over_what_it_pulled_without_originals(walk, tmp_path):
-    """A clone with a remote, as a reviewer has it: a comment everywhere, an image less."""
+    """A clone with a remote, as a reviewer has it: another docstring, an image less."""
     walk.settings.clear()
     walk.back()
     remote = ["remote", "add", "--local", "-d", "there", str(tmp_path / "remote")]

@@ -22,6 +22,19 @@ def test_what_is_shown_is_of_each_species_once_then_the_worst_and_what_fell_back
     ]  # fmt: skip
 
 
+def test_what_is_kept_of_a_plant_and_of_a_map_are_never_compared(params):
+    """Of an image whose true box is not known nobody knows how much of the plant is kept."""
+    names = ["known.jpg", "worse.jpg", "unknown.jpg"]
+    rows = pl.DataFrame({"image_name": names, "sha256": names, "species": list("AAA")})
+    crops = {name: measured("smart", held=0.1) for name in names}
+    boxes = {"known.jpg": (0, 0, 1, 1), "worse.jpg": (0, 0, 1, 1)}
+    wanted = params.compare_crops.model_copy(update={"picture_images": 1, "worst_images": 9, "fallback_images": 0})
+    shown = choose_shown(rows, tabulate(crops, boxes), wanted).filter(pl.col("why") == "least kept")
+    assert set(shown["image_name"]) == {"known.jpg", "worse.jpg"}
+    shown = choose_shown(rows, tabulate(crops, {}), wanted).filter(pl.col("why") == "least kept")
+    assert set(shown["image_name"]) == set(names)
+
+
 @given(st.permutations(range(8)))
 def test_the_drawn_order_does_not_depend_on_the_order_of_the_rows(order):
     rows = pl.DataFrame({"image_name": [f"{number}.jpg" for number in order]})

@@ -1,6 +1,6 @@
 """The stage finds a wrong setting before it touches anything, and knows from where a run goes on."""
 
-from stages.train import goes_on
+from stages.learning.run import goes_on
 from tests.support.running import complaint, run_here
 
 

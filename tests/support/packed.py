@@ -30,8 +30,10 @@ def packed_image(image_name: str, jpeg: bytes, sha256: str = "0" * 64) -> Packed
 
 
 def write_images(rows: Iterable[PackedImage], folder: Path, *, shards: int = 4, size_px: int = 64) -> PackedShards:
-    """Pack images as the stage does, over a few shards."""
+    """Pack images as the stage does, over a few shards, in the place of those that are there."""
     folder.mkdir(exist_ok=True, parents=True)
+    for before in folder.glob("*.arrow"):
+        before.unlink()
     rows = sorted(rows, key=lambda row: row.image_name)
     for number in range(shards):
         of_shard = (row for row in rows if shard_of(row.image_name, shards) == number)

@@ -18,11 +18,13 @@ import yaml
 from stages.config.reading import validate
 from stages.split import split_images
 from stages.tables.cache_filter import AVAILABLE
+from stages.tables.compare_crops import BOXES
 from stages.tables.inventory import INVENTORY
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table, write_table
 from tests.support.clones import git, run_dvc
+from tests.support.running import run_stage
 
 SOURCES = "data/sources/tiny"
 PROFILE = {
@@ -51,6 +53,7 @@ class Walk:
 
     repo: Path
     settings: dict[str, str] = field(default_factory=dict)
+    said: str = ""  # by the last run
 
     def make(self) -> None:
         """Make the tiny profile of a fresh clone, run all of it and commit that."""
@@ -82,7 +85,7 @@ class Walk:
         # A second worker costs more to start than it does.
         settings = {"LOKY_MAX_CPU_COUNT": "1"} | self.settings | settings
         result = run_dvc(self.repo, "repro", *words, **settings)
-        said = result.stdout + result.stderr
+        self.said = said = result.stdout + result.stderr
         assert result.returncode == 0, said
         at_once = set()
         if taken := re.search(r"pack: ([\d,]+) of ([\d,]+) images are taken over", said):
@@ -123,7 +126,7 @@ class Walk:
         return read_table(self.repo / SOURCES / name, INVENTORY)
 
     def images(self, split: str) -> pl.DataFrame:
-        return pl.read_parquet(self.repo / f"data/splits/{split}.parquet").select("image_url", "image_name", "species")
+        return pl.read_parquet(self.repo / f"data/splits/{split}.parquet").select("image_name", "species")
 
     def drop(self, image_name: str) -> None:
         """Let an image be evicted from the cache and a new inventory say so."""
@@ -184,19 +187,39 @@ def _comment_everywhere(walk: Walk) -> None:
         path.write_text(f"{path.read_text(encoding='utf-8')}\n# Why this is so.\n", encoding="utf-8")
 
 
-def _seldom_species(walk: Walk) -> list[str]:
-    """Give URLs of three images in train of one species, each of an observation of its own, by documents with `url`."""
+def _three_of_a_species(walk: Walk) -> pl.DataFrame:
+    """Give three images of train, of one species and of an observation each, whose documents have a ``url``."""
     train = pl.read_parquet(walk.repo / "data/splits/train.parquet").filter(pl.col("source") == "legacy")
     alone = train.filter(pl.len().over("group") == 1)
-    species = alone.group_by("species").len().sort("len", "species", descending=True)["species"][0]
-    return alone.filter(pl.col("species") == species)["image_url"].head(3).to_list()
+    commonest = alone.group_by("species").len().sort("len", "species", descending=True)["species"][0]
+    return alone.filter(pl.col("species") == commonest).head(3)
 
 
 def _another_species(walk: Walk) -> None:
-    urls = _seldom_species(walk)
-    others = pl.read_parquet(walk.repo / "data/splits/train.parquet").filter(~pl.col("image_url").is_in(urls))
-    was = pl.read_parquet(walk.repo / "data/splits/train.parquet").filter(pl.col("image_url") == urls[0])["species"][0]
-    walk.relabel(urls[:1], others.filter(pl.col("species") != was)["species"][0])
+    image = _three_of_a_species(walk).head(1)
+    others = walk.images("train").filter(pl.col("species") != image["species"][0])
+    walk.relabel(image["image_url"].to_list(), others["species"][0])
+
+
+def _a_new_class(walk: Walk) -> None:
+    walk.relabel(_three_of_a_species(walk)["image_url"].to_list(), "Zea mays")
+
+
+def _another_profile(walk: Walk) -> None:
+    params = walk.params()
+    params["profiles"]["other"] = params["profiles"]["tiny"]
+    walk.write("params.yaml", params | {"profile": "other"})
+    shutil.copytree(walk.repo / SOURCES, walk.repo / "data/sources/other")
+
+
+def _remember(walk: Walk) -> None:
+    result = run_stage("commands.remember", walk.repo)
+    assert result.returncode == 0, result.stderr
+
+
+def _without_boxes(walk: Walk) -> None:
+    path = walk.repo / SOURCES / "boxes.parquet"
+    write_table(read_table(path, BOXES).head(200), BOXES, path)
 
 
 # By what the table in docs/what_runs.md calls them.
@@ -223,6 +246,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "a docstring of `learning/model.py`": lambda walk: walk.edit(
         "stages/learning/model.py", "Describe a model for saving;", "Describe a model, for saving;"
     ),
+    "`profile`: another one with the same parameters and sources": _another_profile,
     "`source`: the same documents in another file": lambda walk: (
         shutil.copy(walk.repo / SOURCES / "dump/plants.bson.gz", walk.repo / SOURCES / "dump/again.bson.gz"),
         walk.set("profiles.tiny.source.file", "again.bson.gz"),
@@ -250,10 +274,12 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "`augment`": lambda walk: walk.set("augment.flip", False),
     "`evaluate`": lambda walk: walk.set("evaluate.batch_images", 16),
     "an image is of another species": _another_species,
-    "a new class": lambda walk: walk.relabel(_seldom_species(walk), "Zea mays"),
+    "a new class": _a_new_class,
     "an image of train goes": lambda walk: walk.drop(walk.images("train")["image_name"][0]),
     "an image of the test goes": lambda walk: walk.drop(walk.image_of_the_test_alone()),
     "a new image": lambda walk: walk.write_inventory(walk.inventory("all.parquet")),
+    "images are remembered (`make remember`)": _remember,
+    "fewer true boxes (`boxes.parquet`)": _without_boxes,
     "a newer timm": lambda walk: walk.use_library("timm", "99.1"),
     "a newer OpenCV": lambda walk: walk.use_library("opencv-contrib-python-headless", "99.1"),
 }
