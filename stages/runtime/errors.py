@@ -48,9 +48,9 @@ _ADVICE = {
 
 def _leave(name: str, message: str, code: int = 1) -> None:
     # DVC deletes the outputs of a stage before it runs it, so after a failure people miss them.
-    under_dvc = "DVC_ROOT" in os.environ
-    advice = "the stage's former outputs, as last committed: `dvc checkout --force; git checkout metrics plots`"
-    back = f" ({advice})" if under_dvc else ""
+    missed = "DVC_ROOT" in os.environ and code == 1
+    advice = "the stage's former outputs, those of dvc.lock: `dvc checkout --force; git checkout metrics plots`"
+    back = f" ({advice})" if missed else ""
     one_line = " ".join(message.split())
     print(f"{name}: {one_line}{back}", file=sys.stderr)  # noqa: T201
     raise SystemExit(code)

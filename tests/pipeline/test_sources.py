@@ -19,7 +19,7 @@ def test_a_missing_dump_under_dvc_says_how_to_get_the_outputs_back(clone):
     git(clone, "checkout", "metrics", "plots")
     assert result.returncode != 0
     assert "plants.bson.gz is damaged" in result.stderr
-    assert "former outputs, as last committed: `dvc checkout" in result.stderr
+    assert "former outputs, those of dvc.lock: `dvc checkout" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -59,6 +59,26 @@ def test_what_it_does_makes_one(digest, other):
     assert digest(other) != digest(PLAIN)
 
 
+@pytest.mark.parametrize("end", ["\f", "\x0b", "\x1c", "\x85", "\u2028", "\r\n"])
+def test_what_others_take_for_an_end_of_a_line_shifts_nothing(digest, end):
+    """Python's parser counts lines by line feeds alone, whatever ``str.splitlines`` does."""
+    code = f'A = 1  # one{end}\nB = \'é\'\n\n\ndef f(x):\n    """Give it."""\n    say(f\'{{x}} came\')\n    return x\n'
+    assert digest(code.replace("Give it.", "Give what there is.")) == digest(code)
+    assert digest(code.replace("came", "is there")) == digest(code)
+    assert digest(code.replace("return x", "return A")) != digest(code)
+    assert digest(code.replace("'é'", "'è'")) != digest(code)
+
+
+def test_what_is_named_in_a_message_and_used_behind_it_counts(digest):
+    assert digest("say(f'{(n := 5)}')\n") != digest("say(f'{(n := 6)}')\n")
+
+
+def test_what_is_said_by_a_keyword_makes_no_difference(digest):
+    assert digest("f(x, what='a', unit='b')\n") == digest("f(x, what=f'{c} d', unit=e)\n")
+    assert digest("f(x, what='a')\n") != digest("f(y, what='a')\n")
+    assert digest("f(x, how='a')\n") != digest("f(x, how='b')\n")
+
+
 def test_text_that_a_program_works_with_counts_to_the_letter(digest):
     texts = ["'# 1'", "'# 2'", '"""a\n\nb"""', '"""a\nb"""', '"""a\n# c\nb"""', "f'{1}'", "f'{2}'", "f'{1}' 'x'"]
     assert len({digest(f"a = {text}\n") for text in texts}) == len(texts)
