@@ -4,6 +4,7 @@
 rounding.
 """
 
+import atexit
 import ctypes
 import resource
 import sys
@@ -19,6 +20,17 @@ def make_accelerator() -> Accelerator:
         keep_freed_memory()
         return Accelerator(cpu=True, mixed_precision="no")
     return Accelerator(mixed_precision="bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16")
+
+
+@atexit.register
+def _leave_the_others() -> None:
+    """End this process's part in what several do together.
+
+    Threads of it that are left when the interpreter goes abort the process at random, after all is done ("terminate
+    called without an active exception").
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 # Numbers of malloc.h, of GNU's C library.

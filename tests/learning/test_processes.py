@@ -41,6 +41,22 @@ def test_processes_rank_a_split_together_as_one_does_alone(tmp_path, monkeypatch
         assert all(np.array_equal(alone, ranks) for ranks in together)
 
 
+def test_processes_leave_each_other_before_they_end(tmp_path):
+    """Else one of them aborts at random, after all is done: three or four of twelve did. What is told last says so."""
+    script = tmp_path / "leave.py"
+    script.write_text(
+        "import atexit, torch\n"
+        "atexit.register(lambda: print('together' if torch.distributed.is_initialized() else 'alone', flush=True))\n"
+        "from stages.learning.processes import all_reduce_max, make_accelerator\n"
+        "assert all_reduce_max(1, make_accelerator()) == 1 and torch.distributed.is_initialized()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["alone", "alone"]
+
+
 def test_openmp_threads_wait_passively_in_training_and_its_loaders():
     """The runtime itself says so (OMP_DISPLAY_ENV), whatever is imported before the package."""
     environment = {name: value for name, value in os.environ.items() if name not in PASSIVE_WAITING}
