@@ -87,7 +87,7 @@ def test_preflight_tries_a_run_and_touches_nothing(clone):
     result = run_stage("commands.preflight", clone)
     assert result.returncode == 0, result.stderr
     assert "resumed after epoch 6, step 0" in result.stdout
-    assert re.search(r"an epoch takes about \d+[\w ]* without its validation, all that is left 0 s;", result.stdout)
+    assert re.search(r"an epoch takes about \d[\d.,]* \w+ without its validation, all that is left 0 s;", result.stdout)
     assert re.search(r"one batch is overfitted in \d+ steps", result.stdout)
     with Image.open(clone / "plots/train_batch.png") as picture:
         assert picture.width > 500
