@@ -11,9 +11,10 @@ import random
 
 import polars as pl
 
-from benchmarks.population import SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO, SPLIT_IMAGES, make_records
+from benchmarks.population import SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO, SPLIT_IMAGES, make_links, make_records
 from stages.config.schema import Split
 from stages.split import split_images
+from stages.splitting.groups import link_images
 from stages.splitting.memory import extend_assignments
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.remember import ASSIGNMENTS
@@ -33,7 +34,7 @@ CLASS_SIZES = {"1 to 4": (1, 4), "5 to 19": (5, 19), "20 to 99": (20, 99), "100 
 def ours(rows: pl.DataFrame, assignments: pl.DataFrame) -> pl.DataFrame:
     """Split by the stage's rules."""
     no_pairs, no_disputes = pl.DataFrame(schema=PAIRS), pl.DataFrame(schema=DISPUTED)
-    return split_images(rows, no_pairs, no_disputes, assignments, PARAMS)[0]
+    return split_images(rows, make_links(rows), no_pairs, no_disputes, assignments, PARAMS)[0]
 
 
 def shuffled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -69,7 +70,8 @@ def main() -> None:
             if way in before:
                 moved.append((way, step, moved_into_train(before[way], split)))
             deviations += [(way, step, *row) for row in deviation(split)]
-        remembered, before = extend_assignments(remembered, now["with memory"].with_columns(used=pl.lit(True))), now
+        used = now["with memory"].with_columns(used=pl.lit(True))
+        remembered, before = extend_assignments(remembered, used, link_images(used, make_links(used))), now
     print("\n| split | when | share of the earlier val and test that is in train now |\n|---|---|---|")
     for way, step, part in moved:
         print(f"| {way} | {step} | {part:.2%} |")

@@ -14,8 +14,7 @@ import polars as pl
 
 from stages.config.schema import NearDuplicates
 from stages.images.similar import HASH_BITS, MIRROR, find_pairs
-from stages.near_duplicates import find_alike
-from stages.splitting.groups import LINKS
+from stages.near_duplicates import LINKS, find_alike
 
 SIZES = (125_000, 250_000, 500_000, 1_000_000)
 DISTANCE = 24

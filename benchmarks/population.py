@@ -13,6 +13,7 @@ import polars as pl
 
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY
+from stages.tables.links import LINKS
 
 # The last export of the production collection, and the split that was reported of it.
 IMAGES, CLASSES, INATURALIST_IMAGES, CACHED = 741_533, 8_587, 365_025, 62_821
@@ -77,10 +78,20 @@ def make_records(
             "document_id": [f"69000000a1b2c3d4{n:08x}" for n in number.tolist()],
         }
     ).with_columns(
-        photo_id=pl.when(pl.Series(from_inaturalist)).then("photo_id"),
+        photo_id=pl.when(pl.Series(from_inaturalist)).then(pl.format("inaturalist:{}", "photo_id")),
         observation_id=pl.when(~pl.Series(no_observation)).then(pl.col("source") + ":" + pl.col("observation_id")),
         observer=pl.lit("observer") + pl.col("observer"),
     ).select(RECORDS.keys()).sort("image_url", "species")  # fmt: skip
+
+
+def make_links(records: pl.DataFrame) -> pl.DataFrame:
+    """Make the links of records, by their ids alone: columns of ``LINKS``."""
+    kinds = ("observation_id", "photo_id")
+    ids = records.unpivot(on=kinds, index=["image_name", "source"], variable_name="kind", value_name="value")
+    said = ids.drop_nulls("value").with_columns(
+        raw=pl.col("value").str.extract(r":(.*)", 1), problem=pl.lit(None, pl.String)
+    )
+    return said.select(LINKS.keys()).sort("image_name", "kind")
 
 
 def make_inventory(records: pl.DataFrame, files: int | None = None, *, seed: int = 2) -> pl.DataFrame:
@@ -137,7 +148,11 @@ def make_documents(records: pl.DataFrame, *, seed: int = 3) -> Iterator[dict[str
             yield {
                 "_id": identity,
                 "image_url": row["image_url"],
-                "photo": {"id": int(row["photo_id"]), "license_code": row["license"], "attribution": row["observer"]},
+                "photo": {
+                    "id": int(row["photo_id"].split(":")[1]),
+                    "license_code": row["license"],
+                    "attribution": row["observer"],
+                },
                 "observation": {"id": int(row["observation_id"].split(":")[1]), "user": {"login": row["observer"]}},
                 "taxon": {"name": name, "rank": "species"},
                 "place": {"text": "somewhere in the hills " * 3},

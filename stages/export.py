@@ -1,7 +1,9 @@
 """Stage ``export``: documents of a collection -> data/records.parquet, one row an image.
 
 Every document is counted: as records by source, or by the reason why it gives none. A URL that stands twice under
-the same species gives one record.
+the same species gives one record, which keeps what any record of the image knows; where they do not say the same,
+data/contradictions.csv lists it. data/links.parquet holds what may connect images (observations, photos, addresses), of
+all records, those that are not used too: as the documents say it, and in one spelling.
 """
 
 from collections import Counter
@@ -10,7 +12,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from stages.config.reading import declared_values, stage_params
@@ -19,7 +20,8 @@ from stages.config.sources import dump_path, synonyms_path
 from stages.records.dump import Document, read_dump
 from stages.records.mongodb import open_collection, read_collection
 from stages.records.names import NameCleaner, clean_names
-from stages.records.shapes import DocumentReader
+from stages.records.repeated import drop_repeated, share_knowledge
+from stages.records.shaping import Shaped, shape_records
 from stages.records.suspicious import suspicious_pairs
 from stages.records.synonyms import read_synonyms
 from stages.runtime.errors import UserError, run
@@ -28,16 +30,18 @@ from stages.runtime.machine import machine_setting
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import in_words
-from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
+from stages.tables.export import CONTRADICTIONS, NAMES, RECORDS, SUSPICIOUS_NAMES
 from stages.tables.json_files import write_figures
+from stages.tables.links import LINKS
 from stages.tables.table import write_table
 
 OUT = Path("data/records.parquet")
+LINKS_OUT = Path("data/links.parquet")
+CONTRADICTIONS_OUT = Path("data/contradictions.csv")
 NAMES_OUT = Path("data/names.csv")
 SUSPICIOUS_OUT = Path("data/suspicious_names.csv")
 METRICS = Path("metrics/export.json")
 REPORT = Path("data/reports/export.json")
-ROWS_A_PIECE = 8_192
 
 
 def main() -> None:
@@ -48,8 +52,10 @@ def main() -> None:
     source = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
-    records, refused, read = shape_records(documents, params.documents)
-    records, names = name_records(records, cleaner)
+    shaped = shape_records(documents, params.documents)
+    refused, read = shaped.refused, shaped.read
+    known, contradictions = share_knowledge(shaped.records)
+    records, names = name_records(known.drop_nulls("species"), cleaner)
     refused.update(count_refused(names))
     if records.is_empty():
         raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
@@ -59,6 +65,8 @@ def main() -> None:
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
     figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
+    figures["unusable"] = count_unusable(shaped)
+    figures["contradictions"] = dict(contradictions.group_by("column").len().sort("column").iter_rows())
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
@@ -70,6 +78,8 @@ def main() -> None:
                 accepted=machine_setting("EXPORT_ACCEPT"),
                 inputs=[synonyms],
             )
+    write_table(shaped.links.sort("image_name", "kind", "source", "raw", "value"), LINKS, LINKS_OUT)
+    write_table(contradictions, CONTRADICTIONS, CONTRADICTIONS_OUT)
     write_table(names, NAMES, NAMES_OUT)
     write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
     write_figures(REPORT, figures)
@@ -78,6 +88,13 @@ def main() -> None:
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
     )
+    for column, kinds in figures["unusable"].items():
+        say(f"export: {column}: {sum(kinds.values()):,} values that name or say nothing{in_words(kinds)}")
+    if contradictions.height:
+        say(
+            f"export: {contradictions.height:,} times records of one image do not say the same"
+            f"{in_words(figures['contradictions'])}: see {CONTRADICTIONS_OUT}"
+        )
 
 
 def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[DocumentShape]) -> Iterable[Document]:
@@ -88,34 +105,6 @@ def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[Do
     if date.fromisoformat(source.snapshot) >= datetime.now(UTC).date():
         say(f"export: the day of the snapshot {source.snapshot} is not over: documents may still come under it")
     return read_collection(collection, source, shapes, uri)
-
-
-def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) -> tuple[pl.DataFrame, Counter[str], int]:
-    """Turn documents into records.
-
-    Returns:
-        The records in the documents' order (columns of ``RECORDS``), how many were refused by reason, and the number
-        of documents read.
-    """
-    reader = DocumentReader(shapes)
-    # Piece by piece into Arrow's memory: as Python strings, 741,533 rows would take half a gigabyte more.
-    pieces = [pl.DataFrame(schema=RECORDS)]
-    columns: dict[str, list[str | None]] = {name: [] for name in RECORDS}
-    refused: Counter[str] = Counter()
-    read = 0
-    for document in documents:
-        read += 1
-        for row, reason in reader.read(document):
-            if row is None:
-                refused[reason] += 1
-                continue
-            for name, values in columns.items():
-                values.append(row[name])
-        if len(columns["image_url"]) >= ROWS_A_PIECE:
-            pieces.append(pl.DataFrame(columns, schema=RECORDS))
-            columns = {name: [] for name in RECORDS}
-    pieces.append(pl.DataFrame(columns, schema=RECORDS))
-    return pl.concat(pieces, rechunk=True), refused, read
 
 
 def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -151,24 +140,14 @@ def count_rules(names: pl.DataFrame) -> dict[str, dict[str, int]]:
     return {rule: {"names": names, "images": images} for rule, names, images in counted.iter_rows()}
 
 
-def drop_repeated(records: pl.DataFrame) -> pl.DataFrame:
-    """Keep one record of each (URL, species), the one of the lowest document id, and sort by URL and species.
-
-    One URL under two species stays twice: the split finds that the same bytes bear two names, and uses neither.
-    """
-    # Sorted by the URL alone and then among equal ones, as whole rows are gathered once: sorting 741,533 rows by four
-    # columns takes 200 MB more.
-    order = records["image_url"].arg_sort().to_numpy()
-    urls = records["image_url"][order]
-    repeated = urls.eq(urls.shift(1)).fill_null(False) | urls.eq(urls.shift(-1)).fill_null(False)
-    ties = records.with_row_index("row")[order[repeated]].sort(
-        "image_url", "species", "document_id", "source", nulls_last=True
-    )
-    kept = np.ones(records.height, bool)
-    kept[repeated] = ties.select(pl.struct("image_url", "species").is_first_distinct()).to_series()
-    order = order.copy()
-    order[repeated] = ties["row"]
-    return records[order[kept]]
+def count_unusable(shaped: Shaped) -> dict[str, dict[str, int]]:
+    """Count what was there and names or says nothing, by column and by what it is."""
+    of_ids = shaped.links.drop_nulls("problem").group_by("kind", "problem").len()
+    counts = shaped.unusable + Counter({(kind, problem): number for kind, problem, number in of_ids.iter_rows()})
+    columns = sorted({column for column, _ in counts})
+    return {
+        column: {kind: number for (of, kind), number in sorted(counts.items()) if of == column} for column in columns
+    }
 
 
 def summarize(records: pl.DataFrame, refused: Counter[str], *, documents: int, repeated: int) -> dict[str, Any]:

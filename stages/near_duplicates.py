@@ -17,7 +17,6 @@ from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pa
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
-from stages.splitting.groups import LINKS
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.inventory import INVENTORY
 from stages.tables.json_files import write_figures
@@ -30,6 +29,8 @@ METRICS = Path("metrics/near_duplicates.json")
 REPORT = Path("data/reports/near_duplicates.json")
 DISTANCES_OUT = Path("plots/near_duplicate_distances.csv")
 
+# By which the pairs are counted apart: what records and files say of images, whatever these look like.
+LINKS = ("observation_id", "photo_id", "sha256")
 ALIKE = {"first": pl.UInt32, "second": pl.UInt32, "distance": pl.Int32, "mirrored": pl.Boolean}
 _ALONE, _LINKED = "found by their looks alone", "one observation, photo or file"
 

@@ -28,16 +28,19 @@ from stages.runtime.progress import say
 from stages.runtime.wording import in_words
 from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
 from stages.splitting.figures import class_sizes, headline, long_tail, number_classes, summarize
-from stages.splitting.groups import LINKS, drop_contradictions, group_rows, name_groups
+from stages.splitting.groups import drop_contradictions, group_rows, link_images, name_groups
+from stages.splitting.leaks import count_leaks
 from stages.splitting.memory import drop_strays, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import CLASSES, LABELS, SPLITS
 from stages.tables.json_files import write_figures
+from stages.tables.links import LINKS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.split import CLASS_SIZES, LEFT_OUT, LONG_TAIL, SPLIT
 from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
+LINKS_IN = Path("data/links.parquet")
 ALIKE_IN = Path("data/near_duplicates")
 OUT = Path("data/splits")
 LEFT_OUT_OUT = Path("data/left_out.csv")
@@ -50,13 +53,14 @@ CLASS_SIZES_OUT = Path("plots/class_sizes.csv")
 def main() -> None:
     """Leave out contradictions, group, remember, divide, number the classes, write."""
     params = stage_params("split")
-    # The division needs five columns; all of a full export are a third of a gigabyte.
-    available = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "species", *LINKS))
+    # The division needs four columns; all of a full export are a third of a gigabyte.
+    available = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "species", "sha256", "observation_id"))
+    links = read_table(LINKS_IN, LINKS)
     pairs = read_table(ALIKE_IN / "pairs.parquet", PAIRS)
     disputed = read_table(ALIKE_IN / "disputed.csv", DISPUTED)
     assignments = read_assignments(assignments_path(params.profile))
 
-    rows, left_out = split_images(available, pairs, disputed, assignments, params.split)
+    rows, left_out = split_images(available, links, pairs, disputed, assignments, params.split)
     if rows["species"].n_unique() < 2:
         reasons = in_words(dict(left_out.group_by("reason").len().iter_rows()))
         raise UserError(
@@ -65,7 +69,7 @@ def main() -> None:
         )
     classes = number_classes(rows)
     reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
-    figures = summarize(rows, classes, pairs, params.shots) | {
+    figures = summarize(classes, count_leaks(rows, links, pairs), params.shots) | {
         "left_out": reasons,
         "remembered_images": rows.filter(pl.col("earlier").is_not_null()).height,
     }
@@ -86,27 +90,34 @@ def main() -> None:
 
 
 def split_images(
-    available: pl.DataFrame, pairs: pl.DataFrame, disputed: pl.DataFrame, assignments: pl.DataFrame, params: Split
+    available: pl.DataFrame,
+    links: pl.DataFrame,
+    pairs: pl.DataFrame,
+    disputed: pl.DataFrame,
+    assignments: pl.DataFrame,
+    params: Split,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Divide images by the rules above.
 
     Args:
-        available: with image_name, species and the columns of ``LINKS``.
+        available: with image_name, species, sha256 and observation_id.
+        links: what documents say that may connect images, columns of ``LINKS``.
         pairs: images that look alike, columns of ``PAIRS``.
         disputed: images that look like one of another species, columns of ``DISPUTED``.
         assignments: earlier ones, columns of ``ASSIGNMENTS``.
         params: section ``split`` of params.yaml.
 
     Returns:
-        The images that are used, in their order: image_name, species, the columns of ``LINKS``, row (in ``available``),
-        group, earlier (where it was before), split. And those that are not: image_name, species, reason, and split
-        where their group has one.
+        The images that are used, in their order: the columns of ``available``, row (its number there), group, earlier
+        (where it was before), split. And those that are not: image_name, species, reason, and split where their group
+        has one.
     """
-    narrow = available.select("image_name", "species", *LINKS).with_row_index("row")
+    narrow = available.with_row_index("row")
+    linked = link_images(narrow, links)
     # Grouped and recalled before anything is left out: a row that is not used still shows that two others belong
     # together, and that they were in val.
-    grouped = narrow.with_columns(group=group_rows(narrow, pairs), earlier=recall(narrow, assignments))
-    rows, contradictory = drop_contradictions(grouped.with_columns(pinned=pin_groups(grouped)), disputed)
+    grouped = narrow.with_columns(group=group_rows(narrow, linked, pairs), earlier=recall(narrow, linked, assignments))
+    rows, contradictory = drop_contradictions(grouped.with_columns(pinned=pin_groups(grouped)), linked, disputed)
     rows, too_few = drop_small_classes(name_groups(rows), params.min_images_per_class)
     rows, stray = drop_strays(rows)
     rows = rows.with_columns(split=assign_splits(rows, params))

@@ -1,8 +1,10 @@
 """Command ``remember``: note in which split each image is -> data/sources/<profile>/assignments/assignments.parquet.
 
     python -m stages.commands.remember
+    python -m stages.commands.remember --from FOLDER_OR_FILE ...
 
 From then on the split keeps them there, however the cache grows. It is no stage, because it would be its own input.
+With --from it notes a split that was made elsewhere, in dumps whose names say train, val or test.
 """
 
 import argparse
@@ -11,40 +13,66 @@ from pathlib import Path
 import polars as pl
 
 from stages.config.reading import all_params
+from stages.config.schema import Params
 from stages.config.sources import assignments_path
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import locked_profile
 from stages.runtime.progress import say
+from stages.splitting.given import find_files, read_given
+from stages.splitting.groups import link_images
 from stages.splitting.memory import extend_assignments, read_assignments
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import SPLITS
+from stages.tables.links import LINKS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.split import LEFT_OUT, SPLIT
 from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
+LINKS_IN = Path("data/links.parquet")
 LEFT_OUT_IN = Path("data/left_out.csv")
 SPLITS_IN = Path("data/splits")
 
 
 def main() -> None:
-    """Add what the present split holds to what is remembered."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    profile = all_params().profile
-    of_profile = locked_profile("split")
-    if of_profile not in (None, profile):
-        raise UserError(f"{SPLITS_IN} is of profile {of_profile}, not {profile}: run `dvc repro split` first")
-    path = assignments_path(profile)
+    """Add what the present split, or a given one, holds to what is remembered."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--from", dest="given", type=Path, nargs="+", metavar="PLACE", help="files or folders of a split"
+    )
+    given = parser.parse_args().given
+    params = all_params()
+    path = assignments_path(params.profile)
     earlier = read_assignments(path)
-    extended = extend_assignments(earlier, present_assignments())
+    rows, linked = given_images(given, params) if given else present_images(params.profile)
+    extended = extend_assignments(earlier, rows, linked)
     write_table(extended, ASSIGNMENTS, path)
     known, now = (table["image_name"].n_unique() for table in (earlier, extended))
     say(f"remember: {now - known:,} new images, {now:,} in all -> {path}")
+    at = extended.select("image_name", kept="split").unique()
+    if moved := rows.join(at, on="image_name").filter(pl.col("split") != pl.col("kept")).height:
+        say(f"remember: {moved:,} images are remembered in another split already, and stay there")
     say(f"next: `dvc add {path}` and `git add {path}.dvc`, then `dvc repro` and a commit, which pins it")
 
 
-def present_assignments() -> pl.DataFrame:
-    """Give the images of the present split, and those whose group stands in it though they do not: ``ASSIGNMENTS``."""
+def given_images(places: list[Path], params: Params) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the images of a split that was made elsewhere: what ``present_images`` gives."""
+    rows, links = read_given(find_files(places), params.documents)
+    return rows, links.select("image_name", "kind", "value").drop_nulls().unique()
+
+
+def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the images of the present split, and those whose group stands in it though they do not.
+
+    Returns:
+        image_name, sha256, split and used; and what links them, as ``link_images`` gives it.
+
+    Raises:
+        UserError: there is no split, or it is of another profile.
+    """
+    of_profile = locked_profile("split")
+    if of_profile not in (None, profile):
+        raise UserError(f"{SPLITS_IN} is of profile {of_profile}, not {profile}: run `dvc repro split` first")
     used = [
         read_table(SPLITS_IN / f"{name}.parquet", SPLIT).with_columns(split=pl.lit(name), used=pl.lit(True))
         for name in SPLITS
@@ -52,7 +80,9 @@ def present_assignments() -> pl.DataFrame:
     left_out = read_table(LEFT_OUT_IN, LEFT_OUT).drop_nulls("split").select("image_name", "species", "split")
     of_a_group = read_table(AVAILABLE_IN, AVAILABLE).join(left_out, on=["image_name", "species"])
     of_a_group = of_a_group.with_columns(used=pl.lit(False))
-    return pl.concat(part.select(ASSIGNMENTS.keys()) for part in (*used, of_a_group))
+    rows = pl.concat(part.select("image_name", "sha256", "split", "used") for part in (*used, of_a_group))
+    links = read_table(LINKS_IN, LINKS).join(rows, on="image_name", how="semi")
+    return rows, link_images(rows, links)
 
 
 if __name__ == "__main__":

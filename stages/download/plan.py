@@ -8,16 +8,9 @@ import polars as pl
 from stages.config.schema import Download, HostLimits
 from stages.download.hosts import DAY_S
 from stages.download.ledger import HostRecord
-from stages.records.inaturalist import OPEN_DATA_HOST
+from stages.records.inaturalist import OPEN_DATA_HOST, SHARE_OF_ORIGINAL
 
 ORIGINAL_BYTES = 1_460_000  # the mean of the production collection's 62,821 originals
-# Of the bytes of an original (2048 px). `large` (1024 px) was seen to be an eighth; the smaller ones go by their area.
-SHARE_OF_ORIGINAL = {
-    "original": 1.0,
-    "large": 1 / 8,
-    "medium": 1 / 8 * (500 / 1024) ** 2,
-    "small": 1 / 8 * (240 / 1024) ** 2,
-}
 ENOUGH_IMAGES = 100  # that a host has sent, to go by their mean
 
 

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from stages.config.schema import Download
-from stages.records.inaturalist import is_in_bucket, open_data_url
-from stages.records.licenses import NONE, OTHER, license_codes
+from stages.records.inaturalist import at_least, is_in_bucket, open_data_url
+from stages.records.licenses import is_open, license_codes
 
 # In the order in which they are asked, each once: a copy of one's own, iNaturalist's public bucket, the record's URL.
 ROUTES = ("mirror", "open_data", "original")
@@ -35,17 +35,23 @@ def add_routes(records: pl.DataFrame, download: Download) -> pl.DataFrame:
 
     Args:
         records: with image_url, image_name and license.
-        download: its mirror, and the size in which the bucket is asked.
+        download: its mirror, and the size of iNaturalist's photos: the bucket is asked in it, and a smaller one is
+            asked for nowhere.
     """
     url = pl.col("image_url")
     # The bucket holds photos under Creative Commons licenses and in the public domain.
-    is_open = ~license_codes(records["license"]).is_in([NONE, OTHER])
     in_bucket = open_data_url(url, download.inaturalist_size)
     mirror = None if download.mirror is None else pl.format(f"{download.mirror.rstrip('/')}/{{}}", "image_name")
-    return records.with_columns(
-        mirror=pl.lit(None, pl.String) if mirror is None else mirror,
-        open_data=pl.when((is_open | is_in_bucket(url)) & (in_bucket != url)).then(in_bucket),
-        original=url,
+    licensed = is_open(pl.col("license_code")) | is_in_bucket(url)
+    original = at_least(url, download.inaturalist_size)
+    return (
+        records.with_columns(license_codes(records["license"]))
+        .with_columns(
+            mirror=pl.lit(None, pl.String) if mirror is None else mirror,
+            open_data=pl.when(licensed & (in_bucket != original)).then(in_bucket),
+            original=original,
+        )
+        .drop("license_code")
     )
 
 

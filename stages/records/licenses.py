@@ -9,6 +9,9 @@ import polars as pl
 NONE = "none"  # all rights reserved, or nothing said
 OTHER = "other"  # something said that is none of the others
 CODES = ("cc0", "pd", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd", NONE, OTHER)
+# From the freest to the one that allows least.
+BY_FREEDOM = (*(code for code in CODES if code not in (NONE, OTHER)), OTHER, NONE)
+LONGEST = 500  # characters; what is longer is no license but a text about one
 
 # The parts of Creative Commons' long names, in their many spellings, as the codes use them.
 _LONG_NAMES = (
@@ -38,6 +41,8 @@ def license_code(text: str | None) -> str:
     Whatever may be a restriction counts as one, and what is not clear is ``other``: a photo must not be used under a
     freer license than its own.
     """
+    if text and len(text) >= LONGEST:
+        return OTHER
     lowered = " ".join(_plain(text or "").lower().replace("_", " ").split())
     for name, code in _LONG_NAMES:
         lowered = name.sub(code, lowered)
@@ -52,6 +57,11 @@ def license_code(text: str | None) -> str:
     if _PUBLIC_DOMAIN.search(lowered):
         return "pd"
     return NONE if _RESERVED.search(lowered) else OTHER
+
+
+def is_open(code: pl.Expr) -> pl.Expr:
+    """Say whether a code is of an open license: Creative Commons or the public domain, whatever that demands."""
+    return ~code.is_in([NONE, OTHER])
 
 
 def _plain(text: str) -> str:

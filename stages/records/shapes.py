@@ -4,21 +4,23 @@ What a shape looks like stands in params.yaml (``documents``); a new one is a ma
 """
 
 import hashlib
-import math
 import re
+from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 import bson
 
 from stages.config.schema import DocumentShape
-from stages.records.inaturalist import PHOTO_URL
+from stages.records.identity import MOST_ENTRIES, NULL_LIKE, id_texts, is_null_like, links_of, visible
 
-Row = dict[str, str | None]
+# The columns of a record, as text or null, and `links`: all that may connect its image with others.
+Row = dict[str, Any]
 
-_OPTIONAL = ("observation_id", "license", "observer")
+LONGEST_URL = 4_000
+LONGEST_TEXT = 500  # of a species' name, a license or an observer
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ABSENT = object()
 # JSON can say one half of a surrogate pair, which is no text that could be written or asked for.
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -36,14 +38,19 @@ class DocumentReader:
     def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
         """Yield (row, source) for each image of a document, or (None, reason) for what cannot be used.
 
-        Reasons: ``unknown_shape``, ``no_image`` (an empty array), ``no_url``, ``bad_url`` (not http or https, or
-        without a host), ``no_species``.
+        Reasons: ``unknown_shape``, ``no_image`` (an empty array), ``no_url``, ``url_too_long``, ``bad_url`` (not http
+        or https, without a host, or with a control character). A row without a species comes with the reason
+        ``no_species``: it cannot be used either, but it may know more of its image than another row does.
         """
         for shape in self._shapes:
             if shape.fits(document):
                 yield from shape.read(document)
                 return
         yield None, "unknown_shape"
+
+    def unusable(self) -> Counter[tuple[str, str]]:
+        """Count what could not be used of values that were there, by column and type: numbers of images."""
+        return sum((shape.unusable for shape in self._shapes), Counter())
 
 
 def image_name(image_url: str) -> str:
@@ -54,6 +61,9 @@ def image_name(image_url: str) -> str:
 class _CompiledShape:
     def __init__(self, shape: DocumentShape) -> None:
         self.source = shape.source
+        self.ids_of = self.source
+        # What a column said that could not be used, by column and type.
+        self.unusable: Counter[tuple[str, str]] = Counter()
         self.when = [path.split(".") for path in shape.when]
         self.array: list[str] | None = None
         self.columns: dict[str, list[tuple[bool, list[str]]]] = {}
@@ -83,41 +93,67 @@ class _CompiledShape:
             yield self._row(document, entry)
 
     def _row(self, document: dict[str, Any], entry: Any) -> tuple[Row | None, str]:
-        url = self._value(document, entry, "image_url", text_only=True)
+        url = self._text_of(document, entry, "image_url")
         if url is None:
             return None, "no_url"
+        if len(url) > LONGEST_URL:
+            return None, "url_too_long"
         if not _is_web_address(url):
             return None, "bad_url"
-        species = self._value(document, entry, "species", text_only=True)
-        if species is None:
-            return None, "no_species"
-        row: Row = {column: self._value(document, entry, column) for column in _OPTIONAL}
-        if match := PHOTO_URL.match(url):
-            row["photo_id"] = match[1]
-        else:
-            # Ids of other sources count on their own: the same number there is another photo.
-            own_id = self._value(document, entry, "photo_id")
-            row["photo_id"] = own_id and f"{self.source}:{own_id}"
-        if row["observation_id"]:
-            row["observation_id"] = f"{self.source}:{row['observation_id']}"
-        row |= {
+        species = self._text_of(document, entry, "species")
+        links = links_of(
+            self.ids_of, url, self._id(document, entry, "photo_id"), self._id(document, entry, "observation_id")
+        )
+        row: Row = {
             "image_url": url,
             "image_name": image_name(url),
-            "species": " ".join(species.split()),
+            "species": species and self._bounded("species", " ".join(species.split())),
             "source": self.source,
-            "document_id": _text(document.get("_id")),
+            "document_id": next(iter(id_texts(document.get("_id"))[0]), None),
+            "ids_of": self.ids_of,
+            "links": links,
         }
-        return row, self.source
+        for kind in ("photo_id", "observation_id"):
+            row[kind] = next((link.value for link in links if link.kind == kind and link.value), None)
+        for column in ("license", "observer"):
+            row[column] = self._remark(document, entry, column)
+        return row, self.source if species else "no_species"
 
-    def _value(self, document: dict[str, Any], entry: Any, column: str, *, text_only: bool = False) -> str | None:
-        """Give the first of a column's paths that leads to a non-empty value, as text."""
+    def _values(self, document: dict[str, Any], entry: Any, column: str) -> Iterator[Any]:
+        """Give what is there of a column's paths, in their order."""
         for of_entry, keys in self.columns.get(column, ()):
             value = _dig(entry if of_entry else document, keys)
-            if text_only and not isinstance(value, str):
-                continue
-            if text := _text(value):
-                return text
+            if value is not None:
+                yield value
+
+    def _text_of(self, document: dict[str, Any], entry: Any, column: str) -> str | None:
+        """Give the first of a column's texts that is not empty."""
+        texts = (value.strip() for value in self._values(document, entry, column) if isinstance(value, str))
+        return next((text for text in texts if text and not _HALF_A_CHARACTER.search(text)), None)
+
+    def _id(self, document: dict[str, Any], entry: Any, column: str) -> Any:
+        """Give the first of a column's values that names something, else the first, for what is wrong with it."""
+        values = list(self._values(document, entry, column))
+        return next((value for value in values if len(values) == 1 or id_texts(value)[0]), next(iter(values), None))
+
+    def _remark(self, document: dict[str, Any], entry: Any, column: str) -> str | None:
+        """Give the first of a column's values that says something, as one line of text."""
+        for value in self._values(document, entry, column):
+            text = _as_text(value)
+            if text is None:
+                self.unusable[column, type(value).__name__] += 1
+            elif is_null_like(text):
+                self.unusable[column, NULL_LIKE] += 1
+            else:
+                return self._bounded(column, text)
         return None
+
+    def _bounded(self, column: str, text: str) -> str:
+        """Cut off what no such text needs, and count it: a name of megabytes would be written many times."""
+        if len(text) <= LONGEST_TEXT:
+            return text
+        self.unusable[column, "cut_off"] += 1
+        return text[: LONGEST_TEXT - 1] + "…"
 
 
 def _dig(value: Any, keys: list[str], default: Any = None) -> Any:
@@ -129,26 +165,21 @@ def _dig(value: Any, keys: list[str], default: Any = None) -> Any:
     return value
 
 
-def _text(value: Any) -> str | None:
-    """Give a scalar as text without surrounding white space; null for nothing, and for what is no scalar."""
-    if value is None or isinstance(value, bool | dict | list | bytes):
+def _as_text(value: Any) -> str | None:
+    """Give a text, a number or a list of them as one line; ``None`` for anything else."""
+    if isinstance(value, list):
+        texts = [_as_text(entry) for entry in value[:MOST_ENTRIES] if not isinstance(entry, list)]
+        return "; ".join(text for text in texts if text) or None
+    if isinstance(value, bool) or not isinstance(value, str | int | float | bson.Decimal128 | bson.ObjectId):
         return None
-    if isinstance(value, bson.Decimal128):
-        value = value.to_decimal()
-    # What a table program writes for "nothing"; as an id it would join what has nothing in common.
-    if (isinstance(value, float) and not math.isfinite(value)) or (
-        isinstance(value, Decimal) and not value.is_finite()
-    ):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a number that went through JavaScript: 12345.0 is the id 12345
-    text = str(value).strip()
-    return None if not text or _HALF_A_CHARACTER.search(text) else text
+    return " ".join(visible(str(value)).split())
 
 
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not _CONTROL.search(url)
+        )
     except ValueError:  # "https://[", a port that is no number
         return False

@@ -1,4 +1,4 @@
-"""What a split is like: its classes, its figures, its leaks (none), its long tail."""
+"""What a split is like: its classes, its figures, its long tail."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from stages.config.schema import Shots
-from stages.splitting.groups import LINKS
 from stages.tables.classes import SPLITS
 
 _RANKS_DRAWN = 60  # of each curve of the long tail, spaced by their logarithm
@@ -31,13 +30,12 @@ def number_classes(rows: pl.DataFrame) -> pl.DataFrame:
     return classes.with_row_index("label")
 
 
-def summarize(rows: pl.DataFrame, classes: pl.DataFrame, pairs: pl.DataFrame, shots: Shots) -> dict[str, Any]:
-    """Count what stands in each split and among the classes, and what stands in two splits (which must be nothing).
+def summarize(classes: pl.DataFrame, leaks: dict[str, int], shots: Shots) -> dict[str, Any]:
+    """Count what stands in each split and among the classes.
 
     Args:
-        rows: images with species, group, split and the columns of ``LINKS``.
         classes: as ``number_classes`` gives them.
-        pairs: images that look alike.
+        leaks: what stands in two splits, by what it is.
         shots: where few-shot ends and many-shot begins.
     """
     in_split = {name: classes.filter(pl.col(f"{name}_images") > 0) for name in SPLITS}
@@ -61,7 +59,7 @@ def summarize(rows: pl.DataFrame, classes: pl.DataFrame, pairs: pl.DataFrame, sh
         "medium_shot_classes": int(in_train.is_between(shots.few_below, shots.many_above).sum()),
         "few_shot_classes": int((in_train < shots.few_below).sum()),
         "share_of_evaluated_classes_in_train": len(evaluated & trained) / len(evaluated) if evaluated else 1.0,
-        "in_two_splits": count_leaks(rows, pairs),
+        "in_two_splits": leaks,
     }
 
 
@@ -77,19 +75,6 @@ def headline(figures: dict[str, Any]) -> dict[str, Any]:
         "leaks": sum(figures["in_two_splits"].values()),
         "share_of_evaluated_classes_in_train": figures["share_of_evaluated_classes_in_train"],
     }
-
-
-def count_leaks(rows: pl.DataFrame, pairs: pl.DataFrame) -> dict[str, int]:
-    """Count the groups, digests, photo ids, observations and pairs of look-alikes that stand in two splits."""
-    leaks = {}
-    for link in ("group", *LINKS):
-        values = rows.select(link, "split").drop_nulls().unique()
-        leaks[link] = values.height - values[link].n_unique()
-    splits = rows.select("image_name", "split")
-    both = pairs.join(splits, on="image_name").join(
-        splits, left_on="other_name", right_on="image_name", suffix="_of_other"
-    )
-    return leaks | {"looks": both.filter(pl.col("split") != pl.col("split_of_other")).height}
 
 
 def long_tail(classes: pl.DataFrame) -> pl.DataFrame:

@@ -5,33 +5,50 @@ import polars as pl
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-# What makes two rows show the same plant at the same moment.
-LINKS = ("observation_id", "photo_id", "sha256")
+# What makes two images show the same plant at the same moment, the surest last. The first three come from documents
+# (data/links.parquet), the last from the inventory.
+KINDS = ("observation_id", "address", "photo_id", "sha256")
 
 
-def group_rows(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.Series:
-    """Number the groups: rows of one species that links or pairs connect, directly or through others, have one number.
-
-    Connected components of the graph between rows and the values of their links (Tarjan 1972), by SciPy.
+def link_images(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """Give all that links images: image_name, kind (one of ``KINDS``), value; each once, nothing that is null.
 
     Args:
-        rows: with image_name, species and the columns of ``LINKS``.
+        rows: with image_name and sha256.
+        links: of all records, also of images that are not in ``rows``: columns of ``LINKS``.
+    """
+    digests = rows.select("image_name", kind=pl.lit("sha256"), value="sha256")
+    return pl.concat([links.select("image_name", "kind", "value"), digests]).drop_nulls("value").unique()
+
+
+def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) -> pl.Series:
+    """Number the groups: rows of one species that links or pairs connect, directly or through others, have one number.
+
+    Connected components of the graph between images and the values of their links (Tarjan 1972), by SciPy. An image
+    that is not in ``rows`` connects too: a photo that nobody has downloaded may belong to two observations.
+
+    Args:
+        rows: with image_name and species.
+        linked: as ``link_images`` gives it.
         pairs: image_name and other_name of images that look alike; names that ``rows`` lack are passed over.
     """
-    sources, targets, nodes = [], [], rows.height
-    for link in LINKS:
-        # Of one species: what connects two species is an error in the data, and is left out.
-        values = rows.select("species", value=link).with_row_index("row").drop_nulls("value")
-        # A value that stands once links nothing.
-        values = values.filter(pl.len().over("species", "value") > 1)
-        numbers = values.select(pl.struct("species", "value").rank("dense")).to_series().to_numpy().astype(np.int64)
-        sources.append(values["row"].to_numpy().astype(np.int64))
-        targets.append(numbers - 1 + nodes)
-        nodes += int(numbers.max(initial=0))
+    # A value that stands once links nothing.
+    linked = linked.filter(pl.len().over("kind", "value") > 1)
+    named = rows.select("image_name", "species").with_row_index("row")
+    # Of one species: what connects two species is an error in the data, and is left out. So an image stands in the
+    # graph once for each species that one of its values is known under.
+    of_species = linked.join(named.drop("row"), on="image_name").select("kind", "value", "species").unique()
+    edges = linked.join(of_species, on=["kind", "value"]).join(named, on=["image_name", "species"], how="left")
+    numbers = edges.select(
+        absent=pl.struct("image_name", "species").rank("dense") - 1 + rows.height, row=pl.col("row").cast(pl.Int64)
+    )
+    image = numbers.select(pl.coalesce("row", pl.col("absent").cast(pl.Int64))).to_series().to_numpy()
+    beyond = rows.height + edges.height
+    value = edges.select(pl.struct("kind", "value", "species").rank("dense")).to_series().to_numpy().astype(np.int64)
     alike = _pairs_of_rows(rows, pairs)
-    sources.append(alike["row"].to_numpy().astype(np.int64))
-    targets.append(alike["other_row"].to_numpy().astype(np.int64))
-    source, target = np.concatenate(sources), np.concatenate(targets)
+    source = np.concatenate([image, alike["row"].to_numpy().astype(np.int64)])
+    target = np.concatenate([value - 1 + beyond, alike["other_row"].to_numpy().astype(np.int64)])
+    nodes = beyond + int(value.max(initial=0))
     graph = coo_matrix((np.ones(len(source), np.int8), (source, target)), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
     return pl.Series("group", component[: rows.height])
@@ -51,19 +68,33 @@ def name_groups(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(group=pl.col("image_name").min().over("group"))
 
 
-def drop_contradictions(available: pl.DataFrame, disputed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Leave out what names two species: a digest, photo id or observation, or pictures that look alike.
+def drop_contradictions(
+    rows: pl.DataFrame, linked: pl.DataFrame, disputed: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Leave out what names two species: a digest, photo, address or observation, or pictures that look alike.
+
+    Args:
+        rows: with image_name, species and sha256.
+        linked: as ``link_images`` gives it.
+        disputed: with image_name.
 
     Returns:
-        The other rows; and those left out, with the column reason: the first link that condemns the row.
+        The other rows; and those left out, with the column reason: the surest link that condemns the row.
     """
+    # An image under two species is left out itself, and what it belongs to by either name is of that name.
+    of_one = rows.filter(pl.col("species").n_unique().over("image_name") == 1).select("image_name", "species")
+    values = linked.filter(pl.len().over("kind", "value") > 1).join(of_one, on="image_name")
+    torn = values.filter(pl.col("species").n_unique().over("kind", "value") > 1)
     condemned = {
-        f"{link}_of_two_species": pl.col(link).is_not_null() & (pl.col("species").n_unique().over(link) > 1)
-        for link in reversed(LINKS)
+        f"{kind}_of_two_species": pl.col("image_name").is_in(
+            torn.filter(pl.col("kind") == kind)["image_name"].unique().implode()
+        )
+        for kind in reversed(KINDS)
     }
+    condemned["sha256_of_two_species"] |= pl.col("species").n_unique().over("sha256") > 1
     reason = pl.coalesce(
         *(pl.when(found).then(pl.lit(name)) for name, found in condemned.items()),
         pl.when(pl.col("image_name").is_in(disputed["image_name"].implode())).then(pl.lit("looks_of_two_species")),
     )
-    judged = available.with_columns(reason=reason)
+    judged = rows.with_columns(reason=reason)
     return judged.filter(pl.col("reason").is_null()).drop("reason"), judged.filter(pl.col("reason").is_not_null())

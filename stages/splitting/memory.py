@@ -1,7 +1,7 @@
 """Earlier assignments: what was in val or test once must never be trained on, or old models look better than they are.
 
 The table data/sources/<profile>/assignments/assignments.parquet remembers, for every image that ever stood in a split,
-in which, under all the names by which the image may be met again: its URL, bytes, photo and observation. ``make
+in which, under all the names by which the image may be met again: its URL, bytes, photo and observations. ``make
 remember`` brings it up to date; nothing else changes it, so a commit pins it like the inventory.
 """
 
@@ -10,13 +10,15 @@ from pathlib import Path
 import polars as pl
 
 from stages.runtime.errors import UserError
+from stages.splitting.former import is_former, read_former
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table
 
 # Under what an image is met again, the surest first.
-IDENTITIES = ("image_name", "sha256", "photo_id", "observation_id")
+IDENTITIES = ("image_name", "sha256", "photo_id", "address", "observation_id")
+_ORDER = {kind: order for order, kind in enumerate(IDENTITIES)}
 # Where one group was in several splits: what was trained on stays in train, and test is not used for choosing.
-_PRECEDENCE = ("train", "test", "val")
+PRECEDENCE = ("train", "test", "val")
 
 
 def read_assignments(path: Path) -> pl.DataFrame:
@@ -32,28 +34,33 @@ def read_assignments(path: Path) -> pl.DataFrame:
             f"{path} is missing, and {pinned.name} says that there is one: bring it back with `dvc checkout {pinned}` "
             f"or `dvc pull {pinned}`; to give it up, delete {pinned.name} too"
         )
-    return read_table(path, ASSIGNMENTS) if path.exists() else pl.DataFrame(schema=ASSIGNMENTS)
+    if not path.exists():
+        return pl.DataFrame(schema=ASSIGNMENTS)
+    return read_former(path) if is_former(path) else read_table(path, ASSIGNMENTS)
 
 
-def recall(rows: pl.DataFrame, assignments: pl.DataFrame) -> pl.Series:
-    """Give the split in which each row was before, by the surest of ``IDENTITIES`` that is known; null for new ones."""
-    found = rows.select(IDENTITIES)
-    for identity in IDENTITIES:
-        known = (
-            assignments.select(identity, rank=_rank(pl.col("split")))
-            .drop_nulls(identity)
-            .group_by(identity)
-            .agg(pl.col("rank").min().alias(f"{identity}_rank"))
-        )
-        found = found.join(known, on=identity, how="left", maintain_order="left")
-    rank = pl.coalesce(f"{identity}_rank" for identity in IDENTITIES)
-    return found.select(earlier=_split(rank)).to_series()
+def recall(rows: pl.DataFrame, linked: pl.DataFrame, assignments: pl.DataFrame) -> pl.Series:
+    """Give the split in which each row was before, by the surest of ``IDENTITIES`` that is known; null for new ones.
+
+    Args:
+        rows: with image_name.
+        linked: what links images, as ``link_images`` gives it.
+        assignments: columns of ``ASSIGNMENTS``.
+    """
+    known = assignments.group_by("kind", "value").agg(rank=_rank(pl.col("split")).min())
+    names = rows.select("image_name", kind=pl.lit("image_name"), value="image_name").unique()
+    met = pl.concat([names, linked.select(names.columns)]).join(known, on=["kind", "value"])
+    surest = met.with_columns(order=pl.col("kind").replace_strict(_ORDER, return_dtype=pl.Int8))
+    # Of several values of one kind, as of one in several splits: what was trained on was trained on.
+    found = surest.sort("order", "rank").unique("image_name", keep="first", maintain_order=True)
+    ranks = rows.select("image_name").join(found, on="image_name", how="left", maintain_order="left")
+    return ranks.select(earlier=_split(pl.col("rank"))).to_series()
 
 
 def pin_groups(rows: pl.DataFrame) -> pl.Series:
     """Give each row the split in which its group was before, null for new ones.
 
-    Groups that were apart may turn out to belong together: then it is the split that comes first in ``_PRECEDENCE``.
+    Groups that were apart may turn out to belong together: then it is the split that comes first in ``PRECEDENCE``.
 
     Args:
         rows: with the columns group and earlier; all that is available, as also what is not used says where its group
@@ -79,26 +86,32 @@ def drop_strays(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows.filter(~stray), rows.filter(stray).with_columns(reason=reason).drop("pinned")
 
 
-def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame, linked: pl.DataFrame) -> pl.DataFrame:
     """Add what is not remembered yet: new images, and new identities of known ones, in the split that these were in.
 
     Args:
-        assignments: the earlier ones.
-        rows: with the columns of ``ASSIGNMENTS``.
+        assignments: the earlier ones, columns of ``ASSIGNMENTS``.
+        rows: with image_name, split and used.
+        linked: what links images, as ``link_images`` gives it.
 
     Returns:
-        Columns of ``ASSIGNMENTS``, sorted by image_name; the split of an image never changes.
+        Columns of ``ASSIGNMENTS``, sorted; the split of an image never changes.
     """
     first = assignments.group_by("image_name").agg(known=pl.col("split").first())
-    now = rows.select(ASSIGNMENTS.keys()).join(first, on="image_name", how="left", maintain_order="left")
+    now = rows.select("image_name", "split", "used").join(first, on="image_name", how="left", maintain_order="left")
     now = now.with_columns(split=pl.coalesce("known", "split")).drop("known")
-    together = pl.concat([assignments.select(ASSIGNMENTS.keys()), now]).group_by(IDENTITIES, maintain_order=True)
-    return together.agg(pl.col("split").first(), pl.col("used").any()).sort(IDENTITIES).select(ASSIGNMENTS.keys())
+    names = now.select("image_name", kind=pl.lit("image_name"), value="image_name").unique()
+    identities = pl.concat([names, linked.select(names.columns)])
+    added = now.unique("image_name", keep="first", maintain_order=True).join(identities, on="image_name")
+    together = pl.concat([assignments, added.select(ASSIGNMENTS.keys())])
+    together = together.group_by("image_name", "kind", "value", maintain_order=True)
+    extended = together.agg(pl.col("split").first(), pl.col("used").any())
+    return extended.sort("image_name", "kind", "value").select(ASSIGNMENTS.keys())
 
 
 def _rank(split: pl.Expr) -> pl.Expr:
-    return split.replace_strict({name: rank for rank, name in enumerate(_PRECEDENCE)}, return_dtype=pl.Int8)
+    return split.replace_strict({name: rank for rank, name in enumerate(PRECEDENCE)}, return_dtype=pl.Int8)
 
 
 def _split(rank: pl.Expr) -> pl.Expr:
-    return rank.replace_strict(dict(enumerate(_PRECEDENCE)), return_dtype=pl.String)
+    return rank.replace_strict(dict(enumerate(PRECEDENCE)), return_dtype=pl.String)

@@ -7,13 +7,20 @@ from stages.tables.table import Schema
 RECORDS: Schema = {
     "image_url": pl.String,
     "image_name": pl.String,  # md5(image_url) + ".jpg": the file's name in the image cache
-    "photo_id": pl.String,  # one photo has several URLs; null where the source gives no id
-    "observation_id": pl.String,  # null where the source knows no observations
+    "photo_id": pl.String,  # source:id; one photo has several URLs; null where no source gives one
+    "observation_id": pl.String,  # source:id; null where no source knows an observation
     "species": pl.String,
     "source": pl.String,
     "license": pl.String,  # null means: no open license
     "observer": pl.String,
     "document_id": pl.String,
+}
+CONTRADICTIONS: Schema = {  # records of one image that do not say the same
+    "image_name": pl.String,
+    "image_url": pl.String,
+    "column": pl.String,
+    "kept": pl.String,
+    "other": pl.String,
 }
 NAMES: Schema = {  # what was done to the names that sources write
     "found": pl.String,

@@ -1,5 +1,6 @@
 """What is remembered is pinned by DVC, and never forgotten without a word."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
+from stages.records.shapes import image_name
 from stages.splitting.memory import read_assignments
 from stages.tables.classes import SPLITS
 from stages.tables.split import SPLIT
@@ -108,3 +110,73 @@ def test_whoever_asks_what_a_command_does_has_nothing_done(workspace, command, w
     before = sorted(workspace.rglob("*"))
     assert run_here(command, workspace, word).returncode == code
     assert sorted(workspace.rglob("*")) == before
+
+
+def write_given(folder, **splits: list[int]) -> None:
+    """The old system's split: three files of records, as JSON lines."""
+    folder.mkdir()
+    for split, numbers in splits.items():
+        lines = [
+            json.dumps(
+                {"image_url": f"https://host.example/{n}.jpg", "species": "ABCDE"[n % 5], "observation_id": n // 2}
+            )
+            for n in numbers
+        ]
+        (folder / f"dataset_{split}_stratified.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_a_split_that_was_made_elsewhere_is_remembered(workspace):
+    """Its images stay where they were, whatever the seed; new ones of their observations go with them."""
+    given = {"train": [*range(60)], "val": [*range(60, 80)], "test": [*range(80, 100)]}
+    write_given(workspace / "old", **given)
+    (workspace / "old/dataset_raw.jsonl").write_text("no split\n")
+    result = run_stage("commands.remember", workspace, "--from", "old")
+    assert result.returncode == 0, result.stderr
+    assert "remember: 100 new images, 100 in all" in result.stdout
+    urls = [f"https://host.example/{n}.jpg" for n in range(104)]
+    rows = [
+        {"species": "ABCDE"[n % 5], "image_url": url, "image_name": image_name(url)} for n, url in enumerate(urls[:100])
+    ]
+    # Of an observation of val, under another address.
+    rows += [{"species": "A", "image_name": "new.jpg", "observation_id": "jsonl:35"}]
+    write_inputs(workspace, available_rows(rows))
+    assert run_here("split", workspace).returncode == 0
+    now = pl.concat(
+        read_table(workspace / f"data/splits/{name}.parquet", SPLIT).with_columns(split=pl.lit(name)) for name in SPLITS
+    )
+    expected = {image_name(urls[n]): split for split, numbers in given.items() for n in numbers}
+    assert where(now) == expected | {"new.jpg": "val"}
+
+
+def test_what_a_given_split_has_in_two_parts_is_said(workspace):
+    write_given(workspace / "old", train=[0, 1, 2], val=[2, 3], test=[5])
+    said = run_stage("commands.remember", workspace, "--from", "old").stdout
+    assert "remember: 1 images stand in two of its splits: they count as of train" in said
+    assert "images of one thing stand in two parts (observation_id 1)" in said
+    again = run_stage("commands.remember", workspace, "--from", "old").stdout
+    assert "remember: 0 new images, 5 in all" in again
+
+
+def test_what_is_remembered_already_stays_where_it_is(workspace):
+    write_given(workspace / "old", train=[0, 1], val=[2], test=[3])
+    write_given(workspace / "older", train=[0, 2], val=[1], test=[3])
+    assert run_stage("commands.remember", workspace, "--from", "old").returncode == 0
+    said = run_stage("commands.remember", workspace, "--from", "older").stdout
+    assert "2 images are remembered in another split already, and stay there" in said
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (["nowhere"], "nowhere is missing"),
+        (["params.yaml"], "params.yaml: its name must say one of train, val, test"),
+        (["empty"], "no file of train among them"),
+        (["odd"], "none of its 1 documents names an image (unknown_shape 1)"),
+    ],
+)
+def test_a_given_split_that_is_none_is_one_line(workspace, places, said):
+    (workspace / "odd").mkdir()
+    (workspace / "empty").mkdir()
+    (workspace / "odd/train.jsonl").write_text('{"a": 1}\n')
+    assert said in complaint(run_here("commands.remember", workspace, "--from", *places))
+    assert not (workspace / "data/sources/sample/assignments/assignments.parquet").exists()

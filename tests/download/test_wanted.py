@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stages.download.ledger import HISTORY
 from stages.download.wanted import add_routes, host_of, missing_images
 from stages.records.inaturalist import OPEN_DATA_HOST
+from stages.records.licenses import CODES, license_code
 from stages.records.shapes import image_name
 from stages.tables.export import RECORDS
 
@@ -72,6 +73,12 @@ def test_any_text_has_a_host_or_none(text):
         (f"{STATIC}/77/original.jpg", "Attribution-NonCommercial 4.0 International", f"{BUCKET}/77/large.jpg"),
         (f"{STATIC}/77/original.jpg", "No known copyright restrictions", f"{BUCKET}/77/large.jpg"),
         (f"{STATIC}/77/original.jpg", "CCTV still", None),
+        (f"{STATIC}/77/original.jpg", "(c) ann, some rights reserved (CC BY)", f"{BUCKET}/77/large.jpg"),
+        (f"{STATIC.replace('static', 'STATIC')}/77/original.jpg", "cc-by", f"{BUCKET}/77/large.jpg"),
+        (f"{STATIC.replace('https', 'HTTPS')}/77/original.jpg", "cc-by", f"{BUCKET}/77/large.jpg"),
+        (f"{STATIC.replace('.org', '.org:443')}/77/original.jpg", "cc-by", f"{BUCKET}/77/large.jpg"),
+        ("https://s3.amazonaws.com/inaturalist-open-data/photos/77/original.jpg", None, f"{BUCKET}/77/large.jpg"),
+        ("https://www.naturalista.mx/photos/77/original.jpg", "cc0", f"{BUCKET}/77/large.jpg"),
         (f"{STATIC}/77/original.jpg", None, None),
         (f"{STATIC}/77/original.jpg", "all rights reserved", None),
         (f"{STATIC}/77/original.jpg", "c", None),
@@ -85,6 +92,32 @@ def test_openly_licensed_photos_are_asked_from_the_bucket(params, url, license, 
     routed = add_routes(records_of({"image_url": url, "license": license}), params.download)
     assert routed["open_data"].to_list() == [expected]
     assert routed["original"].to_list() == [url]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        (f"{STATIC}/77/square.jpg", f"{STATIC}/77/large.jpg"),
+        (f"{STATIC}/77/thumb.JPG?1", f"{STATIC}/77/large.JPG?1"),
+        (f"{STATIC}/77/medium.jpeg", f"{STATIC}/77/large.jpeg"),
+        (f"{STATIC}/77/large.jpg", f"{STATIC}/77/large.jpg"),
+        (f"{STATIC}/77/original.jpg", f"{STATIC}/77/original.jpg"),
+        ("https://herbarium.example/photos/77/square.jpg", "https://herbarium.example/photos/77/square.jpg"),
+    ],
+)
+def test_no_photo_is_asked_in_a_smaller_size_than_params_name(params, url, asked):
+    routed = add_routes(records_of({"image_url": url}), params.download)
+    assert routed["original"].to_list() == [asked]
+    # It is still the file of the record's URL.
+    assert routed["image_name"].to_list() == [image_name(url)]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_download_and_records_agree_on_what_is_open(params, code):
+    text = "all rights reserved" if code == "none" else "GFDL" if code == "other" else code
+    routed = add_routes(records_of({"image_url": f"{STATIC}/77/original.jpg", "license": text}), params.download)
+    assert license_code(text) == code
+    assert (routed["open_data"][0] is not None) == (code not in ("none", "other"))
 
 
 def test_the_file_keeps_the_name_of_the_records_url(params):

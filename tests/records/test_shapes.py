@@ -24,13 +24,20 @@ def only_row(reader, document):
 
 
 def test_an_inaturalist_document(reader):
-    assert only_row(reader, INATURALIST) == {
+    row = only_row(reader, INATURALIST)
+    assert [tuple(link) for link in row.pop("links")] == [
+        ("photo_id", INATURALIST["image_url"], "inaturalist:123", None),
+        ("photo_id", "123", "inaturalist:123", None),
+        ("observation_id", "77", "inaturalist:77", None),
+    ]
+    assert row == {
         "image_url": INATURALIST["image_url"],
         "image_name": "59bbb12b12babfbb90aa28a398377556.jpg",
-        "photo_id": "123",
+        "photo_id": "inaturalist:123",
         "observation_id": "inaturalist:77",
         "species": "Rosa canina",
         "source": "inaturalist",
+        "ids_of": "inaturalist",
         "license": "cc-by",
         "observer": "ann",
         "document_id": "69220000a1b2c3d4e5000001",
@@ -63,7 +70,7 @@ def test_an_array_gives_a_record_of_each_sound_entry(reader):
     ],
 )
 def test_one_photo_has_one_id_under_all_its_urls(reader, url):
-    assert only_row(reader, LEGACY | {"url": url})["photo_id"] == "9000000123"
+    assert only_row(reader, LEGACY | {"url": url})["photo_id"] == "inaturalist:9000000123"
 
 
 def test_ids_of_other_sources_count_on_their_own(reader):
@@ -109,7 +116,55 @@ def test_an_id_that_is_no_id_joins_nothing(reader, nothing):
     ],
 )
 def test_what_cannot_be_used_has_a_reason(reader, document, reason):
-    assert list(reader.read(document)) == [(None, reason)]
+    ((row, said),) = reader.read(document)
+    assert said == reason
+    # A row without a species still knows something of its image.
+    assert (row is None) == (reason != "no_species")
+    assert row is None or row["species"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "unusable"),
+    [
+        ("cc-by", "cc-by", {}),
+        ("  cc \x1b[31m by\n", "cc [31m by", {}),
+        (4, "4", {}),
+        (["cc-by", "cc-by-nc"], "cc-by; cc-by-nc", {}),
+        ({"code": "cc-by"}, None, {"dict": 1}),
+        (True, None, {"bool": 1}),
+        ("nan", None, {"null_like": 1}),
+        ("N/A", None, {"null_like": 1}),
+        ("x" * 10_000_000, "x" * 499 + "…", {"cut_off": 1}),
+        (None, None, {}),
+    ],
+)
+def test_a_license_is_one_bounded_line_or_is_counted(reader, value, text, unusable):
+    assert only_row(reader, LEGACY | {"rights": value})["license"] == text
+    assert reader.unusable() == {("license", kind): number for kind, number in unusable.items()}
+
+
+def test_no_text_of_a_row_is_longer_than_its_bound(reader):
+    long = "x" * 10_000_000
+    row = only_row(
+        reader, LEGACY | {"_id": long, "scientific_name": long, "author": long, "sighting": long, "rights": long}
+    )
+    assert max(len(value) for name, value in row.items() if isinstance(value, str)) <= 500
+    assert max(len(part) for link in row["links"] for part in link if part) <= 200
+    assert list(reader.read(LEGACY | {"url": "https://h.example/" + long})) == [(None, "url_too_long")]
+    assert list(reader.read(LEGACY | {"url": "https://h.example/\x1b[31m.jpg"})) == [(None, "bad_url")]
+
+
+def test_the_first_path_that_names_something_is_taken():
+    shape = {
+        "source": "s",
+        "when": ["url"],
+        "columns": {"image_url": "url", "species": "name", "observation_id": ["a", "b"]},
+    }
+    reader = DocumentReader([DocumentShape.model_validate(shape)])
+    document = {"url": "https://h.example/1.jpg", "name": "Abies alba"}
+    assert only_row(reader, document | {"a": "nan", "b": 5})["observation_id"] == "s:5"
+    (link,) = only_row(reader, document | {"a": "nan", "b": True})["links"][1:]
+    assert (link.raw, link.problem) == ("nan", "null_like")
 
 
 odd_values = st.recursive(
@@ -147,9 +202,10 @@ def test_documents_of_every_odd_type_are_read_or_refused(params, document):
     for row, reason in DocumentReader(params.documents).read(document):
         assert reason
         if row is not None:
-            assert all(value is None or isinstance(value, str) for value in row.values())
+            assert all(value is None or isinstance(value, str) for name, value in row.items() if name != "links")
             assert row["image_name"] == image_name(row["image_url"])
-            assert row["species"] == " ".join(row["species"].split()) != ""
+            assert (row["species"] is None) == (reason == "no_species")
+            assert row["species"] is None or row["species"] == " ".join(row["species"].split()) != ""
 
 
 def test_a_new_shape_is_a_matter_of_params():

@@ -4,10 +4,9 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.split import split_images
 from stages.splitting.divide import divide
 from stages.tables.classes import SPLITS
-from tests.support.splits import NO_DISPUTES, NO_PAIRS, NOTHING, SHARES, split_population
+from tests.support.splits import SHARES, split, split_population
 from tests.support.tables import available_rows
 
 group_sizes = st.lists(st.integers(1, 9), min_size=1, max_size=200)
@@ -44,15 +43,15 @@ def test_a_huge_group_does_not_starve_the_others():
 def test_one_photo_of_an_observation_stands_in_val_and_test():
     rows = available_rows([{"species": "A", "observation_id": f"o{n // 3}"} for n in range(90)])
     params = SHARES.model_copy(update={"one_photo_an_observation": True})
-    split, left_out = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, params)
-    sizes = split.group_by("split", "observation_id").len()
+    used, left_out = split(rows, params=params)
+    sizes = used.group_by("split", "observation_id").len()
     assert set(sizes.filter(pl.col("split") != "train")["len"]) == {1}
     assert set(sizes.filter(pl.col("split") == "train")["len"]) == {3}
     assert set(left_out["reason"]) == {"another_photo_of_its_observation"}
     # They belong to val and test, and are remembered so.
     assert set(left_out["split"]) == {"val", "test"}
     everything = split_population(rows)
-    assert split.height + left_out.height == everything.height
+    assert used.height + left_out.height == everything.height
 
 
 def test_a_class_has_no_more_in_train_than_is_allowed():
@@ -60,14 +59,14 @@ def test_a_class_has_no_more_in_train_than_is_allowed():
         [{"species": "A", "observation_id": f"o{n // 5}"} for n in range(100)] + [{"species": "B"}] * 5
     )
     params = SHARES.model_copy(update={"max_train_images_per_class": 20})
-    split, left_out = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, params)
+    used, left_out = split(rows, params=params)
     before = split_population(rows)
-    train = split.filter(pl.col("split") == "train")
+    train = used.filter(pl.col("split") == "train")
     assert dict(train.group_by("species").len().iter_rows())["A"] == 20
     # One of each observation before a second one.
     of_a = before.filter(pl.col("split") == "train", pl.col("species") == "A")
     assert train.filter(pl.col("species") == "A")["observation_id"].n_unique() == of_a["observation_id"].n_unique()
     assert set(left_out["reason"]) == {"over_max_train_images"}
     for name in ("val", "test"):
-        assert split.filter(pl.col("split") == name).equals(before.filter(pl.col("split") == name))
-    assert split.filter(pl.col("species") == "B").height == 5
+        assert used.filter(pl.col("split") == name).equals(before.filter(pl.col("split") == name))
+    assert used.filter(pl.col("species") == "B").height == 5

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from stages.splitting.figures import class_sizes, long_tail, number_classes, summarize
 from stages.tables.classes import SPLITS
-from tests.support.splits import NO_PAIRS, SHOTS, populations, split_population
+from tests.support.splits import SHOTS, leaks, populations, split_population
 from tests.support.tables import available_rows
 
 
@@ -17,7 +17,7 @@ def test_classes_are_numbered_by_name_and_counted(rows):
     classes = number_classes(split)
     assert classes["species"].to_list() == sorted(set(split["species"]))
     assert classes["label"].to_list() == list(range(classes.height))
-    figures = summarize(split, classes, NO_PAIRS, SHOTS)
+    figures = summarize(classes, leaks(split), SHOTS)
     assert sum(figures[name]["images"] for name in SPLITS) == split.height
     assert sum(figures[name]["observations"] for name in SPLITS) == (
         split.select(pl.coalesce("observation_id", "image_name").n_unique()).item()

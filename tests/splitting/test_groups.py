@@ -4,16 +4,15 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from stages.split import split_images
-from stages.splitting.groups import LINKS, drop_contradictions, group_rows
-from tests.support.splits import NO_DISPUTES, NO_PAIRS, NOTHING, SHARES, alike, populations, split_population
+from stages.splitting.groups import drop_contradictions, group_rows
+from tests.support.splits import NO_DISPUTES, NO_PAIRS, SHARES, alike, linked, populations, split, split_population
 from tests.support.tables import available_rows
 
 
 def naive_groups(rows: pl.DataFrame) -> list[set[int]]:
     """Merge rows of one species that share a link until nothing changes."""
     groups = [{index} for index in range(rows.height)]
-    for link in LINKS:
+    for link in ("observation_id", "photo_id", "sha256"):
         by_value: dict = {}
         for index, (species, value) in enumerate(rows.select("species", link).iter_rows()):
             if value is not None:
@@ -26,7 +25,7 @@ def naive_groups(rows: pl.DataFrame) -> list[set[int]]:
 
 @given(populations())
 def test_groups_are_what_links_connect(rows):
-    found = group_rows(rows, NO_PAIRS).to_list()
+    found = group_rows(rows, linked(rows), NO_PAIRS).to_list()
     groups = naive_groups(rows)
     numbers = [{found[index] for index in group} for group in groups]
     assert all(len(number) == 1 for number in numbers)
@@ -35,8 +34,8 @@ def test_groups_are_what_links_connect(rows):
 
 @given(populations())
 def test_a_group_bears_the_name_of_its_first_image(rows):
-    split, _ = split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, SHARES)
-    first = split.group_by("group").agg(pl.col("image_name").min(), pl.col("species").n_unique())
+    used, _ = split(rows)
+    first = used.group_by("group").agg(pl.col("image_name").min(), pl.col("species").n_unique())
     assert (first["group"] == first["image_name"]).all()
     assert (first["species"] == 1).all()
 
@@ -67,7 +66,7 @@ def test_a_chain_of_different_links_is_one_group():
             {"observation_id": None, "photo_id": None},
         ]
     )
-    groups = group_rows(rows, NO_PAIRS).to_list()
+    groups = group_rows(rows, linked(rows), NO_PAIRS).to_list()
     assert len(set(groups[:4])) == 1
     assert groups[4] != groups[0]
 
@@ -82,7 +81,7 @@ def test_a_row_left_out_for_one_reason_still_shows_another():
             {"species": "B"},
         ]
     )
-    kept, left_out = drop_contradictions(rows, NO_DISPUTES)
+    kept, left_out = drop_contradictions(rows, linked(rows), NO_DISPUTES)
     assert kept["image_name"].to_list() == [f"{3:032x}.jpg"]
     assert left_out["reason"].to_list() == ["sha256_of_two_species"] * 2 + ["photo_id_of_two_species"]
 
@@ -105,5 +104,5 @@ def test_two_rows_linked_by_one_that_is_left_out_stay_together(seed):
 
 def test_images_that_look_alike_are_one_group():
     rows = available_rows([{"species": "A", "observation_id": "o"}, *[{"species": "A"}] * 3])
-    groups = group_rows(rows, alike((0, 2), (2, 3), (3, 99))).to_list()
+    groups = group_rows(rows, linked(rows), alike((0, 2), (2, 3), (3, 99))).to_list()
     assert groups[0] == groups[2] == groups[3] != groups[1]

@@ -6,10 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stages.splitting.divide import divide
-from stages.splitting.groups import LINKS
 from stages.splitting.memory import extend_assignments, pin_groups, recall
 from stages.tables.remember import ASSIGNMENTS
-from tests.support.splits import NOTHING, SHARES, alike, check, names, note, populations, split, where
+from tests.support.splits import NOTHING, SHARES, alike, check, linked, names, note, populations, split, where
 from tests.support.tables import available_rows
 
 
@@ -19,7 +18,7 @@ def remembered(rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING) -> pl.Da
 
 def with_links(left_out: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Give rows that were left out with what they may be met again by."""
-    return left_out.join(rows.select("image_name", *LINKS), on="image_name")
+    return left_out.join(rows.select("image_name", "observation_id", "photo_id", "sha256"), on="image_name")
 
 
 def grown(before: int, after: int, **columns: object) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -149,10 +148,10 @@ def test_a_photo_left_out_of_val_is_remembered_as_val():
     params = SHARES.model_copy(update={"one_photo_an_observation": True})
     used, extra = split(rows, params=params)
     assignments = note(NOTHING, pl.concat([used, extra.drop_nulls("split")], how="diagonal"))
-    assert assignments.height == rows.height
+    assert assignments["image_name"].n_unique() == rows.height
     is_extra = pl.col("image_name").is_in(extra["image_name"].implode())
     some = rows.filter(is_extra | (pl.col("image_name") < names(9)[0]))
-    by_name = assignments.with_columns(sha256=pl.lit(None, pl.String))
+    by_name = assignments.filter(pl.col("kind") != "sha256")
     again, _ = split(some, by_name)
     evaluated = set(extra["image_name"])
     assert not evaluated & {name for name, now in where(again).items() if now == "train"}
@@ -175,15 +174,15 @@ def test_the_kept_photo_of_an_observation_stays_the_same():
 def test_what_is_remembered_never_changes():
     rows = available_rows([{"species": "A"}] * 10)
     before = remembered(rows)
-    swapped = before.with_columns(split=pl.lit("train"))
-    assert extend_assignments(before, swapped).equals(before)
+    swapped = rows.with_columns(split=pl.lit("train"), used=pl.lit(True))
+    assert extend_assignments(before, swapped, linked(rows)).equals(before)
 
 
 def test_an_image_is_remembered_under_what_it_is_found_to_be_later():
     """It comes back in another size, and its observation turns up; a third address has nothing but those two."""
     rows = available_rows([{"species": "A"}] * 30)
     assignments = remembered(rows)
-    assert assignments.height == 30
+    assert assignments.height == 60  # by their names and their bytes
     evaluated = next(name for name, at in where(assignments).items() if at == "val")
     is_it = pl.col("image_name") == evaluated
     changed = rows.with_columns(
@@ -191,11 +190,11 @@ def test_an_image_is_remembered_under_what_it_is_found_to_be_later():
         observation_id=pl.when(is_it).then(pl.lit("o")).otherwise(None),
     )
     assignments = remembered(changed, assignments)
-    assert (assignments.height, assignments["image_name"].n_unique()) == (31, 30)
+    assert (assignments.height, assignments["image_name"].n_unique()) == (62, 30)
     elsewhere = available_rows([{"species": "A", "image_name": "x.jpg", "sha256": "new bytes"}])
-    assert recall(elsewhere, assignments).to_list() == ["val"]
+    assert recall(elsewhere, linked(elsewhere), assignments).to_list() == ["val"]
     elsewhere = available_rows([{"species": "A", "image_name": "x.jpg", "sha256": "s", "observation_id": "o"}])
-    assert recall(elsewhere, assignments).to_list() == ["val"]
+    assert recall(elsewhere, linked(elsewhere), assignments).to_list() == ["val"]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -217,12 +216,12 @@ def test_an_identity_that_was_in_two_splits_counts_as_trained_on():
     rows = available_rows([{"species": "A", "observation_id": "o"}])
     known = pl.DataFrame(
         [
-            ("x.jpg", "d1", None, "o", "val", True),
-            ("y.jpg", "d2", None, "o", "train", True),
-            ("z.jpg", "d3", None, "o", "test", True),
+            ("x.jpg", "observation_id", "o", "val", True),
+            ("y.jpg", "observation_id", "o", "train", True),
+            ("z.jpg", "observation_id", "o", "test", True),
         ],
         schema=ASSIGNMENTS,
         orient="row",
     )
-    assert recall(rows, known).to_list() == ["train"]
+    assert recall(rows, linked(rows), known).to_list() == ["train"]
     assert pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val"))).to_list() == ["val"]

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.population import SPLIT_CLASSES, SPLIT_CLASSES_OF_TWO, SPLIT_IMAGES, class_sizes, make_records
 from stages.splitting.figures import number_classes, summarize
 from stages.tables.classes import SPLITS
-from tests.support.splits import NO_PAIRS, NOTHING, SHOTS, check, note, split, where
+from tests.support.splits import NOTHING, SHOTS, check, leaks, note, split, where
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_the_production_population_gives_the_users_proportions(population, group
     rows = population if grouped else population.with_columns(observation_id=pl.lit(None, pl.String))
     used, left_out = split(rows)
     assert left_out.is_empty()
-    figures = summarize(used, number_classes(used), NO_PAIRS, SHOTS)
+    figures = summarize(number_classes(used), leaks(used), SHOTS)
     for name, images in (("train", 93_761), ("val", 12_639), ("test", 11_726)):
         assert figures[name]["images"] == pytest.approx(images, rel=0.05)
     assert figures["classes_with_one_image"] == SPLIT_CLASSES - SPLIT_CLASSES_OF_TWO

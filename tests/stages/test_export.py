@@ -7,8 +7,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.export import count_refused, count_rules, drop_repeated, name_records, shape_records, summarize
+from stages.export import count_refused, count_rules, name_records, summarize
 from stages.records.names import NameCleaner
+from stages.records.repeated import drop_repeated
+from stages.records.shaping import shape_records
 from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
 from stages.tables.table import read_table
 from tests.support import SAMPLE
@@ -52,18 +54,20 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
 
 def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params):
     twice = [INATURALIST, INATURALIST | {"_id": bson.ObjectId()}, INATURALIST | {"taxon": {"name": "Rosa gallica"}}]
-    records, refused, read = shape_records(twice, params.documents)
-    unique = drop_repeated(records)
+    shaped = shape_records(twice, params.documents)
+    unique = drop_repeated(shaped.records)
     assert unique["species"].to_list() == ["Rosa canina", "Rosa gallica"]
-    figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
+    repeated = shaped.records.height - unique.height
+    figures = summarize(unique, shaped.refused, documents=shaped.read, repeated=repeated)
     assert (figures["documents"], figures["images"], figures["repeated"], figures["species"]) == (3, 2, 1, 2)
 
 
 @given(st.permutations(range(6)))
 def test_the_order_of_the_documents_does_not_matter(params, order):
     documents = [INATURALIST, LEGACY, ARRAY, LEGACY | {"_id": 6}, INATURALIST | {"_id": 9}, LEGACY | {"_id": None}]
-    expected = drop_repeated(shape_records(documents, params.documents)[0])
-    assert drop_repeated(shape_records([documents[index] for index in order], params.documents)[0]).equals(expected)
+    expected = drop_repeated(shape_records(documents, params.documents).records)
+    shuffled = shape_records([documents[index] for index in order], params.documents)
+    assert drop_repeated(shuffled.records).equals(expected)
 
 
 def test_a_missing_dump_stops_export_and_keeps_the_old_records(workspace):

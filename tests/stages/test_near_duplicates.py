@@ -24,6 +24,7 @@ from stages.tables.table import read_table, write_table
 from tests.support import ROOT, SAMPLE
 from tests.support.hashes import all_pairs, flipped, random_hashes
 from tests.support.running import complaint, run_here
+from tests.support.splits import linked
 from tests.support.tables import available_rows
 
 LIMITS = NearDuplicates(max_distance=24, mirrored=True)
@@ -68,7 +69,7 @@ def test_a_thousand_near_copies_are_no_million_pairs():
     assert pairs.height < 2000
     assert find_disputed(images, pairs).height == 1000
     # All of a species are still one group, and those of A do not hang together by way of B.
-    groups = images.with_columns(group=group_rows(images, name_pairs(images, pairs)))
+    groups = images.with_columns(group=group_rows(images, linked(images), name_pairs(images, pairs)))
     assert groups.group_by("species").agg(pl.col("group").n_unique())["group"].to_list() == [1, 1]
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from stages.runtime.errors import UserError
 from stages.split import drop_small_classes, split_images
-from stages.splitting.figures import number_classes, summarize
-from stages.splitting.groups import LINKS, drop_contradictions
+from stages.splitting.groups import drop_contradictions
 from stages.tables.classes import CLASSES, SPLITS
 from stages.tables.near_duplicates import DISPUTED
 from stages.tables.split import LEFT_OUT, SPLIT
@@ -19,20 +18,24 @@ from tests.support.splits import (
     NO_DISPUTES,
     NOTHING,
     SHARES,
-    SHOTS,
     alike,
+    leaks,
+    linked,
     names,
     populations,
+    split,
     split_population,
     write_inputs,
 )
-from tests.support.tables import available_rows
+from tests.support.tables import available_rows, links_of_rows
+
+COLUMNS = ("observation_id", "photo_id", "sha256")
 
 
 @given(populations())
 def test_nothing_stands_in_two_splits(rows):
     split = split_population(rows)
-    for link in (*LINKS, "group"):
+    for link in (*COLUMNS, "group"):
         shared = split.filter(pl.col(link).is_not_null()).group_by(link).agg(pl.col("split").n_unique())
         assert (shared["split"] == 1).all(), link
 
@@ -54,7 +57,7 @@ def test_one_two_and_three_groups(rows):
 
 @given(populations())
 def test_no_image_is_lost_or_doubled(rows):
-    consistent, left_out = drop_contradictions(rows, NO_DISPUTES)
+    consistent, left_out = drop_contradictions(rows, linked(rows), NO_DISPUTES)
     assert consistent.height + left_out.height == rows.height
     assert sorted(split_population(rows)["image_name"]) == sorted(consistent["image_name"])
 
@@ -74,8 +77,8 @@ def test_the_order_of_the_rows_does_not_matter(rows, random):
 
 @given(populations())
 def test_what_names_two_species_is_left_out_and_nothing_else(rows):
-    kept, _ = drop_contradictions(rows, NO_DISPUTES)
-    for link in LINKS:
+    kept, _ = drop_contradictions(rows, linked(rows), NO_DISPUTES)
+    for link in COLUMNS:
         present = kept.filter(pl.col(link).is_not_null())
         assert (present.group_by(link).agg(pl.col("species").n_unique())["species"] == 1).all()
     species_of = rows.group_by("sha256").agg(pl.col("species").n_unique().alias("names"))
@@ -87,7 +90,7 @@ def test_what_names_two_species_is_left_out_and_nothing_else(rows):
 @given(populations())
 def test_other_species_do_not_change_a_species_split(rows):
     alone = rows.filter(pl.col("species") == "species 0")
-    others = drop_contradictions(rows, NO_DISPUTES)[0].filter(pl.col("species") == "species 0")
+    others = drop_contradictions(rows, linked(rows), NO_DISPUTES)[0].filter(pl.col("species") == "species 0")
     if others.height == alone.height:
         expected = split_population(rows).filter(pl.col("species") == "species 0")
         assert split_population(alone)["split"].to_list() == expected["split"].to_list()
@@ -112,14 +115,13 @@ def test_images_that_look_alike_never_stand_in_two_splits(seed):
     rows = available_rows([{"species": "A"}] * 30)
     pairs = alike(*((n, n + 15) for n in range(15)))
     params = SHARES.model_copy(update={"seed": seed})
-    split, _ = split_images(rows, pairs, NO_DISPUTES, NOTHING, params)
-    classes = number_classes(split)
-    assert set(split["split"]) == set(SPLITS)
-    assert summarize(split, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 0
+    used, _ = split(rows, pairs=pairs, params=params)
+    assert set(used["split"]) == set(SPLITS)
+    assert leaks(used, pairs)["looks"] == 0
     # The check itself sees a leak.
-    torn = split.with_columns(split=pl.when(pl.col("image_name") == names(0)[0]).then(pl.lit("x")).otherwise("split"))
-    assert summarize(torn, classes, pairs, SHOTS)["in_two_splits"]["looks"] == 1
-    assert summarize(torn, classes, pairs, SHOTS)["in_two_splits"]["group"] == 1
+    torn = used.with_columns(split=pl.when(pl.col("image_name") == names(0)[0]).then(pl.lit("x")).otherwise("split"))
+    assert leaks(torn, pairs)["looks"] == 1
+    assert leaks(torn, pairs)["group"] == 1
 
 
 def test_a_picture_under_two_species_is_left_out_and_still_links():
@@ -129,11 +131,11 @@ def test_a_picture_under_two_species_is_left_out_and_still_links():
     disputed = pl.DataFrame(
         [(*names(1), "A", *names(2), "B", 4), (*names(2), "B", *names(1), "A", 4)], DISPUTED, orient="row"
     )
-    split, left_out = split_images(rows, alike((0, 1), (1, 2), (1, 3)), disputed, NOTHING, SHARES)
+    used, left_out = split_images(rows, links_of_rows(rows), alike((0, 1), (1, 2), (1, 3)), disputed, NOTHING, SHARES)
     assert dict(left_out.select("image_name", "reason").iter_rows()) == dict.fromkeys(
         names(1, 2), "looks_of_two_species"
     )
-    ends = split.filter(pl.col("image_name").is_in(names(0, 3)))
+    ends = used.filter(pl.col("image_name").is_in(names(0, 3)))
     assert ends["group"].n_unique() == 1
 
 

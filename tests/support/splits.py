@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 from stages.config.schema import Shots, Split
 from stages.split import split_images
 from stages.splitting.figures import number_classes, summarize
+from stages.splitting.groups import link_images
+from stages.splitting.leaks import count_leaks
 from stages.splitting.memory import extend_assignments
+from stages.tables.links import LINKS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import write_table
-from tests.support.tables import available_rows
+from tests.support.tables import available_rows, links_of_rows
 
 SHARES = Split(
     seed=1,
@@ -41,7 +44,7 @@ def populations(draw) -> pl.DataFrame:
 
 
 def split_population(rows: pl.DataFrame, params: Split = SHARES) -> pl.DataFrame:
-    return split_images(rows, NO_PAIRS, NO_DISPUTES, NOTHING, params)[0]
+    return split(rows, params=params)[0]
 
 
 def names(*numbers: int) -> list[str]:
@@ -55,6 +58,7 @@ def alike(*pairs: tuple[int, int]) -> pl.DataFrame:
 
 def write_inputs(folder, rows: pl.DataFrame) -> None:
     write_table(rows, dict(rows.schema), folder / "data/available.parquet")
+    write_table(links_of_rows(rows), LINKS, folder / "data/links.parquet")
     write_table(NO_PAIRS, PAIRS, folder / "data/near_duplicates/pairs.parquet")
     write_table(NO_DISPUTES, DISPUTED, folder / "data/near_duplicates/disputed.csv")
 
@@ -62,13 +66,21 @@ def write_inputs(folder, rows: pl.DataFrame) -> None:
 def split(
     rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING, pairs: pl.DataFrame = NO_PAIRS, params: Split = SHARES
 ):
-    return split_images(rows, pairs, NO_DISPUTES, assignments, params)
+    return split_images(rows, links_of_rows(rows), pairs, NO_DISPUTES, assignments, params)
+
+
+def linked(rows: pl.DataFrame) -> pl.DataFrame:
+    return link_images(rows, links_of_rows(rows))
+
+
+def leaks(rows: pl.DataFrame, pairs: pl.DataFrame = NO_PAIRS) -> dict[str, int]:
+    return count_leaks(rows, links_of_rows(rows), pairs)
 
 
 def note(assignments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Remember rows of a split; without a reason they are its own, with one another photo of their group."""
     own = pl.col("reason").is_null() if "reason" in rows.columns else pl.lit(True)
-    return extend_assignments(assignments, rows.with_columns(used=own))
+    return extend_assignments(assignments, rows.with_columns(used=own), linked(rows))
 
 
 def where(rows: pl.DataFrame) -> dict[str, str]:
@@ -77,6 +89,6 @@ def where(rows: pl.DataFrame) -> dict[str, str]:
 
 def check(rows: pl.DataFrame) -> None:
     """What every split promises."""
-    figures = summarize(rows, number_classes(rows), NO_PAIRS, SHOTS)
+    figures = summarize(number_classes(rows), leaks(rows), SHOTS)
     assert set(figures["in_two_splits"].values()) == {0}
     assert figures["share_of_evaluated_classes_in_train"] == 1.0

@@ -3,6 +3,7 @@
 import polars as pl
 
 from stages.tables.cache_filter import AVAILABLE
+from stages.tables.links import LINKS
 
 
 def available_rows(rows: list[dict]) -> pl.DataFrame:
@@ -15,3 +16,11 @@ def available_rows(rows: list[dict]) -> pl.DataFrame:
         for n, row in enumerate(rows)
     ]
     return pl.DataFrame(full, schema=AVAILABLE)
+
+
+def links_of_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The links that documents of these rows would have given: columns of ``LINKS``."""
+    kinds = ("observation_id", "photo_id")
+    long = rows.unpivot(on=kinds, index="image_name", variable_name="kind", value_name="value").drop_nulls("value")
+    links = long.with_columns(source=pl.lit("s"), raw=pl.col("value"), problem=pl.lit(None, pl.String))
+    return links.select(LINKS.keys()).unique().sort("image_name", "kind", "value")

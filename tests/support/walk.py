@@ -20,6 +20,7 @@ from stages.split import split_images
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.compare_crops import BOXES
 from stages.tables.inventory import INVENTORY
+from stages.tables.links import LINKS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table, write_table
@@ -159,12 +160,13 @@ class Walk:
         """Name an image of the test without which train and val are as they are."""
         split = validate(self.params()).split
         available = read_table(self.repo / "data/available.parquet", AVAILABLE)
+        links = read_table(self.repo / "data/links.parquet", LINKS)
         pairs = read_table(self.repo / "data/near_duplicates/pairs.parquet", PAIRS)
         disputed = read_table(self.repo / "data/near_duplicates/disputed.csv", DISPUTED)
         nothing = pl.DataFrame(schema=ASSIGNMENTS)
 
         def learned(images: pl.DataFrame) -> pl.DataFrame:
-            rows, _ = split_images(images, pairs, disputed, nothing, split)
+            rows, _ = split_images(images, links, pairs, disputed, nothing, split)
             return rows.filter(pl.col("split") != "test").select("image_name", "split")
 
         before = learned(available)
