@@ -24,6 +24,7 @@ import polars as pl
 import simplejpeg
 from PIL import Image
 
+from sample.accidents import add_odd_documents, encode_document, repeat_records, spell_ids
 from sample.compose import Photo, draw_scene, take_photo
 from sample.ingredients import PACKAGES, load_backgrounds, load_cutouts
 from sample.packages import unpack_packages
@@ -110,7 +111,7 @@ def write_sources(
     folder: Path, documents: Iterable[dict[str, Any]], boxes: dict[str, tuple[int, int, int, int]]
 ) -> None:
     """Write a profile's documents as a mongodump file, and its boxes (see ``Sample``) as a table."""
-    dump = b"".join(map(bson.encode, documents))
+    dump = b"".join(map(encode_document, documents))
     write_bytes(folder / "dump/plants.bson.gz", gzip.compress(dump, mtime=0))
     rows = [(name, *box) for name, box in sorted(boxes.items())]
     write_table(pl.DataFrame(rows, schema=list(BOXES), orient="row"), BOXES, folder / "boxes.parquet")
@@ -138,6 +139,9 @@ def make_sample(cutouts: dict[str, list[np.ndarray]], backgrounds: list[np.ndarr
     add_what_shows_little(sample, backgrounds, by_rank)
     add_copies(sample, by_rank)
     spell_as_sources_do(sample.documents)
+    spell_ids(sample.documents)
+    repeat_records(sample.documents)
+    add_odd_documents(sample.documents)
 
     rng.shuffle(sample.documents)
     for number, document in enumerate(sample.documents):

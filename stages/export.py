@@ -17,6 +17,7 @@ import polars as pl
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
+from stages.records.crowded import MANY_SPECIES, crowded_ids
 from stages.records.dump import Document, read_dump
 from stages.records.mongodb import open_collection, read_collection
 from stages.records.names import NameCleaner, clean_names
@@ -66,6 +67,8 @@ def main() -> None:
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
     figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
     figures["unusable"] = count_unusable(shaped)
+    crowded = crowded_ids(unique, shaped.links)
+    figures["crowded_ids"] = crowded.head(20).to_dicts()
     figures["contradictions"] = dict(contradictions.group_by("column").len().sort("column").iter_rows())
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
@@ -90,6 +93,12 @@ def main() -> None:
     )
     for column, kinds in figures["unusable"].items():
         say(f"export: {column}: {sum(kinds.values()):,} values that name or say nothing{in_words(kinds)}")
+    if crowded.height:
+        kind, value, species, images = crowded.row(0)
+        say(
+            f"export: {crowded.height:,} ids stand under {MANY_SPECIES} species or more, such as the {kind} {value} of "
+            f"{images:,} images of {species:,} species: are they ids? `split` uses no such image"
+        )
     if contradictions.height:
         say(
             f"export: {contradictions.height:,} times records of one image do not say the same"
