@@ -15,6 +15,11 @@ def synonyms_path(profile: str) -> Path:
     return SOURCES / profile / "synonyms.csv"
 
 
+def undecided_path(profile: str) -> Path:
+    """Give the CSV of the names that a checklist of synonyms leaves to a person."""
+    return SOURCES / profile / "synonyms_ambiguous.csv"
+
+
 def embedded_images(profile: str) -> Path:
     """Give the folder of the profile's own images; it is there where they are part of the repo."""
     return SOURCES / profile / "images"

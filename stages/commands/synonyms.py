@@ -1,0 +1,131 @@
+"""Command ``synonyms``: which names of the records are others', by a checklist -> data/sources/<profile>/synonyms.csv.
+
+    python -m stages.commands.synonyms FILE
+
+FILE is the table of names that a public checklist publishes, as it was downloaded (docs/synonyms.md says where). Rows
+by hand stay, and win. What the checklist leaves open is listed in synonyms_ambiguous.csv beside it.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+
+from stages.config.reading import all_params
+from stages.config.schema import Names
+from stages.config.sources import synonyms_path, undecided_path
+from stages.records.checklist import find_checklist, is_species, read_checklist
+from stages.records.names import NameCleaner
+from stages.records.renaming import BY_HAND, Renaming, Taxon, form_cleaner, judge, names_by_hand, settle
+from stages.records.synonym_rows import read_synonym_rows, with_checklist, write_synonym_rows
+from stages.runtime.errors import UserError, run
+from stages.runtime.lock import locked_profile
+from stages.runtime.progress import say
+from stages.runtime.wording import in_words
+from stages.tables.export import NAMES, RECORDS
+from stages.tables.synonyms import UNDECIDED
+from stages.tables.table import read_table, write_table
+
+RECORDS_IN = Path("data/records.parquet")
+NAMES_IN = Path("data/names.csv")
+
+
+def main() -> None:
+    """Ask a checklist for the names of the records, and write what it decides."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", metavar="FILE", type=Path, help="a table of names, also gzip or in a zip archive")
+    path = parser.parse_args().file
+    params = all_params()
+    records, found = _exported(params.profile)
+    out, undecided_out = synonyms_path(params.profile), undecided_path(params.profile)
+    earlier = read_synonym_rows(out)
+    by_hand = earlier.accepted_by_hand
+    images = count_images(records, found, NameCleaner(params.names, by_hand, where=str(out)))
+
+    checklist = find_checklist(path)
+    kind = f"{checklist.form}, ids of {checklist.publisher}"
+    say(f"synonyms: {checklist.member or path.name}: {kind}; asking it for {len(images):,} names of the records")
+    names = images.keys() | dict(names_by_hand(by_hand, params.names)).keys()
+    forms = form_cleaner(params.names)
+    rows, total = read_checklist(checklist, {form for name in names if (form := forms.clean(name).name)})
+    verdicts = judge(names, taxa_of(rows), params.names, publisher=checklist.publisher)
+    renaming = settle(images, verdicts, by_hand, params.names)
+
+    written, change = with_checklist(earlier, renaming.rows)
+    # As export will read them: what it would refuse must not be written.
+    together = by_hand | {synonym: accepted for synonym, accepted, _ in renaming.rows}
+    NameCleaner(params.names.model_copy(update={"synonyms": True}), together, where=str(out))
+    write_table(pl.DataFrame(renaming.listed, schema=UNDECIDED, orient="row"), UNDECIDED, undecided_out)
+    write_synonym_rows(out, written)
+
+    say(f"synonyms: {total:,} rows read; {in_short(renaming)}")
+    say(
+        f"synonyms: {len(written.of_checklist):,} rows of the checklist ({change.new:,} new, {change.gone:,} gone, "
+        f"{change.changed:,} changed) and {len(written.by_hand):,} by hand -> {out}"
+    )
+    reasons = Counter(reason for _, reason, _, _ in renaming.listed)
+    say(f"synonyms: {len(renaming.listed):,} names are left to you{in_words(reasons)} -> {undecided_out}")
+    if reasons[BY_HAND]:
+        name, candidates = next((name, found) for name, reason, found, _ in renaming.listed if reason == BY_HAND)
+        say(f"synonyms: {reasons[BY_HAND]:,} names are other by hand, and stay so: {name} would be {candidates}")
+    say(f"next: {advice(params.names, out)}")
+
+
+def _exported(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the names that export left: species of the records, and what became of the names that sources write."""
+    for path in (RECORDS_IN, NAMES_IN):
+        if not path.is_file():
+            raise UserError(f"{path} is missing: run `dvc repro export` first, which says what names there are")
+    of_profile = locked_profile("export")
+    if of_profile not in (None, profile):
+        raise UserError(f"{RECORDS_IN} is of profile {of_profile}, not {profile}: run `dvc repro export` first")
+    return read_table(RECORDS_IN, RECORDS, only=["species"]), read_table(NAMES_IN, NAMES)
+
+
+def count_images(records: pl.DataFrame, found: pl.DataFrame, cleaner: NameCleaner) -> dict[str, int]:
+    """Count the images of each name that the records would have without a checklist, sorted by name.
+
+    Where an earlier run's synonyms have renamed images, they count for the name that they had before: so a second run
+    finds the same. (A URL that stands twice under one species counts twice then.)
+
+    Args:
+        records: with the column species.
+        found: columns of ``NAMES``.
+        cleaner: with the synonyms by hand alone.
+    """
+    images: Counter[str] = Counter(dict(records.group_by("species").len().iter_rows()))
+    for name, species, _, count in found.iter_rows():
+        before = cleaner.clean(name).name
+        if before is not None and before != species:
+            images[before] += count
+            if species is not None:
+                images[species] -= count
+    return {name: max(images[name], 0) for name in sorted(images)}
+
+
+def taxa_of(rows: pl.DataFrame) -> list[Taxon]:
+    """Make objects of a checklist's rows, of which few are left."""
+    return [
+        Taxon(number, name, authors or "", status or "", accepted or "", is_species(rank))
+        for number, name, authors, rank, status, accepted in rows.iter_rows()
+    ]
+
+
+def in_short(renaming: Renaming) -> str:
+    """Say what the checklist makes of the names of the records."""
+    return (
+        f"of {renaming.names:,} names it accepts {renaming.accepted:,} and renames {len(renaming.rows):,} "
+        f"({renaming.images:,} images), so that {renaming.merged:,} fewer are left"
+    )
+
+
+def advice(rules: Names, out: Path) -> str:
+    """Say what to do next."""
+    if not rules.synonyms:
+        return "nothing changes as long as `names.synonyms` in params.yaml is false; set it, then `dvc repro`"
+    return f"look at `git diff {out}`, then `dvc repro` and a commit"
+
+
+if __name__ == "__main__":
+    run(main)
