@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks compare fetch inventory preflight remember credits evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks compare fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -68,6 +68,9 @@ remember: .venv/run.stamp ## note in which split each image is, so that later sp
 
 credits: .venv/run.stamp ## write photographer, license and URL of every image of the splits
 	@python -m stages.commands.credits
+
+synonyms: .venv/run.stamp ## write which names of the records are others', by a checklist that you downloaded (ARGS="wcvp.zip")
+	@python -m stages.commands.synonyms $(ARGS)
 
 evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")
 	@python -m stages.commands.evict $(ARGS)

@@ -185,7 +185,7 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
         (accepted,) = targets
         if accepted is None or forms.clean(accepted).name == form:
             return Verdict()  # a subspecies of its own is accepted
-        return Verdict(accepted=accepted, source=f"{publisher}:{plain_id(next(iter(said)).id)}")
+        return Verdict(accepted, f"{publisher}:{plain_id(next(iter(said)).id)}", candidates=candidates)
 
     return {name: verdict(name) for name in names}
 
@@ -232,17 +232,17 @@ def settle(
             if said.reason:
                 listed[name] = said.reason, said.candidates
         elif name in accepted_by_hand:
-            listed[name] = BY_HAND, _shown(said)
+            listed[name] = BY_HAND, said.candidates
         else:
             renamed[name] = said
     while circle := _circle({name: str(said.accepted) for name, said in renamed.items()} | own) & renamed.keys():
         for name in circle:
-            listed[name] = CIRCLE, _shown(renamed.pop(name))
+            listed[name] = CIRCLE, renamed.pop(name).candidates
     ways = {name: str(said.accepted) for name, said in renamed.items()} | own
     for name, accepted in own.items():
         said = verdicts.get(name, Verdict())
         if said.accepted is not None and said.accepted not in (accepted, _way(name, ways)[-1]):
-            listed[name] = BY_HAND, _shown(said)
+            listed[name] = BY_HAND, said.candidates
     occurring = {name for name, count in images.items() if count}
     return Renaming(
         rows=sorted((name, str(said.accepted), str(said.source)) for name, said in renamed.items()),
@@ -279,10 +279,6 @@ def names_by_hand(by_hand: Mapping[str, str], rules: Names) -> list[tuple[str, s
         if name and target and name != target and cleaner.clean(name).name != plain.clean(name).name:
             pairs.append((name, target))
     return pairs
-
-
-def _shown(said: Verdict) -> tuple[str, ...]:
-    return (f"{said.accepted} [{said.source}]",)
 
 
 def _way(name: str, ways: Mapping[str, str]) -> list[str]:

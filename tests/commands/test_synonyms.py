@@ -1,0 +1,195 @@
+"""A renamed plant that is two classes becomes one by a checklist, and nothing that a person wrote is lost."""
+
+import subprocess
+
+import polars as pl
+import pytest
+import yaml
+
+from stages.commands.synonyms import count_images
+from stages.records.names import NameCleaner
+from stages.tables.export import NAMES, RECORDS
+from stages.tables.synonyms import UNDECIDED
+from stages.tables.table import read_table, write_table
+from tests.support import ROOT
+from tests.support.bench import records_of
+from tests.support.checklists import PLANTS, gbif, wcvp, wfo, write_packed
+from tests.support.naming import RULES
+from tests.support.running import complaint, run_here, run_stage
+
+FOUND = {
+    "Aster novi-belgii": 3,
+    "Symphyotrichum novi-belgii": 2,
+    "Solanum rantonnetii Carrière": 2,
+    "Lycianthes rantonnetii": 1,
+    "Mentha x citrata": 1,
+    "Rosa canina": 2,
+    "Nowhereia plantifolia": 1,
+    "TIBOUCHINA URVILLEANA": 1,
+}
+
+
+def put_documents(workspace) -> None:
+    """A collection with half of its names from elsewhere, as a file of JSON lines."""
+    lines = [
+        f'{{"_id": {number}, "url": "https://old.example/{number}.jpg", "scientific_name": "{name}"}}'
+        for number, name in enumerate(name for name, count in FOUND.items() for _ in range(count))
+    ]
+    dump = workspace / "data/sources/sample/dump/plants.jsonl"
+    dump.parent.mkdir(parents=True)
+    dump.write_text("\n".join(lines))
+    params = (workspace / "params.yaml").read_text()
+    (workspace / "params.yaml").write_text(params.replace("file: plants.bson.gz", "file: plants.jsonl"))
+
+
+def species(workspace) -> dict[str, int]:
+    assert run_here("export", workspace).returncode == 0
+    records = read_table(workspace / "data/records.parquet", RECORDS)
+    return dict(records.group_by("species").len().iter_rows())
+
+
+def undecided(workspace) -> list[tuple]:
+    path = workspace / "data/sources/sample/synonyms_ambiguous.csv"
+    return read_table(path, UNDECIDED).select("synonym", "reason", "images").rows()
+
+
+@pytest.mark.parametrize(("table", "file"), [(wcvp, "wcvp.zip"), (wfo, "classification.txt"), (gbif, "Taxon.tsv.gz")])
+def test_from_two_classes_to_one(workspace, table, file):
+    put_documents(workspace)
+    before = species(workspace)
+    assert len(before) == 8
+    path = write_packed(workspace / file, {"wcvp_names.csv": table()})
+    result = run_stage("commands.synonyms", workspace, str(path))
+    assert result.returncode == 0, result.stderr
+    assert (
+        f"{len(PLANTS)} rows read; of 8 names it accepts 3 and renames 4 (7 images), so that 2 fewer" in result.stdout
+    )
+    assert "4 rows of the checklist (4 new, 0 gone, 0 changed) and 0 by hand" in result.stdout
+    assert "2 names are left to you (accepted, and a synonym of another too 1, not in the checklist 1)" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("next: look at `git diff data/sources/sample/synonyms.csv`")
+    out = workspace / "data/sources/sample/synonyms.csv"
+    written = out.read_text().splitlines()
+    assert [line.rpartition(",")[0] for line in written] == [
+        "synonym,accepted",
+        "Aster novi-belgii,Symphyotrichum novi-belgii",
+        "Mentha × citrata,Mentha × piperita",
+        "Solanum rantonnetii,Lycianthes rantonnetii",
+        "Tibouchina urvilleana,Pleroma urvilleanum",
+    ]
+    listed = undecided(workspace)
+    assert listed == [
+        ("Rosa canina", "accepted, and a synonym of another too", 2),
+        ("Nowhereia plantifolia", "not in the checklist", 1),
+    ]
+    assert species(workspace) == {
+        "Symphyotrichum novi-belgii": 5, "Lycianthes rantonnetii": 3, "Mentha × piperita": 1, "Rosa canina": 2,
+        "Nowhereia plantifolia": 1, "Pleroma urvilleanum": 1,
+    }  # fmt: skip
+    # After the export the old names are no classes any more, and the same file says the same.
+    again = run_here("commands.synonyms", workspace, str(path))
+    assert "of 8 names it accepts 3 and renames 4 (7 images), so that 2 fewer" in again.stdout
+    assert "(0 new, 0 gone, 0 changed)" in again.stdout
+    assert out.read_text().splitlines() == written
+    assert undecided(workspace) == listed
+
+
+def test_what_is_by_hand_wins_and_an_older_checklist_goes(workspace):
+    put_documents(workspace)
+    out = workspace / "data/sources/sample/synonyms.csv"
+    by_hand = ["Solanum rantonnetii Carr.,Solanum other,,ask Ann", "Rosa gallica var. x,Rosa canina,,"]
+    older = ["Aster novi-belgii,Aster elsewhere,WCVP:7,", "Rosa unused,Rosa canina,WCVP:8,"]
+    out.write_text("\n".join(["synonym,accepted,source,note", *by_hand, *older, ""]))
+    path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
+    species(workspace)
+    said = run_here("commands.synonyms", workspace, str(path)).stdout
+    assert "3 rows of the checklist (2 new, 1 gone, 1 changed) and 2 by hand" in said
+    assert "1 names are other by hand, and stay so: Solanum rantonnetii would be Lycianthes rantonnetii" in said
+    assert out.read_text().splitlines() == [
+        "synonym,accepted,source,note",
+        "Aster novi-belgii,Symphyotrichum novi-belgii,WCVP:2,",
+        "Mentha × citrata,Mentha × piperita,WCVP:31,",
+        by_hand[1],
+        by_hand[0],
+        "Tibouchina urvilleana,Pleroma urvilleanum,WCVP:21,",
+    ]
+    assert species(workspace)["Solanum other"] == 2
+
+
+def test_a_name_that_is_accepted_by_hand_stays(workspace):
+    put_documents(workspace)
+    out = workspace / "data/sources/sample/synonyms.csv"
+    out.write_text("synonym,accepted\nSymphyotrichum novi-belgii,Aster novi-belgii\n")
+    path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
+    species(workspace)
+    said = run_here("commands.synonyms", workspace, str(path)).stdout
+    assert "Aster novi-belgii would be Symphyotrichum novi-belgii (L.) G.L.Nesom [WCVP:1]" in said
+    assert "Symphyotrichum novi-belgii,Aster novi-belgii,\n" in out.read_text()
+    assert species(workspace)["Aster novi-belgii"] == 5
+
+
+def test_images_count_for_the_name_that_they_had_before():
+    records = records_of("a", "b", "c").with_columns(species=pl.Series(["Rosa gallica", "Rosa gallica", "Rosa canina"]))
+    found = pl.DataFrame(
+        [
+            ("Rosa alba", "Rosa gallica", "synonyms", 2),
+            ("Rosa canina L.", "Rosa canina", "authorship", 1),
+            ("Rosa sp.", None, "genus_only", 5),
+        ],
+        schema=NAMES,
+        orient="row",
+    )
+    assert count_images(records, found, NameCleaner(RULES, {})) == {
+        "Rosa alba": 2, "Rosa canina": 1, "Rosa gallica": 0,
+    }  # fmt: skip
+    by_hand = NameCleaner(RULES, {"Rosa alba": "Rosa gallica"})
+    assert count_images(records, found, by_hand) == {"Rosa canina": 1, "Rosa gallica": 2}
+
+
+def put_names(workspace) -> None:
+    write_table(records_of("https://host.example/a.jpg"), RECORDS, workspace / "data/records.parquet")
+    write_table(pl.DataFrame(schema=NAMES), NAMES, workspace / "data/names.csv")
+
+
+def test_records_are_asked_for(workspace):
+    path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
+    said = complaint(run_here("commands.synonyms", workspace, str(path)))
+    assert "data/records.parquet is missing: run `dvc repro export` first" in said
+    put_names(workspace)
+    entry = {"params": {"params.yaml": {"profile": "teacher"}}, "outs": []}
+    (workspace / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"export": entry}}))
+    assert "is of profile teacher, not sample" in complaint(run_here("commands.synonyms", workspace, str(path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "is missing: download"), ("a|b\n", "no header that is known"), ("PK\x03\x04", "damaged")],
+)
+def test_a_bad_checklist_is_one_line_and_changes_nothing(workspace, content, said):
+    put_names(workspace)
+    out = workspace / "data/sources/sample/synonyms.csv"
+    out.parent.mkdir(parents=True)
+    out.write_text("synonym,accepted\nRosa alba,Rosa gallica\n")
+    if content is not None:
+        (workspace / "list.zip").write_text(content)
+    before = sorted(workspace.rglob("*"))
+    assert said in complaint(run_here("commands.synonyms", workspace, "list.zip"))
+    assert sorted(workspace.rglob("*")) == before
+    assert out.read_text() == "synonym,accepted\nRosa alba,Rosa gallica\n"
+
+
+def test_rules_that_leave_synonyms_out_are_told(workspace):
+    put_names(workspace)
+    params = (workspace / "params.yaml").read_text()
+    content = yaml.safe_load(params)
+    content["names"]["synonyms"] = False
+    (workspace / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
+    said = run_here("commands.synonyms", workspace, str(path)).stdout
+    assert "next: nothing changes as long as `names.synonyms` in params.yaml is false" in said
+
+
+def test_make_passes_the_file_on():
+    shown = subprocess.run(
+        ["make", "-n", "synonyms", "ARGS=wcvp.zip"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "python -m stages.commands.synonyms wcvp.zip" in shown.stdout

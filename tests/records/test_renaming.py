@@ -1,0 +1,216 @@
+"""A checklist renames only what can mean one thing; all else is left to a person, with the reason."""
+
+from random import Random
+
+import pytest
+from hypothesis import example, given, reject
+from hypothesis import strategies as st
+
+from stages.records.names import NameCleaner
+from stages.records.renaming import (
+    ABSENT,
+    AMBIGUOUS,
+    BY_HAND,
+    CIRCLE,
+    DOUBTFUL,
+    HOMONYM,
+    MISAPPLIED,
+    NO_ACCEPTED,
+    NO_SPECIES,
+    NOT_ACCEPTED,
+    PRO_PARTE,
+    REFUSED,
+    UNSETTLED,
+    Kind,
+    Taxon,
+    Verdict,
+    judge,
+    plain_id,
+    settle,
+)  # fmt: skip
+from stages.runtime.errors import UserError
+from tests.support.naming import RULES
+
+KEEPING = RULES.model_copy(update={"below_species": "keep"})
+NEW = Taxon("1", "Symphyotrichum novi-belgii", "(L.) G.L.Nesom", "Accepted", "1")
+OLD = Taxon("2", "Aster novi-belgii", "L.", "Synonym", "1")
+ALTERNATIVE = Taxon("5", "Rosa gallica", "L.", "Accepted", "")
+
+
+def said(name: str, *taxa: Taxon, rules=RULES) -> Verdict:
+    verdict = judge([name], taxa, rules, publisher="WCVP")[name]
+    assert judge([name], taxa[::-1], rules, publisher="WCVP")[name] == verdict
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("Accepted", Kind.ACCEPTED), ("ACCEPTED", Kind.ACCEPTED), ("Artificial Hybrid", Kind.ACCEPTED),
+        ("synonym", Kind.SYNONYM), ("SYNONYM", Kind.SYNONYM), ("heterotypic synonym", Kind.SYNONYM),
+        ("HOMOTYPIC_SYNONYM", Kind.SYNONYM), ("homotypicSynonym", Kind.SYNONYM), ("Illegitimate", Kind.SYNONYM),
+        ("Invalid", Kind.SYNONYM), ("Orthographic", Kind.SYNONYM), ("proparte synonym", Kind.PRO_PARTE),
+        ("PROPARTE_SYNONYM", Kind.PRO_PARTE), ("ambiguous synonym", Kind.PRO_PARTE), ("Misapplied", Kind.MISAPPLIED),
+        ("doubtful", Kind.DOUBTFUL), ("Provisionally Accepted", Kind.DOUBTFUL), ("Unplaced", Kind.UNSETTLED),
+        ("Unchecked", Kind.UNSETTLED), ("", Kind.UNSETTLED), ("not accepted", Kind.UNSETTLED),
+    ],
+)  # fmt: skip
+def test_statuses_as_checklists_spell_them(status, kind):
+    assert NEW._replace(status=status).kind is kind
+
+
+def test_a_synonym_of_one_species():
+    assert said("Aster novi-belgii", OLD, NEW) == Verdict(
+        "Symphyotrichum novi-belgii", "WCVP:2", None, ("Symphyotrichum novi-belgii (L.) G.L.Nesom [WCVP:1]",)
+    )
+    assert said("Symphyotrichum novi-belgii", OLD, NEW) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("reason", "taxa"),
+    [
+        (ABSENT, [NEW]),
+        (AMBIGUOUS, [OLD, NEW, OLD._replace(id="3", authors="Mill.", accepted_id="5"), ALTERNATIVE]),
+        (HOMONYM, [OLD, NEW, OLD._replace(id="3", authors="Mill.", status="Accepted")]),
+        (DOUBTFUL, [OLD, NEW, OLD._replace(id="3", authors="Mill.", status="doubtful")]),
+        (PRO_PARTE, [OLD._replace(status="PROPARTE_SYNONYM"), NEW]),
+        (MISAPPLIED, [OLD._replace(status="MISAPPLIED"), NEW]),
+        (MISAPPLIED, [OLD, NEW, OLD._replace(id="3", status="Misapplied", accepted_id="5"), ALTERNATIVE]),
+        (UNSETTLED, [OLD._replace(status="Unplaced", accepted_id="")]),
+        (NO_ACCEPTED, [OLD]),
+        (NO_ACCEPTED, [OLD._replace(accepted_id="")]),
+        (NOT_ACCEPTED, [OLD, NEW._replace(status="Provisionally Accepted")]),
+        (CIRCLE, [OLD, NEW._replace(status="Synonym", accepted_id="2")]),
+        (CIRCLE, [OLD._replace(accepted_id="2")]),
+        (NO_SPECIES, [OLD, NEW._replace(name="Symphyotrichum", is_species=False)]),
+        (REFUSED, [OLD, NEW._replace(name="Symphyotrichum sp.")]),
+        (ABSENT, [OLD._replace(is_species=False), NEW]),
+    ],
+)
+def test_what_is_left_to_a_person(reason, taxa):
+    found = said("Aster novi-belgii", *taxa)
+    assert (found.accepted, found.reason) == (None, reason)
+
+
+def test_candidates_are_named_with_authors_and_ids():
+    taxa = [OLD, NEW, OLD._replace(id="3", authors="Mill.", accepted_id="5"), ALTERNATIVE]
+    assert said("Aster novi-belgii", *taxa).candidates == (
+        "Rosa gallica L. [WCVP:5]", "Symphyotrichum novi-belgii (L.) G.L.Nesom [WCVP:1]",
+    )  # fmt: skip
+
+
+def test_homonyms_of_one_species_and_rows_that_say_nothing_leave_it_decided():
+    taxa = [OLD, NEW, OLD._replace(id="30", authors="Mill.", status="Illegitimate")]
+    taxa += [OLD._replace(id="4", authors="Hort.", status="Unplaced", accepted_id="")]
+    assert said("Aster novi-belgii", *taxa).source == "WCVP:2"
+
+
+def test_chains_are_followed_to_their_end():
+    between = Taxon("3", "Aster elongatus", "Nees", "HOMOTYPIC_SYNONYM", "1")
+    assert said("Aster novi-belgii", OLD._replace(accepted_id="3"), between, NEW).accepted == NEW.name
+
+
+def test_a_variety_is_not_its_species():
+    variety = Taxon("3", "Aster novi-belgii var. litoreus", "A.Gray", "Synonym", "1")
+    assert said("Aster novi-belgii", variety, NEW).reason == ABSENT
+    assert said("Aster novi-belgii var. litoreus", variety, NEW, rules=KEEPING).accepted == NEW.name
+
+
+def test_an_accepted_subspecies_is_its_species_as_the_rules_say():
+    below = Taxon("6", "Quercus ilex subsp. ballota", "(Desf.) Samp.", "Accepted", "")
+    of_it = Taxon("7", "Quercus ballota", "Desf.", "Synonym", "6")
+    assert said("Quercus ballota", below, of_it).accepted == "Quercus ilex"
+    assert said("Quercus ballota", below, of_it, rules=KEEPING).accepted == "Quercus ilex subsp. ballota"
+    assert said("Quercus ilex", below, of_it._replace(name="Quercus ilex")) == Verdict()
+
+
+@pytest.mark.parametrize("written", ["Mentha ×citrata", "Mentha x citrata", "Mentha × citrata"])
+def test_hybrids_in_any_spelling(written):
+    taxa = [Taxon("1", "Mentha ×piperita", "L.", "Accepted", ""), Taxon("2", written, "Ehrh.", "Synonym", "1")]
+    assert said("Mentha × citrata", *taxa).accepted == "Mentha × piperita"
+
+
+def test_ids():
+    assert plain_id("wfo-0000001234") == "wfo-0000001234"
+    assert plain_id("https://list.example/taxon/123/") == "123"
+    assert plain_id("a b") == "a_b"
+
+
+def renamed(accepted: str) -> Verdict:
+    return Verdict(accepted, "WCVP:2", None, (accepted,))
+
+
+def test_what_is_by_hand_wins_and_is_told():
+    images = {"Aster novi-belgii": 3, "Rosa alba": 2, "Rosa blanda": 1, "Rosa carolina": 5}
+    verdicts = dict.fromkeys(images, Verdict()) | {
+        "Aster novi-belgii": renamed(NEW.name),
+        "Rosa blanda": renamed("Rosa acicularis"),
+    }
+    verdicts |= {"Rosa dumalis": renamed("Rosa nutkana"), "Rosa carolina": Verdict(reason=ABSENT)}
+    found = settle(images, verdicts, {"Rosa xanthina": "Rosa blanda", "Rosa dumalis L.": "Rosa alba"}, RULES)
+    assert found.rows == [("Aster novi-belgii", NEW.name, "WCVP:2")]
+    assert found.listed == [
+        ("Rosa carolina", ABSENT, None, 5),
+        ("Rosa blanda", BY_HAND, "Rosa acicularis", 1),
+        ("Rosa dumalis", BY_HAND, "Rosa nutkana", 0),
+    ]
+    assert (found.names, found.accepted, found.images, found.merged) == (4, 1, 3, 0)
+
+
+def test_a_usage_by_hand_says_nothing_of_the_name_itself():
+    found = settle(
+        {"Rosa alba": 1}, {"Rosa alba": renamed("Rosa acicularis")}, {"Rosa alba auct. non L.": "Rosa blanda"}, RULES
+    )
+    assert found.rows == [("Rosa alba", "Rosa acicularis", "WCVP:2")]
+    assert found.listed == []
+
+
+def test_circles_are_listed():
+    images = {"Rosa alba": 2, "Rosa blanda": 1, "Rosa carolina": 1}
+    verdicts = {
+        "Rosa alba": renamed("Rosa blanda"),
+        "Rosa blanda": renamed("Rosa alba"),
+        "Rosa carolina": renamed("Rosa alba"),
+    }
+    found = settle(images, verdicts, {}, RULES)
+    assert found.rows == [("Rosa carolina", "Rosa alba", "WCVP:2")]
+    assert [(name, reason) for name, reason, *_ in found.listed] == [("Rosa alba", CIRCLE), ("Rosa blanda", CIRCLE)]
+
+
+def test_classes_that_merge_are_counted():
+    images = {"Aster novi-belgii": 3, NEW.name: 4, "Aster other": 1, "Rosa alba": 0}
+    verdicts = dict.fromkeys(images, Verdict()) | {name: renamed(NEW.name) for name in images if "Aster" in name}
+    found = settle(images, verdicts, {}, RULES)
+    assert (found.names, found.images, found.merged) == (3, 4, 2)
+
+
+SPECIES = [f"Rosa {name}" for name in ("alba", "blanda", "carolina", "dumalis", "elegantula", "foetida", "gallica")]
+EPITHETS = st.sampled_from(SPECIES)
+STATUSES = st.sampled_from(["Accepted", "Synonym", "Misapplied", "doubtful", "PROPARTE_SYNONYM", "Unplaced"])
+NAME = st.builds(lambda name, below: name + below, EPITHETS, st.sampled_from(["", "", " subsp. vera", " var. minor"]))
+TAXA = st.lists(st.tuples(NAME, st.sampled_from(["L.", "Mill."]), STATUSES, st.integers(0, 9)), max_size=10)
+
+
+@given(TAXA, st.dictionaries(EPITHETS, EPITHETS, max_size=3), st.randoms(use_true_random=False))
+@example([("Rosa alba", "L.", "Synonym", 1), ("Rosa blanda", "L.", "Accepted", 1)], {}, Random(0))
+def test_whatever_a_checklist_says_export_accepts_it(entries, by_hand, random):
+    """Also with what is by hand, as long as that is sound; the order of rows makes no difference."""
+    taxa = [
+        Taxon(str(number), name, authors, status, str(accepted))
+        for number, (name, authors, status, accepted) in enumerate(entries)
+    ]
+    try:
+        alone = NameCleaner(RULES, by_hand)
+    except UserError:
+        reject()
+    images = {str(alone.clean(name).name): 1 for name in SPECIES}
+    found = settle(images, judge(SPECIES, taxa, RULES, publisher="GBIF"), by_hand, RULES)
+    random.shuffle(taxa)
+    assert settle(images, judge(SPECIES, taxa, RULES, publisher="GBIF"), by_hand, RULES) == found
+    rows = {synonym: accepted for synonym, accepted, _ in found.rows}
+    assert not rows.keys() & by_hand.keys()
+    together = NameCleaner(RULES, by_hand | rows)
+    left = {together.clean(name).name for name in images}
+    assert len(images) - len(left) == found.merged
+    for synonym in by_hand:
+        assert together.clean(synonym).name == together.clean(alone.clean(synonym).name).name
