@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 from stages.config.schema import Names
@@ -138,6 +139,15 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
         publisher: what to write before ids.
     """
     forms, cleaner = form_cleaner(rules), NameCleaner(rules, {})
+
+    @cache
+    def form_of(name: str) -> str | None:
+        return forms.clean(name).name
+
+    @cache
+    def species_of(name: str) -> str | None:
+        return cleaner.clean(name).name
+
     by_id: dict[str, Taxon] = {}
     by_name: dict[str, list[Taxon]] = defaultdict(list)
     for taxon in sorted(set(taxa), key=lambda taxon: (len(taxon.id), taxon)):
@@ -145,11 +155,11 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
         by_name[taxon.name].append(taxon)
     by_form: dict[str, list[Taxon]] = defaultdict(list)
     for name, same in by_name.items():
-        if form := forms.clean(name).name:
+        if form := form_of(name):
             by_form[form] += same
 
     def verdict(name: str) -> Verdict:
-        form = forms.clean(name).name
+        form = form_of(name)
         own = [taxon for taxon in by_form.get(form or "", ()) if taxon.is_species]
         own.sort(key=lambda taxon: (len(taxon.id), taxon))
         if not own:
@@ -162,7 +172,7 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
             if isinstance(end, str):
                 broken += [end] if taxon.kind is Kind.SYNONYM else []
                 continue
-            ends[taxon] = cleaner.clean(end.name).name
+            ends[taxon] = species_of(end.name)
             shown.add(f"{f'{end.name} {end.authors}'.strip()} [{publisher}:{end.id}]")
         kinds = {taxon.kind for taxon in own}
         said = {taxon: end for taxon, end in ends.items() if taxon.kind is Kind.SYNONYM}
@@ -177,13 +187,14 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
             else AMBIGUOUS if len(set(said.values())) > 1
             else MISAPPLIED if Kind.MISAPPLIED in kinds and (len(targets) > 1 or not said)
             else (broken or [UNSETTLED])[0] if not said
+            else AMBIGUOUS if len(targets) > 1  # a status that is not known points elsewhere
             else REFUSED if None in targets
             else None
         )  # fmt: skip
         if reason:
             return Verdict(reason=reason, candidates=candidates)
         (accepted,) = targets
-        if accepted is None or forms.clean(accepted).name == form:
+        if accepted is None or form_of(accepted) == form:
             return Verdict()  # a subspecies of its own is accepted
         return Verdict(accepted, f"{publisher}:{plain_id(next(iter(said)).id)}", candidates=candidates)
 

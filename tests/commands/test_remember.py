@@ -104,7 +104,7 @@ def test_remember_asks_for_a_split(workspace):
     assert "train.parquet is missing" in complaint(run_here("commands.remember", workspace))
 
 
-@pytest.mark.parametrize("command", ["commands.remember", "commands.credits", "commands.demo"])
+@pytest.mark.parametrize("command", ["commands.remember", "commands.credits", "commands.synonyms", "commands.demo"])
 @pytest.mark.parametrize(("word", "code"), [("--help", 0), ("--bogus", 2)])
 def test_whoever_asks_what_a_command_does_has_nothing_done(workspace, command, word, code):
     before = sorted(workspace.rglob("*"))

@@ -77,6 +77,8 @@ def test_a_synonym_of_one_species():
         (MISAPPLIED, [OLD._replace(status="MISAPPLIED"), NEW]),
         (MISAPPLIED, [OLD, NEW, OLD._replace(id="3", status="Misapplied", accepted_id="5"), ALTERNATIVE]),
         (UNSETTLED, [OLD._replace(status="Unplaced", accepted_id="")]),
+        (UNSETTLED, [OLD._replace(status="superseded"), NEW]),
+        (AMBIGUOUS, [OLD, NEW, OLD._replace(id="3", status="superseded", accepted_id="5"), ALTERNATIVE]),
         (NO_ACCEPTED, [OLD]),
         (NO_ACCEPTED, [OLD._replace(accepted_id="")]),
         (NOT_ACCEPTED, [OLD, NEW._replace(status="Provisionally Accepted")]),
@@ -188,7 +190,8 @@ SPECIES = [f"Rosa {name}" for name in ("alba", "blanda", "carolina", "dumalis", 
 EPITHETS = st.sampled_from(SPECIES)
 STATUSES = st.sampled_from(["Accepted", "Synonym", "Misapplied", "doubtful", "PROPARTE_SYNONYM", "Unplaced"])
 NAME = st.builds(lambda name, below: name + below, EPITHETS, st.sampled_from(["", "", " subsp. vera", " var. minor"]))
-TAXA = st.lists(st.tuples(NAME, st.sampled_from(["L.", "Mill."]), STATUSES, st.integers(0, 9)), max_size=10)
+FEW = st.builds(lambda name, below: name + below, st.sampled_from(SPECIES[:3]), st.sampled_from(["", " var. minor"]))
+TAXA = st.lists(st.tuples(NAME | FEW, st.sampled_from(["L.", "Mill."]), STATUSES, st.integers(0, 9)), max_size=10)
 
 
 @given(TAXA, st.dictionaries(EPITHETS, EPITHETS, max_size=3), st.randoms(use_true_random=False))
