@@ -37,25 +37,27 @@ def main() -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="a table of names, also gzip or in a zip archive")
     path = parser.parse_args().file
     params = all_params()
+    # Whether they are in use now or not: the file is to be sound with them.
+    rules = params.names.model_copy(update={"synonyms": True})
     records, found = _exported(params.profile)
+    checklist = find_checklist(path)
     out, undecided_out = synonyms_path(params.profile), undecided_path(params.profile)
     earlier = read_synonym_rows(out)
     by_hand = earlier.accepted_by_hand
-    images = count_images(records, found, NameCleaner(params.names, by_hand, where=str(out)))
+    images = count_images(records, found, NameCleaner(rules, by_hand, where=str(out)))
 
-    checklist = find_checklist(path)
     kind = f"{checklist.form}, ids of {checklist.publisher}"
     say(f"synonyms: {checklist.member or path.name}: {kind}; asking it for {len(images):,} names of the records")
-    names = images.keys() | dict(names_by_hand(by_hand, params.names)).keys()
-    forms = form_cleaner(params.names)
+    names = images.keys() | dict(names_by_hand(by_hand, rules)).keys()
+    forms = form_cleaner(rules)
     rows, total = read_checklist(checklist, {form for name in names if (form := forms.clean(name).name)})
-    verdicts = judge(names, taxa_of(rows), params.names, publisher=checklist.publisher)
-    renaming = settle(images, verdicts, by_hand, params.names)
+    verdicts = judge(names, taxa_of(rows), rules, publisher=checklist.publisher)
+    renaming = settle(images, verdicts, by_hand, rules)
 
     written, change = with_checklist(earlier, renaming.rows)
     # As export will read them: what it would refuse must not be written.
     together = by_hand | {synonym: accepted for synonym, accepted, _ in renaming.rows}
-    NameCleaner(params.names.model_copy(update={"synonyms": True}), together, where=str(out))
+    NameCleaner(rules, together, where=str(out))
     write_table(pl.DataFrame(renaming.listed, schema=UNDECIDED, orient="row"), UNDECIDED, undecided_out)
     write_synonym_rows(out, written)
 
@@ -95,7 +97,7 @@ def count_images(records: pl.DataFrame, found: pl.DataFrame, cleaner: NameCleane
         cleaner: with the synonyms by hand alone.
     """
     images: Counter[str] = Counter(dict(records.group_by("species").len().iter_rows()))
-    for name, species, _, count in found.iter_rows():
+    for name, species, count in found.select("found", "species", "images").iter_rows():
         before = cleaner.clean(name).name
         if before is not None and before != species:
             images[before] += count

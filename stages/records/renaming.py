@@ -178,7 +178,7 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
         said = {taxon: end for taxon, end in ends.items() if taxon.kind is Kind.SYNONYM}
         candidates = tuple(sorted(shown))
         if Kind.ACCEPTED in kinds:
-            others = any(taxon.kind is not Kind.ACCEPTED for taxon in ends)
+            others = any(species is None or form_of(species) != form for species in ends.values())
             return Verdict(reason=HOMONYM, candidates=candidates) if others else Verdict()
         targets = set(ends.values())
         reason = (
@@ -234,7 +234,8 @@ def settle(
         rules: section ``names`` of params.yaml.
     """
     own = dict(names_by_hand(by_hand, rules))
-    accepted_by_hand = set(own.values()) - own.keys()
+    plain = NameCleaner(rules, {})
+    accepted_by_hand = {plain.clean(accepted).name for accepted in by_hand.values()} - own.keys()
     renamed: dict[str, Verdict] = {}
     listed: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name in images:
@@ -242,7 +243,7 @@ def settle(
         if said.accepted is None:
             if said.reason:
                 listed[name] = said.reason, said.candidates
-        elif name in accepted_by_hand:
+        elif name in accepted_by_hand or name in by_hand:
             listed[name] = BY_HAND, said.candidates
         else:
             renamed[name] = said

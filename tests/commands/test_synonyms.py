@@ -8,6 +8,7 @@ import yaml
 
 from stages.commands.synonyms import count_images
 from stages.records.names import NameCleaner
+from stages.records.synonyms import read_synonyms
 from stages.tables.export import NAMES, RECORDS
 from stages.tables.synonyms import UNDECIDED
 from stages.tables.table import read_table, write_table
@@ -177,14 +178,18 @@ def test_a_bad_checklist_is_one_line_and_changes_nothing(workspace, content, sai
     assert out.read_text() == "synonym,accepted\nRosa alba,Rosa gallica\n"
 
 
-def test_rules_that_leave_synonyms_out_are_told(workspace):
-    put_names(workspace)
+def test_rules_that_leave_synonyms_out_are_told_and_what_is_by_hand_wins_all_the_same(workspace):
+    put_documents(workspace)
     params = (workspace / "params.yaml").read_text()
     content = yaml.safe_load(params)
     content["names"]["synonyms"] = False
     (workspace / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
+    out = workspace / "data/sources/sample/synonyms.csv"
+    out.write_text("synonym,accepted\nSolanum rantonnetii,Solanum other\n")
+    species(workspace)
     said = run_here("commands.synonyms", workspace, str(path)).stdout
+    assert len(read_synonyms(out)) == 4
     assert "next: nothing changes as long as `names.synonyms` in params.yaml is false" in said
 
 

@@ -94,6 +94,11 @@ def test_what_is_left_to_a_person(reason, taxa):
     assert (found.accepted, found.reason) == (None, reason)
 
 
+def test_a_homonym_of_the_same_species_is_no_matter():
+    accepted, later = OLD._replace(status="Accepted"), OLD._replace(id="3", authors="Willd.", accepted_id="2")
+    assert said("Aster novi-belgii", accepted, later) == Verdict()
+
+
 def test_candidates_are_named_with_authors_and_ids():
     taxa = [OLD, NEW, OLD._replace(id="3", authors="Mill.", accepted_id="5"), ALTERNATIVE]
     assert said("Aster novi-belgii", *taxa).candidates == (
@@ -167,6 +172,13 @@ def test_a_usage_by_hand_says_nothing_of_the_name_itself():
     assert found.listed == []
 
 
+@pytest.mark.parametrize("by_hand", [{"Rosa alba": "Rosa alba"}, {"Rosa x auct.": "Rosa alba"}])
+def test_a_row_by_hand_can_say_that_a_name_stays(by_hand):
+    found = settle({"Rosa alba": 1}, {"Rosa alba": renamed("Rosa acicularis")}, by_hand, RULES)
+    assert found.rows == []
+    assert found.listed == [("Rosa alba", BY_HAND, "Rosa acicularis", 1)]
+
+
 def test_circles_are_listed():
     images = {"Rosa alba": 2, "Rosa blanda": 1, "Rosa carolina": 1}
     verdicts = {
@@ -195,6 +207,7 @@ TAXA = st.lists(st.tuples(NAME | FEW, st.sampled_from(["L.", "Mill."]), STATUSES
 
 
 @given(TAXA, st.dictionaries(EPITHETS, EPITHETS, max_size=3), st.randoms(use_true_random=False))
+@example([("Rosa alba", "L.", "Synonym", 1), ("Rosa blanda", "", "Accepted", 1)], {"Rosa alba": "Rosa alba"}, Random(0))
 @example([("Rosa alba", "L.", "Synonym", 1), ("Rosa blanda", "L.", "Accepted", 1)], {}, Random(0))
 def test_whatever_a_checklist_says_export_accepts_it(entries, by_hand, random):
     """Also with what is by hand, as long as that is sound; the order of rows makes no difference."""
