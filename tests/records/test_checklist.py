@@ -102,6 +102,29 @@ def test_blocks_and_the_order_of_rows_make_no_difference(tmp_path_factory, block
         reading._BLOCK_BYTES = whole
 
 
+@pytest.mark.parametrize("block", [40, 70, 101, 150])
+def test_a_block_does_not_end_within_quotes(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(reading, "_BLOCK_BYTES", block)
+    lines = ["taxonID,scientificName,taxonRank,taxonomicStatus,acceptedNameUsageID,remarks"]
+    lines += [f'{number},Aster novi-belgii,species,synonym,,"one,\n2,""two""\n{number}"' for number in range(9)]
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(lines))
+    rows, total = read_checklist(find_checklist(path), NAMES)
+    assert (sorted(rows["id"]), total) == ([str(number) for number in range(9)], 9)
+    path.write_text("\n".join([*lines, '"9,Aster novi-belgii' + "\n" * 2000]))
+    with pytest.raises(UserError, match="a row of it has no end"):
+        read_checklist(find_checklist(path), NAMES)
+
+
+def changed_zip(path, place, value):
+    """An archive with another value at a place of its entry: 8 are the flags, 10 the method (APPNOTE 4.3.12)."""
+    write_packed(path, {"names.csv": wcvp()})
+    content = bytearray(path.read_bytes())
+    for start, shift in ((content.index(b"PK\x01\x02"), place), (0, place - 2)):
+        content[start + shift] = value
+    path.write_bytes(content)
+
+
 def damaged_zip(path):
     write_packed(path, {"names.csv": wcvp()})
     content = path.read_bytes()
@@ -130,6 +153,8 @@ def cut_gzip(path):
         (damaged_zip, "is damaged"),
         (flipped_zip, "is damaged (Bad CRC-32"),
         (cut_gzip, "is damaged"),
+        (lambda path: changed_zip(path, 8, 1), "is encrypted: unzip it"),
+        (lambda path: changed_zip(path, 10, 9), "is packed in a way that Python cannot read"),
         (lambda path: write_packed(path, {}), "archive without files"),
         (lambda path: write_packed(path, {"a.csv": wcvp(), "b.csv": wfo()}), "several checklists, a.csv, b.csv"),
         (lambda path: write_packed(path, {"a.csv": "x|y\n", "b": "z\n"}), "found a.csv: 'x|y'; b: 'z'"),
