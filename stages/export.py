@@ -5,7 +5,7 @@ the same species gives one record.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,9 @@ def main() -> None:
     )
 
 
-def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[DocumentShape]) -> Iterable[Document]:
+def _documents(
+    source: DumpSource | MongoDBSource, profile: str, shapes: Mapping[str, DocumentShape]
+) -> Iterable[Document]:
     if isinstance(source, DumpSource):
         return read_dump(dump_path(profile, source.file))
     uri = machine_setting("MONGODB_URI") or ""
@@ -90,7 +92,9 @@ def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[Do
     return read_collection(collection, source, shapes, uri)
 
 
-def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) -> tuple[pl.DataFrame, Counter[str], int]:
+def shape_records(
+    documents: Iterable[Document], shapes: Mapping[str, DocumentShape]
+) -> tuple[pl.DataFrame, Counter[str], int]:
     """Turn documents into records.
 
     Returns:

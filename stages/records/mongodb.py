@@ -7,7 +7,7 @@ cursor or restarts, a new cursor goes on behind the last document that came, so 
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -70,7 +70,7 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
 def read_collection(
     collection: Collection[Document],
     source: MongoDBSource,
-    shapes: Iterable[DocumentShape],
+    shapes: Mapping[str, DocumentShape],
     uri: str,
     *,
     pause: Callable[[float], None] = time.sleep,
@@ -137,14 +137,14 @@ def snapshot_query(snapshot: str) -> dict[str, Any]:
     return {"$or": [{"_id": {"$lt": bound}}, {"_id": {"$not": {"$type": "objectId"}}}]}
 
 
-def projected_fields(shapes: Iterable[DocumentShape]) -> list[str]:
+def projected_fields(shapes: Mapping[str, DocumentShape]) -> list[str]:
     """Give the fields that the shapes look at, without those that stand inside another one of them.
 
     The server refuses ``plant`` beside ``plant.species``; and ``plant`` alone must come whole, as a shape may ask
     only whether it is there, whatever it holds.
     """
     paths = set()
-    for shape in shapes:
+    for shape in shapes.values():
         columns = shape.columns.model_dump(exclude_none=True).values()
         named = [path for paths in columns for path in ([paths] if isinstance(paths, str) else paths)]
         paths |= {path.replace("[]", "") for path in [*shape.when, *named]}

@@ -6,7 +6,7 @@ What a shape looks like stands in params.yaml (``documents``); a new one is a ma
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,8 +30,8 @@ class DocumentReader:
     Paths are taken apart once, as a full export calls this 741,533 times.
     """
 
-    def __init__(self, shapes: list[DocumentShape]) -> None:
-        self._shapes = [_CompiledShape(shape) for shape in shapes]
+    def __init__(self, shapes: Mapping[str, DocumentShape]) -> None:
+        self._shapes = [_CompiledShape(name, shape) for name, shape in shapes.items()]
 
     def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
         """Yield (row, source) for each image of a document, or (None, reason) for what cannot be used.
@@ -52,8 +52,9 @@ def image_name(image_url: str) -> str:
 
 
 class _CompiledShape:
-    def __init__(self, shape: DocumentShape) -> None:
-        self.source = shape.source
+    def __init__(self, name: str, shape: DocumentShape) -> None:
+        self.source = name
+        self.ids_of = shape.ids_of or name
         self.when = [path.split(".") for path in shape.when]
         self.array: list[str] | None = None
         self.columns: dict[str, list[tuple[bool, list[str]]]] = {}

@@ -155,11 +155,10 @@ def test_documents_of_every_odd_type_are_read_or_refused(params, document):
 def test_a_new_shape_is_a_matter_of_params():
     shape = DocumentShape.model_validate(
         {
-            "source": "herbarium",
             "when": ["sheets", "taxon.binomial"],
             "columns": {"image_url": "sheets[].scan.href", "species": ["taxon.accepted", "taxon.binomial"]},
         }
     )
     document = {"sheets": [{"scan": {"href": "https://h.example/1.jpg"}}], "taxon": {"binomial": "Abies alba"}}
-    ((row, source),) = DocumentReader([shape]).read(document)
+    ((row, source),) = DocumentReader({"herbarium": shape}).read(document)
     assert (row["species"], source) == ("Abies alba", "herbarium")
