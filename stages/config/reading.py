@@ -27,6 +27,9 @@ RENAMED = {
     "augment.recipe": "augment.crop",
 }
 
+# Of these problems the message says it all, and the value that was found is none or is long.
+_NO_VALUE_HELPS = ("missing", "extra_forbidden", "former_form", "same_when")
+
 # What may be of several kinds: pydantic puts the kind ("dump", "timm", ...) behind the keys that lead there.
 _OF_KINDS = (("source",), ("model", "weights"))
 
@@ -218,7 +221,7 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
         allowed = what_is_allowed(first["loc"])
         message = f"is no parameter: {allowed}" if allowed else "is no parameter"
     # What several sections say together has no place of its own, and all of them are no help.
-    tells = places[0] and first["type"] not in ("missing", "extra_forbidden", "former_form")
+    tells = places[0] and first["type"] not in _NO_VALUE_HELPS
     found = f" (found {first['input']!r:.80})" if tells else ""
     more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
     where = f"{_key(places[0], origins)}: " if places[0] else ""

@@ -423,6 +423,21 @@ class Params(Section):
     def _documents_by_name(cls, value: object) -> object:
         return _keyed_by_name(value, former="source", entry="{when: ..., columns: ...}")
 
+    @field_validator("documents")
+    @classmethod
+    def _shapes_differ(cls, value: dict[str, DocumentShape]) -> dict[str, DocumentShape]:
+        first_with: dict[frozenset[str], str] = {}
+        for name, shape in value.items():
+            other = first_with.setdefault(frozenset(shape.when), name)
+            if other != name:
+                raise PydanticCustomError(
+                    "same_when",
+                    "{other} and {name} have the same fields in `when`: no document could tell which one it is; "
+                    "add a field to one, or make one of them",
+                    {"other": other, "name": name},
+                )
+        return value
+
     @model_validator(mode="after")
     def _batches_can_be_mixed(self) -> "Params":
         if (self.augment.mixup or self.augment.cutmix) and self.train.micro_batch_images % 2:

@@ -184,6 +184,20 @@ def test_many_keys_are_listed_in_part(params_content):
     assert len(listed[1].split(", ")) + int(listed[2]) == len(Train.model_fields)
 
 
+def test_two_shapes_that_ask_for_the_same_fields_are_refused(params_content):
+    columns = {"image_url": "a", "species": "b"}
+    params_content["documents"]["again"] = {"when": ["photo.id", "image_url", "photo.id"], "columns": columns}
+    said = (
+        "params.yaml: documents: inaturalist and again have the same fields in `when`: no document could tell which "
+        "one it is; add a field to one, or make one of them"
+    )
+    with pytest.raises(UserError) as error:
+        validate(params_content)
+    assert str(error.value) == said
+    params_content["documents"]["again"]["when"].append("place")
+    assert validate(params_content).documents["again"].when[-1] == "place"
+
+
 def test_shapes_in_a_profile_are_no_part_that_a_stage_leaves_out_in_silence(workspace):
     path = workspace / "params.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
