@@ -5,8 +5,9 @@ the same species gives one record.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
 from stages.records.dump import Document, read_dump
-from stages.records.mongodb import open_collection, read_collection
+from stages.records.findings import commonest_in_words, findings, findings_in_words
+from stages.records.mongodb import open_collection, read_collection, read_whole
 from stages.records.names import NameCleaner, clean_names
 from stages.records.shapes import DocumentReader
 from stages.records.suspicious import suspicious_pairs
 from stages.records.synonyms import read_synonyms
+from stages.records.unknown_shapes import UnknownShapes
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin
 from stages.runtime.machine import machine_setting
@@ -45,19 +48,26 @@ def main() -> None:
     params = stage_params("export")
     synonyms = synonyms_path(params.profile)
     cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
-    source = _documents(params.source, params.profile, params.documents)
+    source, whole = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
-    records, refused, read = shape_records(documents, params.documents)
+    reader = DocumentReader(params.documents, UnknownShapes(whole))
+    records, refused, read = shape_records(documents, params.documents, reader=reader)
+    for line in findings_in_words(reader):
+        say(line if line.startswith(" ") else f"export: {line}")
     records, names = name_records(records, cleaner)
     refused.update(count_refused(names))
     if records.is_empty():
-        raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
+        raise UserError(
+            f"none of {read:,} documents gives a record{in_words(refused)}{commonest_in_words(reader)}: see "
+            "`documents` in params.yaml"
+        )
     unique = drop_repeated(records)
 
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
+    figures |= findings(reader)
     figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
@@ -82,26 +92,33 @@ def main() -> None:
 
 def _documents(
     source: DumpSource | MongoDBSource, profile: str, shapes: Mapping[str, DocumentShape]
-) -> Iterable[Document]:
+) -> tuple[Iterable[Document], Callable[[Sequence[Any]], Iterable[Document]] | None]:
+    """Give the documents, and what gives whole ones by their ids where these hold only what shapes look at."""
     if isinstance(source, DumpSource):
-        return read_dump(dump_path(profile, source.file))
+        return read_dump(dump_path(profile, source.file)), None
     uri = machine_setting("MONGODB_URI") or ""
     collection = open_collection(source, uri)
     if date.fromisoformat(source.snapshot) >= datetime.now(UTC).date():
         say(f"export: the day of the snapshot {source.snapshot} is not over: documents may still come under it")
-    return read_collection(collection, source, shapes, uri)
+    whole = partial(read_whole, collection, source, uri=uri)
+    return read_collection(collection, source, shapes, uri), whole
 
 
 def shape_records(
-    documents: Iterable[Document], shapes: Mapping[str, DocumentShape]
+    documents: Iterable[Document], shapes: Mapping[str, DocumentShape], *, reader: DocumentReader | None = None
 ) -> tuple[pl.DataFrame, Counter[str], int]:
     """Turn documents into records.
+
+    Args:
+        documents: of any shape.
+        shapes: the shapes of documents in params.yaml.
+        reader: of these shapes, where it shall be asked afterwards what it has found.
 
     Returns:
         The records in the documents' order (columns of ``RECORDS``), how many were refused by reason, and the number
         of documents read.
     """
-    reader = DocumentReader(shapes)
+    reader = reader or DocumentReader(shapes)
     # Piece by piece into Arrow's memory: as Python strings, 741,533 rows would take half a gigabyte more.
     pieces = [pl.DataFrame(schema=RECORDS)]
     columns: dict[str, list[str | None]] = {name: [] for name in RECORDS}

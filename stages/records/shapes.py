@@ -16,6 +16,7 @@ import bson
 
 from stages.config.schema import DocumentShape
 from stages.records.inaturalist import PHOTO_URL
+from stages.records.unknown_shapes import UnknownShapes
 
 Row = dict[str, str | None]
 
@@ -31,13 +32,17 @@ class DocumentReader:
     Paths are taken apart once, as a full export calls this 741,533 times.
 
     Attributes:
+        shapes: with what was found of each so far, in alphabetical order.
         ties: how many documents fit several shapes equally well, by the names of these in alphabetical order.
+        unknown: what there is in documents that fit none.
     """
 
-    def __init__(self, shapes: Mapping[str, DocumentShape]) -> None:
+    def __init__(self, shapes: Mapping[str, DocumentShape], unknown: UnknownShapes | None = None) -> None:
+        """Begin with no document read; ``unknown`` is to be given where documents that fit no shape come cut down."""
+        self.shapes = [_CompiledShape(name, shape) for name, shape in sorted(shapes.items())]
         self.ties: Counter[tuple[str, ...]] = Counter()
-        compiled = [_CompiledShape(name, shape) for name, shape in sorted(shapes.items())]
-        ranked = sorted(compiled, key=lambda shape: -len(shape.when))
+        self.unknown = unknown or UnknownShapes()
+        ranked = sorted(self.shapes, key=lambda shape: -len(shape.when))
         # Each with those behind it that ask for as many fields: a document that fits one of them too is a tie.
         self._ranked = [
             (shape, [rival for rival in ranked[place + 1 :] if len(rival.when) == len(shape.when)])
@@ -61,6 +66,7 @@ class DocumentReader:
             else:
                 yield from shape.read(document)
             return
+        self.unknown.add(document)
         yield None, "unknown_shape"
 
 
@@ -70,6 +76,12 @@ def image_name(image_url: str) -> str:
 
 
 class _CompiledShape:
+    """A shape with its paths taken apart, and what was found of them.
+
+    Attributes:
+        documents: how many were read.
+    """
+
     def __init__(self, name: str, shape: DocumentShape) -> None:
         self.source = name
         self.ids_of = shape.ids_of or name
@@ -78,6 +90,9 @@ class _CompiledShape:
         self.columns: dict[str, list[tuple[bool, list[str]]]] = {}
         for column, paths in shape.columns.model_dump(exclude_none=True).items():
             self.columns[column] = [self._compile(path) for path in ([paths] if isinstance(paths, str) else paths)]
+        self.documents = 0
+        # Those that no document had so far: soon few or none, so that a document costs hardly more for it.
+        self._not_found = {_named(self.array, *path): path for paths in self.columns.values() for path in paths}
 
     def _compile(self, path: str) -> tuple[bool, list[str]]:
         """Take a path apart: (does it start at an entry of the array?, its keys)."""
@@ -87,6 +102,23 @@ class _CompiledShape:
         self.array = array.split(".")
         return True, [key for key in rest.split(".") if key]
 
+    def paths_never_found(self) -> list[str]:
+        """Give the paths that none of the documents has, whatever would stand there."""
+        return list(self._not_found)
+
+    def columns_never_found(self) -> dict[str, list[str]]:
+        """Give the columns of which no document has any path, with these."""
+        named = {column: [_named(self.array, *path) for path in paths] for column, paths in self.columns.items()}
+        return {column: paths for column, paths in named.items() if all(path in self._not_found for path in paths)}
+
+    def _look_for_paths(self, document: dict[str, Any]) -> None:
+        entries = None if self.array is None else _dig(document, self.array)
+        if not isinstance(entries, list):
+            entries = []
+        for name, (of_entry, keys) in list(self._not_found.items()):
+            if any(_dig(place, keys, _ABSENT) is not _ABSENT for place in (entries if of_entry else (document,))):
+                del self._not_found[name]
+
     def fits(self, document: dict[str, Any]) -> bool:
         # A loop, as all() with a generator takes twice the time.
         for keys in self.when:  # noqa: SIM110
@@ -95,6 +127,9 @@ class _CompiledShape:
         return True
 
     def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
+        self.documents += 1
+        if self._not_found:
+            self._look_for_paths(document)
         if self.array is None:
             yield self._row(document, document)
             return
@@ -141,6 +176,12 @@ class _CompiledShape:
             if text := _text(value):
                 return text
         return None
+
+
+def _named(array: list[str] | None, of_entry: bool, keys: list[str]) -> str:
+    """Write a path as params.yaml has it."""
+    path = ".".join(keys)
+    return f"{'.'.join(array)}[]{path and f'.{path}'}" if of_entry and array else path
 
 
 def _dig(value: Any, keys: list[str], default: Any = None) -> Any:

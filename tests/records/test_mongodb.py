@@ -123,6 +123,7 @@ def test_a_server_and_the_dump_of_it_give_the_same_bytes(teacher, mongodb, plant
     assert result.returncode == 0, result.stderr
     of_server = (workspace / "data/records.parquet").read_bytes()
     figures = (workspace / "metrics/export.json").read_bytes()
+    report = (workspace / "data/reports/export.json").read_bytes()
 
     dump = workspace / "data/sources/teacher/dump/plants.bson"
     dump.parent.mkdir(parents=True)
@@ -131,7 +132,21 @@ def test_a_server_and_the_dump_of_it_give_the_same_bytes(teacher, mongodb, plant
     assert export("").returncode == 0
     assert (workspace / "data/records.parquet").read_bytes() == of_server
     assert (workspace / "metrics/export.json").read_bytes() == figures
+    assert (workspace / "data/reports/export.json").read_bytes() == report
     assert json.loads(figures)["documents"] == len(documents())
+
+
+def test_documents_that_fit_no_shape_are_described_with_all_of_their_fields(teacher, mongodb, plants):
+    """Though no shape looks at these fields, and so none of them is read with the others."""
+    workspace, export = teacher
+    plants.insert_many(plain_documents(3))
+    plants.insert_many([{"_id": odd, "foto": "https://h.example/1.jpg", "especie": "A b"} for odd in ODD_IDS])
+    result = export(mongodb.uri())
+    assert result.returncode == 0, result.stderr
+    assert f"  {len(ODD_IDS)}: _id, especie, foto" in result.stdout.splitlines()
+    assert "      species: especie # guessed: by its name" in result.stdout.splitlines()
+    unknown = json.loads((workspace / "data/reports/export.json").read_text())["unknown_shapes"]
+    assert unknown["sets"] == [{"documents": len(ODD_IDS), "fields": ["_id", "especie", "foto"]}]
 
 
 def test_only_the_fields_of_the_shapes_are_sent(mongodb, plants, params):
