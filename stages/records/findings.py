@@ -74,6 +74,8 @@ def _unknown(reader: DocumentReader) -> list[str]:
     lines = [f"{unknown.documents:,} documents fit no shape; the commonest have these fields:"]
     lines += [f"  {documents:,}: {fields_in_words(fields)}" for fields, documents in commonest]
     lines += [f"  {others:,}: others, see unknown_shapes in data/reports/export.json"] if others else []
-    if entry := unknown.entry([shape.source for shape in reader.shapes]):
-        lines += ["a shape for them, to paste below `documents:` in params.yaml and to be checked:", *entry]
+    # A blank form is no help where a few documents of no use stand among many that are.
+    blank = not any(shape.documents for shape in reader.shapes)
+    if entry := unknown.entry([shape.source for shape in reader.shapes], blank=blank):
+        lines += ["a shape to paste below `documents:` in params.yaml, and to check:", *entry]
     return lines

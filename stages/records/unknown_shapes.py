@@ -22,6 +22,7 @@ DEPTH = 4  # keys of a path in a guessed entry, at the most
 LINE_CHARACTERS = 200  # of the fields in one line
 
 FILL_IN = "FILL_IN"
+_REQUIRED = ("image_url", "species")
 
 Kind = Literal["web", "text", "other", "empty"]
 
@@ -74,19 +75,23 @@ class UnknownShapes:
         listed = [FieldSet(fields, seen.documents) for fields, seen in self._sets.items()]
         return sorted(listed, key=lambda one: (-one.documents, one.fields))[:number]
 
-    def entry(self, taken: Collection[str]) -> list[str]:
-        """Guess an entry of ``documents`` in params.yaml for the commonest documents, as lines of YAML.
+    def entry(self, taken: Collection[str], *, blank: bool = True) -> list[str]:
+        """Guess an entry of ``documents`` in params.yaml, as lines of YAML.
+
+        It is for the commonest documents in which an image's address or a species' name was found.
 
         Args:
             taken: names that shapes have already.
+            blank: where these were found in none, still give one, to be filled in, for the commonest documents.
 
         Returns:
             The lines, indented as they stand below ``documents:``; none where no document has a field but its id.
         """
-        for fields, _ in self.commonest(SETS_KEPT):
-            if lines := guess_entry(self._sets[fields].values, _free_name(taken)):
-                return lines
-        return []
+        name = _free_name(taken)
+        listed = [(self._sets[fields].values, documents) for fields, documents in self.commonest(SETS_KEPT)]
+        entries = [lines for values, documents in listed if (lines := guess_entry(values, name, documents))]
+        guessed = [lines for lines in entries if sum(FILL_IN in line for line in lines) < len(_REQUIRED)]
+        return next(iter(guessed or (entries if blank else [])), [])
 
     def _ask(self) -> None:
         if self._ids and self._whole is not None:
@@ -139,12 +144,13 @@ def fields_in_words(fields: Sequence[str]) -> str:
     return f"{', '.join(fields[:shown])} and {len(fields) - shown} more"
 
 
-def guess_entry(values: Mapping[str, Kind], name: str) -> list[str]:
+def guess_entry(values: Mapping[str, Kind], name: str, documents: int) -> list[str]:
     """Guess where the columns of a record are, by the names of fields and what kind of values they hold.
 
     Args:
         values: what stands where in documents, by path (``images[].href``).
         name: of the shape.
+        documents: how many there are like these.
 
     Returns:
         An entry of ``documents`` in params.yaml, as lines of YAML with a comment where it is guessed. What must be
@@ -172,8 +178,9 @@ def guess_entry(values: Mapping[str, Kind], name: str) -> list[str]:
     # What stands deeper, or in an array, other documents like these may lack.
     sure = [path for path in (image, species) if path] or paths[:2]
     when = dict.fromkeys(".".join(path.partition("[]")[0].split(".")[:2]) for path in sure)
+    advice = "check each line; the name is the records' source"
     return [
-        f"  {name}: # guessed from names of fields and a few values: check each line; the name is the records' source",
+        f"  {name}: # guessed from the fields of {documents:,} documents: {advice}",
         "    when:",
         *(f"    - {_scalar(path)}" for path in when),
         "    columns:",

@@ -1,5 +1,6 @@
 """params.yaml is strict, and what it says in an error helps."""
 
+import copy
 import re
 
 import pytest
@@ -321,3 +322,17 @@ def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
     pairs = zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True)
     changed = [(old.split("#")[0].strip(), new.split("#")[0].strip()) for old, new in pairs if old != new]
     assert changed == [("mode: smart", "mode: center")]
+
+
+def test_a_change_of_a_shape_or_a_host_is_a_short_line_of_the_comparison(params_content):
+    from dvc.utils.diff import diff
+
+    before = copy.deepcopy(params_content)
+    params_content["documents"]["garden"]["columns"]["observer"] = "grower"
+    params_content["download"]["hosts"]["static.inaturalist.org"]["concurrent"] = 2
+    assert diff({"params.yaml": {"data": before}}, {"params.yaml": {"data": params_content}}) == {
+        "params.yaml": {
+            "documents.garden.columns.observer": {"old": "gardener", "new": "grower"},
+            "download.hosts.static.inaturalist.org.concurrent": {"old": 1, "new": 2, "diff": 1},
+        }
+    }

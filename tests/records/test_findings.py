@@ -102,7 +102,7 @@ def test_documents_of_no_shape_are_described_with_an_entry_to_paste():
         "  1: _id, field_0",
         "  1: _id, field_1",
         "  23: others, see unknown_shapes in data/reports/export.json",
-        "a shape for them, to paste below `documents:` in params.yaml and to be checked:",
+        "a shape to paste below `documents:` in params.yaml, and to check:",
         *reader.unknown.entry(["garden"]),
     ]
     assert commonest_in_words(reader) == "; the commonest (3) that fit no shape have _id, especie, foto"
@@ -111,3 +111,10 @@ def test_documents_of_no_shape_are_described_with_an_entry_to_paste():
     assert reported["sets"][0] == {"documents": 3, "fields": ["_id", "especie", "foto"]}
     assert (len(reported["sets"]), reported["in_other_sets"]) == (20, 6)
     json.dumps(reported).encode()
+
+
+def test_a_form_to_fill_in_is_given_only_where_no_document_is_of_any_shape():
+    by_mistake = {"_id": 1, "comment": "imported by mistake"}
+    assert any("FILL_IN" in line for line in findings_in_words(reader_of([by_mistake], garden=GARDEN)))
+    said = findings_in_words(reader_of([by_mistake, ARRAY], garden=GARDEN))
+    assert said[-2:] == ["1 documents fit no shape; the commonest have these fields:", "  1: _id, comment"]

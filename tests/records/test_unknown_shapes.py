@@ -116,7 +116,7 @@ def test_a_line_of_fields_is_bounded_and_says_how_many_more():
 
 def test_an_entry_through_an_array():
     lines = gathered(HERBARIUM).entry(["inaturalist"])
-    assert lines[0].startswith("  new_shape: # guessed from names of fields and a few values: check each line")
+    assert lines[0].startswith("  new_shape: # guessed from the fields of 1 documents: check each line; ")
     assert lines[1:] == [
         "    when:",
         "    - sheets",
@@ -186,8 +186,18 @@ def test_a_value_that_is_missing_in_the_first_document_is_taken_from_a_later_one
 def test_an_entry_bears_a_name_that_is_free_and_documents_without_fields_give_none():
     assert list(shapes_in(gathered(FLAT).entry(["new_shape", "new_shape_2", "x"]))) == ["new_shape_3"]
     assert gathered({"_id": 1}, {}, {"_id": {"name": "A b"}}).entry([]) == []
-    # The commonest of which an entry can be made.
-    assert list(shapes_in(gathered({"_id": 1}, {"_id": 2}, FLAT).entry([]))) == ["new_shape"]
+    (shape,) = shapes_in(gathered({"_id": 1}, {"_id": 2}, FLAT).entry([])).values()
+    assert shape.columns.image_url == "foto"
+
+
+def test_an_entry_is_of_the_commonest_documents_in_which_something_was_found():
+    junk = [{"comment": "by mistake"}] * 5
+    (shape,) = shapes_in(gathered(*junk, FLAT, HERBARIUM, HERBARIUM).entry([])).values()
+    assert shape.when == ["sheets", "taxon.scientificName"]
+    (shape,) = shapes_in(gathered(*junk, {"other": 1}).entry([])).values()
+    assert shape.when == ["comment"]
+    assert gathered(*junk).entry([], blank=False) == []
+    assert gathered({"image": "https://h.example/1.jpg"}).entry([], blank=False) != []
 
 
 def test_no_value_gets_into_what_is_said():

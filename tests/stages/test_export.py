@@ -82,7 +82,7 @@ def test_what_fits_no_shape_is_said_with_an_entry_that_makes_records_of_it_when_
     result = run_here("export", workspace)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    start = lines.index("export: a shape for them, to paste below `documents:` in params.yaml and to be checked:") + 1
+    start = lines.index("export: a shape to paste below `documents:` in params.yaml, and to check:") + 1
     assert lines[start - 4 : start - 1] == [
         "export: 4 documents fit no shape; the commonest have these fields:",
         "  3: _id, especie, foto",
