@@ -229,11 +229,13 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
 
 
 def _place(problem: Any) -> list[str]:
-    """Give the keys to a problem, without what pydantic puts between them: kinds, and a mark where a key is one."""
+    """Give the keys to a problem, without what pydantic puts between them, as kinds, or a mark that it is a key."""
     place = [str(part) for part in problem["loc"] if part != "[key]"]
     for keys in _OF_KINDS:
         if tuple(place[: len(keys)]) == keys:
             del place[len(keys) : len(keys) + 1]
+    if place[:1] == ["documents"] and place[2:3] == ["columns"]:
+        del place[4:5]  # whether a path or a list of them
     return place
 
 

@@ -66,6 +66,8 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("documents.dump", {}, "documents.dump.when: is missing"),
         ("documents.file", {"columns": {}, "when": ["a"]}, "documents.file.columns.image_url: is missing"),
         ("documents.garden.when", [], "documents.garden.when: List should have at least 1 item"),
+        ("documents.garden.columns.image_url", 5, "documents.garden.columns.image_url: Input should be a valid string"),
+        ("documents.garden.columns.species", ["a", 5], "documents.garden.columns.species: Input should be a valid"),
         ("documents.garden.ids_of", "", "documents.garden.ids_of: String should have at least 1 character"),
         ("crop", None, "crop: Input should be a valid dictionary"),
         ("surprise", 1, "surprise: is no parameter"),
