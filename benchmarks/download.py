@@ -71,9 +71,9 @@ from stages.tables.export import RECORDS
 port, images, concurrent, folder = sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])
 os.chdir(folder)
 content = yaml.safe_load((Path(sys.argv[1]) / "params.yaml").read_text())
-host = {"host": f"127.0.0.1:{port}", "concurrent": concurrent, "private": True}
-host |= dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day"))
-content["download"] |= {"contact": "benchmark@host.example", "hosts": [host]}
+limits = {"concurrent": concurrent, "private": True}
+limits |= dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day"))
+content["download"] |= {"contact": "benchmark@host.example", "hosts": {f"127.0.0.1:{port}": limits}}
 urls = [f"http://127.0.0.1:{port}/{n}.jpg" for n in range(images)]
 named = [{"image_url": url, "image_name": image_name(url), "species": "A", "source": "s"} for url in urls]
 records = pl.DataFrame([dict.fromkeys(RECORDS) | row for row in named], schema=RECORDS)

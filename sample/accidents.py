@@ -80,7 +80,7 @@ def spell_ids(documents: Documents) -> None:
 
 
 def repeat_records(documents: Documents) -> None:
-    """Add records of images that are there already: poorer and richer ones, of another shape, and one that disagrees."""
+    """Add records of images that are there already: poorer ones, of another shape, and some that disagree."""
     inaturalist = [document for document in documents if document.get("taxon", {}).get("name")]
     for document in inaturalist[:6]:
         page = f"https://www.inaturalist.org/observations/{document['observation']['id']}"
@@ -106,10 +106,10 @@ def add_odd_documents(documents: Documents) -> None:
         url = f"https://herbarium.example/odd/{number}.jpg"
         documents.append({"url": url, "scientific_name": name, "rights": "cc-by"})
     documents += [
-        {"url": "https://herbarium.example/odd/long.jpg", "scientific_name": "Rosa " + "canina " * 4000, "rights": "cc0"},
-        {"url": "https://herbarium.example/odd/byte.jpg", "scientific_name": "Rosa canina", "cafeteria": "caf~"},
+        {"url": "https://herbarium.example/odd/long.jpg", "scientific_name": "Rosa " + "canina " * 4000},
+        {"url": "https://herbarium.example/odd/byte.jpg", "scientific_name": "Rosa canina", "where": "caf~"},
         {"url": "https://herbarium.example/odd/unreadable.jpg", "scientific_name": "Rosa canina", _UNREADABLE: 1},
-    ]  # fmt: skip
+    ]
 
 
 def encode_document(document: dict[str, Any]) -> bytes:

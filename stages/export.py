@@ -7,8 +7,9 @@ all records, those that are not used too: as the documents say it, and in one sp
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
 from stages.records.crowded import MANY_SPECIES, crowded_ids
 from stages.records.dump import Document, read_dump
-from stages.records.mongodb import open_collection, read_collection
+from stages.records.findings import commonest_in_words, findings, findings_in_words
+from stages.records.mongodb import open_collection, read_collection, read_whole
 from stages.records.names import NameCleaner, clean_names
 from stages.records.repeated import drop_repeated, share_knowledge
-from stages.records.shaping import Shaped, shape_records
+from stages.records.shapes import DocumentReader
+from stages.records.shaping import shape_records
 from stages.records.suspicious import suspicious_pairs
 from stages.records.synonyms import read_synonyms
+from stages.records.unknown_shapes import UnknownShapes
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin
 from stages.runtime.machine import machine_setting
@@ -50,23 +54,30 @@ def main() -> None:
     params = stage_params("export")
     synonyms = synonyms_path(params.profile)
     cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
-    source = _documents(params.source, params.profile, params.documents)
+    source, whole = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
-    shaped = shape_records(documents, params.documents)
+    reader = DocumentReader(params.documents, UnknownShapes(whole))
+    shaped = shape_records(documents, reader)
+    for line in findings_in_words(reader):
+        say(line if line.startswith(" ") else f"export: {line}")
     refused, read = shaped.refused, shaped.read
     known, contradictions = share_knowledge(shaped.records)
     records, names = name_records(known.drop_nulls("species"), cleaner)
     refused.update(count_refused(names))
     if records.is_empty():
-        raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
+        raise UserError(
+            f"none of {read:,} documents gives a record{in_words(refused)}{commonest_in_words(reader)}: see "
+            "`documents` in params.yaml"
+        )
     unique = drop_repeated(records)
 
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
+    figures |= findings(reader)
     figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
-    figures["unusable"] = count_unusable(shaped)
+    figures["unusable"] = count_unusable(reader, shaped.links)
     crowded = crowded_ids(unique, shaped.links)
     figures["crowded_ids"] = crowded.head(20).to_dicts()
     figures["contradictions"] = dict(contradictions.group_by("column").len().sort("column").iter_rows())
@@ -106,14 +117,18 @@ def main() -> None:
         )
 
 
-def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[DocumentShape]) -> Iterable[Document]:
+def _documents(
+    source: DumpSource | MongoDBSource, profile: str, shapes: Mapping[str, DocumentShape]
+) -> tuple[Iterable[Document], Callable[[Sequence[Any]], Iterable[Document]] | None]:
+    """Give the documents, and what gives whole ones by their ids where these hold only what shapes look at."""
     if isinstance(source, DumpSource):
-        return read_dump(dump_path(profile, source.file))
+        return read_dump(dump_path(profile, source.file)), None
     uri = machine_setting("MONGODB_URI") or ""
     collection = open_collection(source, uri)
     if date.fromisoformat(source.snapshot) >= datetime.now(UTC).date():
         say(f"export: the day of the snapshot {source.snapshot} is not over: documents may still come under it")
-    return read_collection(collection, source, shapes, uri)
+    whole = partial(read_whole, collection, source, uri=uri)
+    return read_collection(collection, source, shapes, uri), whole
 
 
 def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -149,10 +164,10 @@ def count_rules(names: pl.DataFrame) -> dict[str, dict[str, int]]:
     return {rule: {"names": names, "images": images} for rule, names, images in counted.iter_rows()}
 
 
-def count_unusable(shaped: Shaped) -> dict[str, dict[str, int]]:
+def count_unusable(reader: DocumentReader, links: pl.DataFrame) -> dict[str, dict[str, int]]:
     """Count what was there and names or says nothing, by column and by what it is."""
-    of_ids = shaped.links.drop_nulls("problem").group_by("kind", "problem").len()
-    counts = shaped.unusable + Counter({(kind, problem): number for kind, problem, number in of_ids.iter_rows()})
+    of_ids = links.drop_nulls("problem").group_by("kind", "problem").len()
+    counts = reader.unusable() + Counter({(kind, problem): number for kind, problem, number in of_ids.iter_rows()})
     columns = sorted({column for column, _ in counts})
     return {
         column: {kind: number for (of, kind), number in sorted(counts.items()) if of == column} for column in columns

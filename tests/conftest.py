@@ -153,7 +153,7 @@ def server():
 def bench(workspace, server, params_content) -> Bench:
     directory = workspace / "cache"
     directory.mkdir()
-    params_content["download"] |= {"contact": "test@host.example", "hosts": [allow(server.host)], "timeout_s": 120.0}
+    params_content["download"] |= {"contact": "test@host.example", "hosts": allow(server.host), "timeout_s": 120.0}
     params_content["download"]["tries"] = TRIES
     return Bench(directory, server, params_content)
 

@@ -78,7 +78,7 @@ def check_mirror(download: Download) -> None:
     Raises:
         UserError: its host is none of params.
     """
-    if download.mirror is not None and host_of(download.mirror) not in [limits.host for limits in download.hosts]:
+    if download.mirror is not None and host_of(download.mirror) not in download.hosts:
         named = host_of(download.mirror) or "(none: a URL with a user name is never asked)"
         raise UserError(f"params.yaml: download.mirror: its host {named} is not in download.hosts: add it there")
 

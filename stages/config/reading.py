@@ -6,6 +6,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError, create_model
 
+from stages.config.keys import what_is_allowed
 from stages.config.schema import Params, Section
 from stages.runtime.errors import UserError
 
@@ -13,10 +14,11 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 LIBRARIES = Path("libraries.yaml")
 
-# Keys under their former names, without the profile before them: who still writes one is told the new one.
+# Keys under their former names, without the profile before them: who still writes one is told the new one. A * stands
+# for any name.
 RENAMED = {
     "licences": "licenses",
-    "documents.columns.licence": "documents.columns.license",
+    "documents.*.columns.licence": "documents.*.columns.license",
     "labels": "names",
     "train.keep_by": "train.selection_metric",
     "train.head_epochs": "train.crt_epochs",
@@ -24,6 +26,12 @@ RENAMED = {
     "train.watched_images": "train.train_eval_images",
     "augment.recipe": "augment.crop",
 }
+
+# Of these problems the message says it all, and the value that was found is none or is long.
+_NO_VALUE_HELPS = ("missing", "extra_forbidden", "former_form", "same_when")
+
+# What may be of several kinds: pydantic puts the kind ("dump", "timm", ...) behind the keys that lead there.
+_OF_KINDS = (("source",), ("model", "weights"))
 
 
 def stage_params(stage: str) -> Params:
@@ -112,13 +120,18 @@ def _sections(stage: str, content: dict[str, Any]) -> tuple[dict[str, Any], dict
     prefix = f"profiles.{content['profile']}."
     common: dict[str, Any] = {}
     of_profile: dict[str, Any] = {}
-    for name, value in _declared(stage, content).items():
+    declared, of_active = _declared(stage, content), content["profiles"][content["profile"]]
+    for name, value in declared.items():
         sections = of_profile if name.startswith(prefix) else common
         section, _, key = name.removeprefix(prefix).partition(".")
         if key:
             sections.setdefault(section, {})[key] = value
         else:
             sections[section] = value
+            if sections is common and f"{prefix}{section}" not in declared and section in of_active:
+                raise UserError(
+                    f"{PARAMS}: {prefix}{section}: the stage {stage} looks for it at the top: move it there"
+                )
     return common, of_profile
 
 
@@ -198,22 +211,42 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
     # An unknown key first: a slip in a name also makes the right name missing.
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     places = [_place(problem) for problem in problems]
-    former = [(place, RENAMED.get(".".join(part for part in place if not part.isdecimal()))) for place in places]
-    if renamed := [f"{_key(place, origins)}: is called {name} now" for place, name in former if name]:
+    if renamed := [f"{_key(place, origins)}: is called {name} now" for place in places if (name := _new_name(place))]:
         return f"{'; '.join(renamed)}: rename {'it' if len(renamed) == 1 else 'them'}"
     first = problems[0]
-    message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
+    message = first["msg"]
+    if first["type"] == "missing":
+        message = "is missing"
+    elif first["type"] == "extra_forbidden":
+        allowed = what_is_allowed(first["loc"])
+        message = f"is no parameter: {allowed}" if allowed else "is no parameter"
     # What several sections say together has no place of its own, and all of them are no help.
-    found = "" if first["type"] == "missing" or not places[0] else f" (found {first['input']!r:.80})"
+    tells = places[0] and first["type"] not in _NO_VALUE_HELPS
+    found = f" (found {first['input']!r:.80})" if tells else ""
     more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
     where = f"{_key(places[0], origins)}: " if places[0] else ""
     return f"{where}{message.removeprefix('Value error, ')}{found}{more}"
 
 
 def _place(problem: Any) -> list[str]:
-    """Give the keys to a problem. The discriminated unions add the kind ("dump", "timm", ...), which is no key."""
-    kinds = {"dump", "mongodb", "timm", "random", "file", "package"}
-    return [str(part) for part in problem["loc"] if not (part in kinds and problem["loc"][-1] != part)]
+    """Give the keys to a problem, without what pydantic puts between them, as kinds, or a mark that it is a key."""
+    place = [str(part) for part in problem["loc"] if part != "[key]"]
+    for keys in _OF_KINDS:
+        if tuple(place[: len(keys)]) == keys:
+            del place[len(keys) : len(keys) + 1]
+    if place[:1] == ["documents"] and place[2:3] == ["columns"]:
+        del place[4:5]  # whether a path or a list of them
+    return place
+
+
+def _new_name(place: list[str]) -> str | None:
+    """Give the present name of a key that had another one; none for other keys."""
+    for old, new in RENAMED.items():
+        keys = old.split(".")
+        if len(keys) == len(place) and all(key in ("*", part) for key, part in zip(keys, place, strict=True)):
+            names = iter(part for key, part in zip(keys, place, strict=True) if key == "*")
+            return ".".join(next(names) if key == "*" else key for key in new.split("."))
+    return None
 
 
 def _key(place: list[str], origins: dict[str, str]) -> str:

@@ -1,6 +1,6 @@
 """What params.yaml may say: a typed, strict model of each section.
 
-No value has a default here (but ``null`` for a column that a shape does not have) and nothing is computed: all
+No value has a default here (but ``null`` for what a shape of documents does not have) and nothing is computed: all
 values come from params.yaml, where DVC tracks them. That is why a change of this file cannot change a stage's outputs,
 and no stage of dvc.yaml depends on it.
 """
@@ -10,7 +10,8 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -25,6 +26,26 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys are refused, nothing is converted, nothing changes afterwards."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _keyed_by_name(value: object, *, former: str, entry: str) -> object:
+    """Refuse the list that a map was in earlier versions, and say how it is written now.
+
+    Args:
+        value: what params.yaml says.
+        former: the key of the list's entries that has become the map's key.
+        entry: what an entry of the map is, shortly.
+    """
+    if not isinstance(value, list):
+        return value
+    first = value[0].get(former) if value and isinstance(value[0], dict) else None
+    name = first if isinstance(first, str) and 0 < len(first) <= 80 else "NAME"
+    # With a type of its own, as the whole list that was found is no help.
+    raise PydanticCustomError(
+        "former_form",
+        "is a map by name now: write {new} instead of {old}",
+        {"new": f'"{name}: {entry}"', "old": f'"- {former}: {name}"'},
+    )
 
 
 class DumpSource(Section):
@@ -73,10 +94,17 @@ class DocumentColumns(Section):
 
 
 class DocumentShape(Section):
-    """One shape of documents."""
+    """One shape of documents; its name, the key in ``documents``, is its records' source.
 
-    source: Text
+    Attributes:
+        when: the fields by which documents of the shape are known: all are there.
+        ids_of: whose the photo and observation ids are, where that is not the shape's own name: two shapes that one
+            source had over time have the same ids.
+        columns: where the columns of a record stand.
+    """
+
     when: Annotated[list[Text], Field(min_length=1)]
+    ids_of: Text | None = None
     columns: DocumentColumns
 
     @model_validator(mode="after")
@@ -126,26 +154,25 @@ class Licenses(Section):
     allowed: Annotated[list[License], Field(min_length=1)] | None
 
 
+def _a_name_as_urls_have_it(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", value):
+        raise ValueError("must be a name in small letters, perhaps with a port: images.example.org:8080, no http://")
+    if value.endswith((":80", ":443")):
+        raise ValueError("must stand without the port, as it is the scheme's own")
+    return value
+
+
+HostName = Annotated[str, AfterValidator(_a_name_as_urls_have_it)]
+
+
 class HostLimits(Section):
     """What a host that serves images is asked for, at the most; ``null`` is no limit."""
 
-    host: str
     requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None
     concurrent: Annotated[int, Field(ge=1, le=256)]
     gb_an_hour: Annotated[float, Field(gt=0)] | None
     gb_a_day: Annotated[float, Field(gt=0)] | None
     private: bool
-
-    @field_validator("host")
-    @classmethod
-    def _a_name_as_urls_have_it(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", value):
-            raise ValueError(
-                "must be a name in small letters, perhaps with a port: images.example.org:8080, no http://"
-            )
-        if value.endswith((":80", ":443")):
-            raise ValueError("must stand without the port, as it is the scheme's own")
-        return value
 
 
 class Download(Section):
@@ -159,7 +186,12 @@ class Download(Section):
     timeout_s: Annotated[float, Field(gt=0, le=3600)]
     tries: Annotated[int, Field(ge=1, le=100)]
     pauses_s: Annotated[list[Annotated[float, Field(gt=0, le=86_400)]], Field(min_length=1)]
-    hosts: Annotated[list[HostLimits], Field(min_length=1)]
+    hosts: Annotated[dict[HostName, HostLimits], Field(min_length=1)]
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _hosts_by_name(cls, value: object) -> object:
+        return _keyed_by_name(value, former="host", entry="{requests_per_s: ..., concurrent: ..., ...}")
 
     @field_validator("contact")
     @classmethod
@@ -177,16 +209,11 @@ class Download(Section):
 
     @model_validator(mode="after")
     def _hosts_can_be_asked(self) -> "Download":
-        names = [limits.host for limits in self.hosts]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"hosts names {twice[0]} twice: keep one")
-        for limits in self.hosts:
+        for name, limits in self.hosts.items():
             for key in ("gb_an_hour", "gb_a_day"):
                 allowed_gb = getattr(limits, key)
                 if allowed_gb is not None and round(allowed_gb * 1e9) < round(self.max_image_mb * 1e6):
-                    raise ValueError(
-                        f"{key} of {limits.host} must hold one image of max_image_mb, or none can be asked"
-                    )
+                    raise ValueError(f"{key} of {name} must hold one image of max_image_mb, or none can be asked")
         return self
 
 
@@ -373,7 +400,7 @@ class Params(Section):
 
     profile: Text
     source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
-    documents: Annotated[list[DocumentShape], Field(min_length=1)]
+    documents: Annotated[dict[Text, DocumentShape], Field(min_length=1)]
     names: Names
     licenses: Licenses
     inventory: Inventory
@@ -390,6 +417,26 @@ class Params(Section):
     train: Train
     augment: Augment
     evaluate: Evaluate
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _documents_by_name(cls, value: object) -> object:
+        return _keyed_by_name(value, former="source", entry="{when: ..., columns: ...}")
+
+    @field_validator("documents")
+    @classmethod
+    def _shapes_differ(cls, value: dict[str, DocumentShape]) -> dict[str, DocumentShape]:
+        first_with: dict[frozenset[str], str] = {}
+        for name, shape in value.items():
+            other = first_with.setdefault(frozenset(shape.when), name)
+            if other != name:
+                raise PydanticCustomError(
+                    "same_when",
+                    "{other} and {name} have the same fields in `when`: no document could tell which one it is; "
+                    "add a field to one, or make one of them",
+                    {"other": other, "name": name},
+                )
+        return value
 
     @model_validator(mode="after")
     def _batches_can_be_mixed(self) -> "Params":

@@ -33,7 +33,7 @@ def plan_hosts(wanted: pl.DataFrame, download: Download, known: Mapping[str, Hos
         known: what each host has sent so far: after 100 images their mean size counts, before it that of the production
             collection.
     """
-    limits = {entry.host: entry for entry in download.hosts}
+    limits = download.hosts
     plans = []
     for host, images in wanted.group_by("host").len().sort("len", "host", descending=[True, False]).iter_rows():
         gb = images * mean_bytes(host, download, known) / 1e9

@@ -128,7 +128,7 @@ def select_images(
     """
     usable = allowed_records(records, params.licenses.allowed)
     wanted, refused = missing_images(usable, sound, history, params.download)
-    allowed = wanted.filter(pl.col("host").is_in([limits.host for limits in params.download.hosts]))
+    allowed = wanted.filter(pl.col("host").is_in(list(params.download.hosts)))
     return Selection(wanted, allowed, allowed if images is None else allowed.head(images), refused)
 
 

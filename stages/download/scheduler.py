@@ -202,8 +202,7 @@ class Scheduler:
         now_s = clock.now_s()
         remembered, traffic = ledger.hosts(), ledger.traffic(now_s)
         self._queues: dict[str, HostQueue] = {}
-        for host_limits in params.hosts:
-            name = host_limits.host
+        for name, host_limits in params.hosts.items():
             host = Host(host_limits, largest_bytes=self._largest_bytes, pauses_s=params.pauses_s)
             record = remembered.get(name, HostRecord())
             host.restore(record.paused_until_s, record.strikes, record.why, traffic.get(name, ()), now_s)

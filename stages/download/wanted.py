@@ -86,7 +86,7 @@ def missing_images(
         .unique("image_name", keep="first", maintain_order=True)
     )
     with_history = add_routes(ranked, download).join(history, on="image_name", how="left")
-    routed = _choose_route(with_history, [limits.host for limits in download.hosts]).with_columns(
+    routed = _choose_route(with_history, list(download.hosts)).with_columns(
         pl.col("failures", "interrupted", "refused").fill_null(0)
     )
     ordered = routed.sort("interrupted", "level", "species", "image_name")

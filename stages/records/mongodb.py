@@ -7,7 +7,7 @@ cursor or restarts, a new cursor goes on behind the last document that came, so 
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -70,7 +70,7 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
 def read_collection(
     collection: Collection[Document],
     source: MongoDBSource,
-    shapes: Iterable[DocumentShape],
+    shapes: Mapping[str, DocumentShape],
     uri: str,
     *,
     pause: Callable[[float], None] = time.sleep,
@@ -90,8 +90,50 @@ def read_collection(
         UserError: the server does not answer (any more), refuses, or has no such documents; host and port are named.
     """
     where = f"MongoDB at {_hosts(collection)}"
-    query, projection = snapshot_query(source.snapshot), projected_fields(shapes)
     say(f"export: reads {source.database}.{source.collection} from {where}")
+    query, fields = snapshot_query(source.snapshot), projected_fields(shapes)
+    if not (yield from _stream(collection, source, query, fields, uri, pause, has_answered=False)):
+        raise UserError(f"{where}: {source.database}.{source.collection} {_why_empty(collection, source)}")
+
+
+def read_whole(
+    collection: Collection[Document],
+    source: MongoDBSource,
+    ids: Sequence[Any],
+    uri: str,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Document]:
+    """Yield documents with all of their fields, by their ``_id``; those that are gone meanwhile are left out.
+
+    Args:
+        collection: from ``open_collection``.
+        source: names the collection in messages.
+        ids: of the documents.
+        uri: ``MONGODB_URI``, of which no secret may get into a message.
+        pause: waits for so many seconds.
+
+    Raises:
+        UserError: the server does not answer (any more) or refuses; host and port are named.
+    """
+    yield from _stream(collection, source, {"_id": {"$in": list(ids)}}, None, uri, pause, has_answered=True)
+
+
+def _stream(
+    collection: Collection[Document],
+    source: MongoDBSource,
+    query: dict[str, Any],
+    projection: list[str] | None,
+    uri: str,
+    pause: Callable[[float], None],
+    *,
+    has_answered: bool,
+) -> Generator[Document, None, int]:
+    """Yield what a query finds in the order of ``_id``, over breaks of the connection; return the number.
+
+    A server that has not answered before is given up soon.
+    """
+    where = f"MongoDB at {_hosts(collection)}"
     last: Any = None
     read = failures = 0
     while True:
@@ -113,7 +155,7 @@ def read_collection(
                 raise UserError(f"{where} {_refusal(error, source, uri)}") from None
             failures += 1
             # A server that has never answered is more likely named wrongly than restarting.
-            if failures > (RETRIES if read else 1):
+            if failures > (RETRIES if read or has_answered else 1):
                 so_far = f" after {read:,} documents and {RETRIES} retries" if read else ""
                 raise UserError(f"{where} does not answer{so_far}{_told(error, uri)}: is it running?") from None
             say(f"export: {where} does not answer{_told(error, uri)}; goes on behind document {read:,}, try {failures}")
@@ -126,8 +168,7 @@ def read_collection(
             ) from None
         finally:
             cursor.close()
-    if not read:
-        raise UserError(f"{where}: {source.database}.{source.collection} {_why_empty(collection, source)}")
+    return read
 
 
 def snapshot_query(snapshot: str) -> dict[str, Any]:
@@ -137,14 +178,14 @@ def snapshot_query(snapshot: str) -> dict[str, Any]:
     return {"$or": [{"_id": {"$lt": bound}}, {"_id": {"$not": {"$type": "objectId"}}}]}
 
 
-def projected_fields(shapes: Iterable[DocumentShape]) -> list[str]:
+def projected_fields(shapes: Mapping[str, DocumentShape]) -> list[str]:
     """Give the fields that the shapes look at, without those that stand inside another one of them.
 
     The server refuses ``plant`` beside ``plant.species``; and ``plant`` alone must come whole, as a shape may ask
     only whether it is there, whatever it holds.
     """
     paths = set()
-    for shape in shapes:
+    for shape in shapes.values():
         columns = shape.columns.model_dump(exclude_none=True).values()
         named = [path for paths in columns for path in ([paths] if isinstance(paths, str) else paths)]
         paths |= {path.replace("[]", "") for path in [*shape.when, *named]}

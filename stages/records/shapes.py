@@ -6,7 +6,7 @@ What a shape looks like stands in params.yaml (``documents``); a new one is a ma
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ import bson
 
 from stages.config.schema import DocumentShape
 from stages.records.identity import MOST_ENTRIES, NULL_LIKE, id_texts, is_null_like, links_of, visible
+from stages.records.unknown_shapes import UnknownShapes
 
 # The columns of a record, as text or null, and `links`: all that may connect its image with others.
 Row = dict[str, Any]
@@ -30,27 +31,50 @@ class DocumentReader:
     """Turns documents into rows by the shapes of params.yaml.
 
     Paths are taken apart once, as a full export calls this 741,533 times.
+
+    Attributes:
+        shapes: with what was found of each so far, in alphabetical order.
+        ties: how many documents fit several shapes equally well, by the names of these in alphabetical order.
+        unknown: what there is in documents that fit none.
     """
 
-    def __init__(self, shapes: list[DocumentShape]) -> None:
-        self._shapes = [_CompiledShape(shape) for shape in shapes]
+    def __init__(self, shapes: Mapping[str, DocumentShape], unknown: UnknownShapes | None = None) -> None:
+        """Begin with no document read; ``unknown`` is to be given where documents that fit no shape come cut down."""
+        self.shapes = [_CompiledShape(name, shape) for name, shape in sorted(shapes.items())]
+        self.ties: Counter[tuple[str, ...]] = Counter()
+        self.unknown = unknown or UnknownShapes()
+        ranked = sorted(self.shapes, key=lambda shape: -len(shape.when))
+        # Each with those behind it that ask for as many fields: a document that fits one of them too is a tie.
+        self._ranked = [
+            (shape, [rival for rival in ranked[place + 1 :] if len(rival.when) == len(shape.when)])
+            for place, shape in enumerate(ranked)
+        ]
 
     def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
         """Yield (row, source) for each image of a document, or (None, reason) for what cannot be used.
 
-        Reasons: ``unknown_shape``, ``no_image`` (an empty array), ``no_url``, ``url_too_long``, ``bad_url`` (not http
-        or https, without a host, or with a control character). A row without a species comes with the reason
-        ``no_species``: it cannot be used either, but it may know more of its image than another row does.
+        Of the shapes whose ``when`` fields are all there, the one with the most of them is taken, whatever their order.
+
+        Reasons: ``unknown_shape``, ``ambiguous_shape`` (two shapes with equally many fields fit), ``no_image`` (an
+        empty array), ``no_url``, ``url_too_long``, ``bad_url`` (not http or https, without a host, or with a control
+        character). A row without a species comes with the reason ``no_species``: it cannot be used either, but it may
+        know more of its image than another row does.
         """
-        for shape in self._shapes:
-            if shape.fits(document):
+        for shape, rivals in self._ranked:
+            if not shape.fits(document):
+                continue
+            if tied := [rival.source for rival in rivals if rival.fits(document)]:
+                self.ties[(shape.source, *tied)] += 1
+                yield None, "ambiguous_shape"
+            else:
                 yield from shape.read(document)
-                return
+            return
+        self.unknown.add(document)
         yield None, "unknown_shape"
 
     def unusable(self) -> Counter[tuple[str, str]]:
         """Count what could not be used of values that were there, by column and type: numbers of images."""
-        return sum((shape.unusable for shape in self._shapes), Counter())
+        return sum((shape.unusable for shape in self.shapes), Counter())
 
 
 def image_name(image_url: str) -> str:
@@ -59,16 +83,25 @@ def image_name(image_url: str) -> str:
 
 
 class _CompiledShape:
-    def __init__(self, shape: DocumentShape) -> None:
-        self.source = shape.source
-        self.ids_of = self.source
-        # What a column said that could not be used, by column and type.
+    """A shape with its paths taken apart, and what was found of them.
+
+    Attributes:
+        documents: how many were read.
+        unusable: what a column said that could not be used, by column and type.
+    """
+
+    def __init__(self, name: str, shape: DocumentShape) -> None:
+        self.source = name
+        self.ids_of = shape.ids_of or name
         self.unusable: Counter[tuple[str, str]] = Counter()
-        self.when = [path.split(".") for path in shape.when]
+        self.when = [path.split(".") for path in sorted(set(shape.when))]
         self.array: list[str] | None = None
         self.columns: dict[str, list[tuple[bool, list[str]]]] = {}
         for column, paths in shape.columns.model_dump(exclude_none=True).items():
             self.columns[column] = [self._compile(path) for path in ([paths] if isinstance(paths, str) else paths)]
+        self.documents = 0
+        # Those that no document had so far: soon few or none, so that a document costs hardly more for it.
+        self._not_found = {_named(self.array, *path): path for paths in self.columns.values() for path in paths}
 
     def _compile(self, path: str) -> tuple[bool, list[str]]:
         """Take a path apart: (does it start at an entry of the array?, its keys)."""
@@ -78,10 +111,38 @@ class _CompiledShape:
         self.array = array.split(".")
         return True, [key for key in rest.split(".") if key]
 
+    def paths_never_found(self) -> list[str]:
+        """Give the paths that none of the documents has, whatever would stand there."""
+        return list(self._not_found)
+
+    def columns_never_found(self) -> dict[str, list[str]]:
+        """Give the columns of which no document has any path, with these."""
+        named = {column: [_named(self.array, *path) for path in paths] for column, paths in self.columns.items()}
+        return {column: paths for column, paths in named.items() if all(path in self._not_found for path in paths)}
+
+    def _look_for_paths(self, document: dict[str, Any]) -> None:
+        entries = None if self.array is None else _dig(document, self.array)
+        places = ((document,), entries if isinstance(entries, list) else ())
+        found = []
+        for name, (of_entry, keys) in self._not_found.items():
+            for place in places[of_entry]:
+                if _dig(place, keys, _ABSENT) is not _ABSENT:
+                    found.append(name)
+                    break
+        for name in found:
+            del self._not_found[name]
+
     def fits(self, document: dict[str, Any]) -> bool:
-        return all(_dig(document, keys, _ABSENT) is not _ABSENT for keys in self.when)
+        # A loop, as all() with a generator takes twice the time.
+        for keys in self.when:  # noqa: SIM110
+            if _dig(document, keys, _ABSENT) is _ABSENT:
+                return False
+        return True
 
     def read(self, document: dict[str, Any]) -> Iterator[tuple[Row | None, str]]:
+        self.documents += 1
+        if self._not_found:
+            self._look_for_paths(document)
         if self.array is None:
             yield self._row(document, document)
             return
@@ -154,6 +215,12 @@ class _CompiledShape:
             return text
         self.unusable[column, "cut_off"] += 1
         return text[: LONGEST_TEXT - 1] + "…"
+
+
+def _named(array: list[str] | None, of_entry: bool, keys: list[str]) -> str:
+    """Write a path as params.yaml has it."""
+    path = ".".join(keys)
+    return f"{'.'.join(array)}[]{path and f'.{path}'}" if of_entry and array else path
 
 
 def _dig(value: Any, keys: list[str], default: Any = None) -> Any:

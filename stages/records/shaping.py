@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stages.config.schema import DocumentShape
 from stages.records.dump import Document
 from stages.records.shapes import DocumentReader
 from stages.tables.export import RECORDS
@@ -23,20 +22,17 @@ class Shaped(NamedTuple):
         records: columns of ``RECORDS``, in the documents' order; species is null where the document names none.
         links: columns of ``LINKS``, in that order too.
         refused: how many gave no record, by reason.
-        unusable: how many values were there and could not be used, by column and type.
         read: the number of documents.
     """
 
     records: pl.DataFrame
     links: pl.DataFrame
     refused: Counter[str]
-    unusable: Counter[tuple[str, str]]
     read: int
 
 
-def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) -> Shaped:
-    """Turn documents into records and links."""
-    reader = DocumentReader(shapes)
+def shape_records(documents: Iterable[Document], reader: DocumentReader) -> Shaped:
+    """Turn documents into records and links; ``reader`` tells afterwards what else it has found."""
     records, links = Pieces(RECORDS), Pieces(LINKS)
     refused: Counter[str] = Counter()
     read = 0
@@ -49,7 +45,7 @@ def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) ->
                 records.append([row[name] for name in RECORDS])
                 for link in row["links"]:
                     links.append([row["image_name"], link.kind, row["ids_of"], link.raw, link.value, link.problem])
-    return Shaped(records.table(), links.table(), refused, reader.unusable(), read)
+    return Shaped(records.table(), links.table(), refused, read)
 
 
 class Pieces:

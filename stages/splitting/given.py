@@ -4,13 +4,14 @@ What was evaluated on before stays evaluated on, so that old figures remain comp
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
 
 from stages.config.schema import DocumentShape
 from stages.records.dump import read_dump
+from stages.records.shapes import DocumentReader
 from stages.records.shaping import shape_records
 from stages.runtime.errors import UserError
 from stages.runtime.progress import progress, say
@@ -49,7 +50,7 @@ def _split_of(file: Path) -> str | None:
     return words.pop() if len(words) == 1 else None
 
 
-def read_given(files: dict[Path, str], shapes: list[DocumentShape]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_given(files: dict[Path, str], shapes: Mapping[str, DocumentShape]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the images of a split.
 
     Args:
@@ -64,7 +65,7 @@ def read_given(files: dict[Path, str], shapes: list[DocumentShape]) -> tuple[pl.
     """
     images, links = [], []
     for file, split in files.items():
-        shaped = shape_records(progress(read_dump(file), what="remember", unit="documents"), shapes)
+        shaped = shape_records(progress(read_dump(file), what="remember", unit="documents"), DocumentReader(shapes))
         if shaped.records.is_empty():
             raise UserError(
                 f"{file}: none of its {shaped.read:,} documents names an image{in_words(shaped.refused)}: see "

@@ -1,11 +1,13 @@
 """params.yaml is strict, and what it says in an error helps."""
 
+import copy
 import re
 
 import pytest
 import yaml
 
 from stages.config.reading import RENAMED, declared_libraries, stage_params, validate
+from stages.config.schema import Train
 from stages.runtime.errors import UserError
 from tests.support import ROOT
 
@@ -47,7 +49,7 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("profiles.sample.train.epochs", 0, "profiles.sample.train.epochs: Input should be greater than or equal to 1"),
         ("profiles.teacher.train.epochs", "15", "profiles.teacher.train.epochs: Input should be a valid integer"),
         ("train.epochs", 3, "train.epochs is set both at the top and in profiles."),
-        ("train.epochz", 3, "train.epochz: is no parameter (found 3)"),
+        ("train.epochz", 3, "train.epochz: is no parameter: did you mean epochs? the keys are seed, epochs, "),
         ("train.weight_decay", float("nan"), "train.weight_decay: Input should be a finite number"),
         ("augment.flip", 1, "augment.flip: Input should be a valid boolean"),
         ("train.sampling", "fair", "train.sampling: Input should be 'natural', 'square_root' or 'balanced'"),
@@ -58,15 +60,24 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("profiles.sample.source.file", "../up.bson", "profiles.sample.source.file: must be a file's name"),
         ("profiles.sample.model.weights.sha256", "abc", "profiles.sample.model.weights.sha256: String should match"),
         ("profiles.teacher.source.kind", "mysql", "profiles.teacher.source: "),
-        ("documents", [], "documents: List should have at least 1 item"),
+        ("documents", {}, "documents: Dictionary should have at least 1 item"),
+        ("documents", [], "documents: is a map by name now"),
+        ("documents.", {}, "documents.: String should have at least 1 character"),
+        ("documents.dump", {}, "documents.dump.when: is missing"),
+        ("documents.file", {"columns": {}, "when": ["a"]}, "documents.file.columns.image_url: is missing"),
+        ("documents.garden.when", [], "documents.garden.when: List should have at least 1 item"),
+        ("documents.garden.columns.image_url", 5, "documents.garden.columns.image_url: Input should be a valid string"),
+        ("documents.garden.columns.species", ["a", 5], "documents.garden.columns.species: Input should be a valid"),
+        ("documents.garden.ids_of", "", "documents.garden.ids_of: String should have at least 1 character"),
         ("crop", None, "crop: Input should be a valid dictionary"),
         ("surprise", 1, "surprise: is no parameter"),
         ("profile", ["sample"], "profile: must be one of sample, teacher"),
-        ("download.hosts", [], "download.hosts: List should have at least 1 item"),
+        ("download.hosts", {}, "download.hosts: Dictionary should have at least 1 item"),
         ("download.contact", "J\u00fcrgen", "download.contact: must be plain ASCII and not empty"),
         ("download.contact", "a\nb: c", "download.contact: must be plain ASCII and not empty"),
         ("download.mirror", "ftp://bucket.example", "download.mirror: must be the URL of a folder"),
-        ("download.hosts", [{"host": "H"}], "download.hosts.0.host: must be a name in small letters"),
+        ("download.hosts.H", {}, "download.hosts.H: must be a name in small letters"),
+        ("download.hosts.no", {}, "download.hosts.no.requests_per_s: is missing"),
         ("profiles.teacher.source.snapshot", "2026-13-01", "source.snapshot: must be a day, written YYYY-MM-DD"),
         ("train.weight_decay", 1e300, "train.weight_decay: Input should be less than or equal to 10"),
     ],
@@ -90,22 +101,119 @@ def test_a_number_written_as_1e_3_is_refused_because_pyyaml_reads_a_text(params_
         validate(content)
 
 
-def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_once(params_content):
+def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_without_its_schemes_port(params_content):
     hosts = params_content["download"]["hosts"]
-    hosts[1]["gb_an_hour"] = 0.001
+    static = hosts["static.inaturalist.org"]
+    static["gb_an_hour"] = 0.001
     with pytest.raises(UserError, match=r"gb_an_hour of static\.inaturalist\.org must hold one image"):
         validate(params_content)
-    hosts[1]["gb_an_hour"], hosts[1]["host"] = 5.0, "h.example:443"
-    with pytest.raises(UserError, match=r"must stand without the port"):
+    static["gb_an_hour"] = 5.0
+    hosts["h.example:443"] = static
+    with pytest.raises(UserError, match=r"download\.hosts\.h\.example:443: must stand without the port"):
         validate(params_content)
-    hosts[1] = hosts[0]
-    with pytest.raises(UserError, match=r"hosts names inaturalist-open-data\.s3\.amazonaws\.com twice"):
+
+
+def test_a_value_under_a_name_with_dots_is_named_with_its_key(params_content):
+    params_content["download"]["hosts"]["static.inaturalist.org"]["concurrent"] = 0
+    with pytest.raises(UserError, match=r"^params\.yaml: download\.hosts\.static\.inaturalist\.org\.concurrent: Input"):
         validate(params_content)
+
+
+@pytest.mark.parametrize(
+    ("section", "former", "said"),
+    [
+        (
+            "documents",
+            [{"source": "herbarium", "when": ["sheets"], "columns": {"image_url": "a", "species": "b"}}],
+            'documents: is a map by name now: write "herbarium: {when: ..., columns: ...}" instead of '
+            '"- source: herbarium"',
+        ),
+        (
+            "documents",
+            [7],
+            'documents: is a map by name now: write "NAME: {when: ..., columns: ...}" instead of "- source: NAME"',
+        ),
+        (
+            "download.hosts",
+            [{"host": "h.example", "concurrent": 1}],
+            'download.hosts: is a map by name now: write "h.example: {requests_per_s: ..., concurrent: ..., ...}" '
+            'instead of "- host: h.example"',
+        ),
+    ],
+)
+def test_the_lists_of_before_are_refused_with_what_is_written_now(params_content, section, former, said):
+    with pytest.raises(UserError) as error:
+        validate(set_at(params_content, section, former))
+    assert str(error.value) == f"params.yaml: {said}"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            "documents.garden.columns.usuario",
+            "the columns are image_url, species, photo_id, observation_id, license, observer",
+        ),
+        ("documents.garden.where", "did you mean when? the keys are when, ids_of, columns"),
+        (
+            "download.hosts.static.inaturalist.org.concurent",
+            "did you mean concurrent? the keys are requests_per_s, concurrent, gb_an_hour, gb_a_day, private",
+        ),
+        ("profiles.sample.source.flie", "did you mean file? the keys are kind, file"),
+        ("profiles.sample.model.weights.url", "the keys are kind, package, file, sha256"),
+        ("evaluate.x", "the keys are batch_images"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_keys_that_there_are(params_content, path, said):
+    *parents, last = re.split(r"\.(?!inaturalist|org)", path)
+    section = params_content
+    for name in parents:
+        section = section[name]
+    section[last] = "x"
+    with pytest.raises(UserError) as error:
+        validate(params_content)
+    assert str(error.value) == f"params.yaml: {path}: is no parameter: {said}"
+
+
+def test_many_keys_are_listed_in_part(params_content):
+    params_content["train"]["zzz"] = 1
+    with pytest.raises(UserError) as error:
+        validate(params_content)
+    listed = re.fullmatch(
+        r"params\.yaml: train\.zzz: is no parameter: the keys are (.+) and (\d+) more", str(error.value)
+    )
+    assert len(listed[1]) <= 200
+    assert listed[1].split(", ")[:3] == ["seed", "epochs", "batch_images"]
+    assert len(listed[1].split(", ")) + int(listed[2]) == len(Train.model_fields)
+
+
+def test_two_shapes_that_ask_for_the_same_fields_are_refused(params_content):
+    columns = {"image_url": "a", "species": "b"}
+    params_content["documents"]["again"] = {"when": ["photo.id", "image_url", "photo.id"], "columns": columns}
+    said = (
+        "params.yaml: documents: inaturalist and again have the same fields in `when`: no document could tell which "
+        "one it is; add a field to one, or make one of them"
+    )
+    with pytest.raises(UserError) as error:
+        validate(params_content)
+    assert str(error.value) == said
+    params_content["documents"]["again"]["when"].append("place")
+    assert validate(params_content).documents["again"].when[-1] == "place"
+
+
+def test_shapes_in_a_profile_are_no_part_that_a_stage_leaves_out_in_silence(workspace):
+    path = workspace / "params.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    shape = {"when": ["sheets"], "columns": {"image_url": "sheets[].href", "species": "taxon"}}
+    content["profiles"]["sample"]["documents"] = {"herbarium": shape}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"profiles\.sample\.documents: the stage export looks for it at the top"):
+        stage_params("export")
 
 
 def test_two_arrays_in_one_shape_are_refused(params_content):
     columns = {"image_url": "images[].href", "species": "names[].latin"}
-    params_content["documents"].append({"source": "x", "when": ["images"], "columns": columns})
+    params_content["documents"]["x"] = {"when": ["images"], "columns": columns}
     with pytest.raises(UserError, match="through one array only"):
         validate(params_content)
 
@@ -175,10 +283,11 @@ def test_an_unknown_key_is_named_before_the_one_that_it_was_meant_to_be(params_c
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
 def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, new):
     """In params.yaml as it was before, and in a `-S` of then, which adds the old key beside the new one."""
+    old, new = old.replace("*", "garden"), new.replace("*", "garden")
     *parents, last = old.split(".")
     section = params_content
     for name in parents:
-        section = section[name][0] if name == "documents" else section[name]
+        section = section[name]
     said = rf"{last}: is called {re.escape(new)} now"
     section[last] = section.get(new.split(".")[-1], 1)
     with pytest.raises(UserError, match=said):
@@ -215,3 +324,17 @@ def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
     pairs = zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True)
     changed = [(old.split("#")[0].strip(), new.split("#")[0].strip()) for old, new in pairs if old != new]
     assert changed == [("mode: smart", "mode: center")]
+
+
+def test_a_change_of_a_shape_or_a_host_is_a_short_line_of_the_comparison(params_content):
+    from dvc.utils.diff import diff
+
+    before = copy.deepcopy(params_content)
+    params_content["documents"]["garden"]["columns"]["observer"] = "grower"
+    params_content["download"]["hosts"]["static.inaturalist.org"]["concurrent"] = 2
+    assert diff({"params.yaml": {"data": before}}, {"params.yaml": {"data": params_content}}) == {
+        "params.yaml": {
+            "documents.garden.columns.observer": {"old": "gardener", "new": "grower"},
+            "download.hosts.static.inaturalist.org.concurrent": {"old": 1, "new": 2, "diff": 1},
+        }
+    }

@@ -16,14 +16,14 @@ def test_under_tls_the_certificate_must_be_the_hosts(bench, certificate, monkeyp
     bench.content["download"]["tries"] = 1
     with image_server(tls=tls) as server:
         url = server.script("/a.jpg", image(PHOTO))
-        bench.content["download"]["hosts"].append(allow(server.host))
+        bench.content["download"]["hosts"] |= allow(server.host)
         bench.fetch(url)
         assert bench.reasons() == {image_name(url): "bad_certificate"}
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         bench.fetch(url, again=[])
         assert bench.stored() == {image_name(url): PHOTO}
         other = f"localhost:{server.server_address[1]}"  # the certificate is of 127.0.0.1
-        bench.content["download"]["hosts"].append(allow(other))
+        bench.content["download"]["hosts"] |= allow(other)
         bench.fetch(f"https://{other}/a.jpg")
         assert set(bench.reasons().values()) == {"bad_certificate"}
         assert server.asked == {"/a.jpg": 1}
@@ -75,7 +75,7 @@ def test_no_spelling_of_loopback_is_connected_to(host):
 
 
 def test_a_name_that_does_not_resolve_is_tried_later(bench):
-    bench.content["download"]["hosts"] = [allow("nowhere.invalid")]
+    bench.content["download"]["hosts"] = allow("nowhere.invalid")
     bench.content["download"]["tries"] = 2
     bench.fetch("http://nowhere.invalid/a.jpg")
     assert set(bench.reasons().values()) == {"unknown_host"}

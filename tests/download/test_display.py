@@ -18,7 +18,7 @@ def test_a_log_reads_well(bench, capsys):
 
 
 def test_the_state_of_a_host(params):
-    limits = HostLimits(**allow("h.example", gb_an_hour=0.05, gb_a_day=0.08))
+    limits = HostLimits(**allow("h.example", gb_an_hour=0.05, gb_a_day=0.08)["h.example"])
     host = Host(limits, largest_bytes=40_000_000, pauses_s=[60.0])
     assert state_of(host, START_S) == "running"
     host.start(START_S)

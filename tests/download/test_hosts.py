@@ -19,7 +19,7 @@ START_S = 1_800_000_000.0
 
 def host(*, largest_bytes=40_000_000, **limits) -> Host:
     unlimited = {"requests_per_s": None, "concurrent": 4, "gb_an_hour": None, "gb_a_day": None, "private": False}
-    return Host(HostLimits(host="h.example", **unlimited | limits), largest_bytes=largest_bytes, pauses_s=PAUSES)
+    return Host(HostLimits(**unlimited | limits), largest_bytes=largest_bytes, pauses_s=PAUSES)
 
 
 def test_requests_keep_their_distance():

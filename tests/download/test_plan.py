@@ -32,7 +32,7 @@ def test_the_plan_goes_by_what_a_host_has_sent(params):
 
 
 def test_the_slowest_limit_counts(params):
-    limits = params.download.hosts[1]
+    limits = params.download.hosts["static.inaturalist.org"]
     assert days_of(limits, 86_400, 0.1) == (1.0, "requests_per_s")
     assert days_of(limits.model_copy(update={"gb_an_hour": 0.5}), 10, 24.0) == (2.0, "gb_an_hour")
     unlimited = limits.model_copy(update=dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day")))

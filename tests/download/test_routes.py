@@ -21,7 +21,7 @@ def test_the_bucket_is_asked_in_the_wanted_size_and_the_record_once_after_it(ben
     bench.server.script("/photos/2/large.jpg", status(403))
     with image_server("127.0.0.2") as static:
         static.script("/photos/2/original.jpg", image(jpeg(picture(seed=2))))
-        bench.content["download"]["hosts"].append(allow(static.host))
+        bench.content["download"]["hosts"] |= allow(static.host)
         records = records_of(*(f"http://{static.host}/photos/{n}/original.jpg" for n in (1, 2)))
         records = records.with_columns(
             license=pl.lit("cc-by"),
@@ -52,7 +52,7 @@ def _over_http(add_routes):
 def test_the_mirror_comes_first_and_the_source_after_it(bench):
     with image_server("127.0.0.2") as mirror:
         bench.content["download"] |= {"mirror": f"http://{mirror.host}/plants"}
-        bench.content["download"]["hosts"].append(allow(mirror.host))
+        bench.content["download"]["hosts"] |= allow(mirror.host)
         photos = numbered(bench.server, 3)
         first = next(iter(photos))
         mirror.script(f"/plants/{image_name(first)}", image(photos[first]))
@@ -86,7 +86,7 @@ def test_a_redirect_to_a_private_address_of_an_allowed_name_is_refused(bench):
     with image_server() as inside:
         inside.script("/secret.jpg", image(PHOTO))
         port = inside.server_address[1]
-        bench.content["download"]["hosts"].append(allow(f"localhost:{port}", private=False))
+        bench.content["download"]["hosts"] |= allow(f"localhost:{port}", private=False)
         url = bench.server.script("/a.jpg", redirect(f"http://localhost:{port}/secret.jpg"))
         bench.fetch(url)
         assert bench.reasons() == {image_name(url): "private_address"}
@@ -96,7 +96,7 @@ def test_a_redirect_to_a_private_address_of_an_allowed_name_is_refused(bench):
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_within_the_rules_is_followed(bench, code):
     with image_server("127.0.0.2") as other:
-        bench.content["download"]["hosts"].append(allow(other.host))
+        bench.content["download"]["hosts"] |= allow(other.host)
         other.script("/b.jpg", image(PHOTO))
         url = bench.server.script("/a.jpg", redirect(other.url("/b.jpg"), code))
         bench.fetch(url)

@@ -62,7 +62,7 @@ def test_a_429_is_one_even_if_its_body_breaks_off(bench):
 
 def test_a_429_pauses_the_host_and_not_the_others(bench, capsys):
     with image_server("127.0.0.2") as other:
-        bench.content["download"]["hosts"].append(allow(other.host))
+        bench.content["download"]["hosts"] |= allow(other.host)
         bench.host["concurrent"] = 1
         limited = [
             bench.server.script(f"/{n}.jpg", *([status(429)] * 3 if n == 0 else []), image(jpeg(picture(seed=n))))

@@ -136,7 +136,7 @@ def test_the_mirror_is_asked_first_under_the_name_of_the_cache(params):
 
 
 def test_a_route_that_may_not_be_asked_is_passed_over(params):
-    hosts = [limits for limits in params.download.hosts if limits.host != OPEN_DATA_HOST]
+    hosts = {name: limits for name, limits in params.download.hosts.items() if name != OPEN_DATA_HOST}
     params = params.model_copy(update={"download": params.download.model_copy(update={"hosts": hosts})})
     wanted, _ = missing(records_of({"license": "cc-by"}), params)
     assert wanted["route"].to_list() == ["original"]

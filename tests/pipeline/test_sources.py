@@ -36,7 +36,7 @@ def test_images_fetched_from_a_server_give_the_committed_data(clone, tmp_path):
         content = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
         allowed = dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day")) | {"concurrent": 4, "private": True}
         content["download"] |= {"contact": "test@host.example", "mirror": server.url("/plants"), "pauses_s": [0.01]}
-        content["download"]["hosts"] = [allowed | {"host": server.host}]
+        content["download"]["hosts"] = {server.host: allowed}
         (repo / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
         assert run_dvc(repo, "repro", "export").returncode == 0

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from stages.config.reading import declared_values
 from stages.config.schema import MongoDBSource
-from stages.export import drop_repeated, shape_records
 from stages.records import mongodb as mongodb_module
 from stages.records.mongodb import open_collection, projected_fields, read_collection
+from stages.records.repeated import drop_repeated
+from stages.records.shapes import DocumentReader
+from stages.records.shaping import shape_records
 from stages.runtime.errors import UserError
 from tests.support import SAMPLE
 from tests.support.mongodb import free_port, running_server
@@ -123,6 +125,7 @@ def test_a_server_and_the_dump_of_it_give_the_same_bytes(teacher, mongodb, plant
     assert result.returncode == 0, result.stderr
     of_server = (workspace / "data/records.parquet").read_bytes()
     figures = (workspace / "metrics/export.json").read_bytes()
+    report = (workspace / "data/reports/export.json").read_bytes()
 
     dump = workspace / "data/sources/teacher/dump/plants.bson"
     dump.parent.mkdir(parents=True)
@@ -131,7 +134,21 @@ def test_a_server_and_the_dump_of_it_give_the_same_bytes(teacher, mongodb, plant
     assert export("").returncode == 0
     assert (workspace / "data/records.parquet").read_bytes() == of_server
     assert (workspace / "metrics/export.json").read_bytes() == figures
+    assert (workspace / "data/reports/export.json").read_bytes() == report
     assert json.loads(figures)["documents"] == len(documents())
+
+
+def test_documents_that_fit_no_shape_are_described_with_all_of_their_fields(teacher, mongodb, plants):
+    """Though no shape looks at these fields, and so none of them is read with the others."""
+    workspace, export = teacher
+    plants.insert_many(plain_documents(3))
+    plants.insert_many([{"_id": odd, "foto": "https://h.example/1.jpg", "especie": "A b"} for odd in ODD_IDS])
+    result = export(mongodb.uri())
+    assert result.returncode == 0, result.stderr
+    assert f"  {len(ODD_IDS)}: _id, especie, foto" in result.stdout.splitlines()
+    assert "      species: especie # guessed: by its name" in result.stdout.splitlines()
+    unknown = json.loads((workspace / "data/reports/export.json").read_text())["unknown_shapes"]
+    assert unknown["sets"] == [{"documents": len(ODD_IDS), "fields": ["_id", "especie", "foto"]}]
 
 
 def test_only_the_fields_of_the_shapes_are_sent(mongodb, plants, params):
@@ -212,9 +229,10 @@ def test_kill_9_and_a_restart_in_mid_cursor_change_nothing(tmp_path, params, mon
             if len(got) in (150, 610):
                 server.kill()
         assert [document["_id"] for document in got] == [document["_id"] for document in documents]
-        records, _, number = shape_records(got, params.documents)
-        assert number == 1000
-        assert drop_repeated(records).equals(drop_repeated(shape_records(documents, params.documents)[0]))
+        shaped = shape_records(got, DocumentReader(params.documents))
+        assert shaped.read == 1000
+        expected = shape_records(documents, DocumentReader(params.documents))
+        assert drop_repeated(shaped.records).equals(drop_repeated(expected.records))
 
 
 @pytest.mark.slow

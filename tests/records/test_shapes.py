@@ -1,5 +1,6 @@
 """Documents of any shape become records or a reason why not."""
 
+import itertools
 from datetime import UTC, datetime
 
 import bson
@@ -156,15 +157,70 @@ def test_no_text_of_a_row_is_longer_than_its_bound(reader):
 
 def test_the_first_path_that_names_something_is_taken():
     shape = {
-        "source": "s",
         "when": ["url"],
         "columns": {"image_url": "url", "species": "name", "observation_id": ["a", "b"]},
     }
-    reader = DocumentReader([DocumentShape.model_validate(shape)])
+    reader = DocumentReader({"s": DocumentShape.model_validate(shape)})
     document = {"url": "https://h.example/1.jpg", "name": "Abies alba"}
     assert only_row(reader, document | {"a": "nan", "b": 5})["observation_id"] == "s:5"
     (link,) = only_row(reader, document | {"a": "nan", "b": True})["links"][1:]
     assert (link.raw, link.problem) == ("nan", "null_like")
+
+
+def shapes_of(**whens: list[str]) -> dict[str, DocumentShape]:
+    """Shapes by name whose documents have these fields, and a URL and a name."""
+    columns = {"image_url": "url", "species": "name"}
+    return {name: DocumentShape.model_validate({"when": when, "columns": columns}) for name, when in whens.items()}
+
+
+SOUND = {"url": "https://x.example/a.jpg", "name": "Rosa canina"}
+
+
+def test_the_shape_with_the_most_fields_is_taken_wherever_it_stands():
+    shapes = shapes_of(general=["a"], special=["a", "b", "c.d"], middle=["a", "b"])
+    for names in itertools.permutations(shapes):
+        reader = DocumentReader({name: shapes[name] for name in names})
+        assert only_row(reader, SOUND | {"a": 1})["source"] == "general"
+        assert only_row(reader, SOUND | {"a": 1, "b": None})["source"] == "middle"
+        assert only_row(reader, SOUND | {"a": 1, "b": 2, "c": {"d": 3}})["source"] == "special"
+        assert only_row(reader, SOUND | {"a": 1, "b": 2, "c": 3})["source"] == "middle"
+
+
+def test_a_field_that_stands_in_when_twice_counts_once():
+    reader = DocumentReader(shapes_of(twice=["a", "a", "a"], two=["a", "b"]))
+    assert only_row(reader, SOUND | {"a": 1, "b": 2})["source"] == "two"
+
+
+def test_a_document_that_fits_two_shapes_equally_is_none_of_either_and_they_are_named():
+    reader = DocumentReader(shapes_of(one=["a", "b"], other=["b", "c"], general=["b"], third=["a", "c"]))
+    assert list(reader.read(SOUND | {"a": 1, "b": 2, "c": 3})) == [(None, "ambiguous_shape")]
+    assert list(reader.read(SOUND | {"a": 1, "b": 2, "c": 3})) == [(None, "ambiguous_shape")]
+    assert only_row(reader, SOUND | {"b": 2, "c": 3})["source"] == "other"
+    assert reader.ties == {("one", "other", "third"): 2}
+
+
+def test_an_inaturalist_document_is_one_though_it_fits_the_general_shape_too(params):
+    shapes = dict(reversed(params.documents.items()))
+    assert only_row(DocumentReader(shapes), INATURALIST)["source"] == "inaturalist"
+
+
+fields_of_shapes = st.frozensets(st.sampled_from(["a", "b", "b.c", "d", "d.e"]), min_size=1)
+values_of_documents = st.none() | st.integers() | st.dictionaries(st.sampled_from("ce"), st.integers())
+
+
+@given(
+    whens=st.sets(fields_of_shapes, min_size=1, max_size=5),
+    documents=st.lists(st.dictionaries(st.sampled_from("abd"), values_of_documents), max_size=8),
+    random=st.randoms(use_true_random=False),
+)
+def test_the_order_of_the_shapes_does_not_matter(whens, documents, random):
+    shapes = shapes_of(**{"_".join(sorted(when)).replace(".", ""): sorted(when) for when in whens})
+    names = sorted(shapes)
+    shuffled = random.sample(names, len(names))
+    one, other = (DocumentReader({name: shapes[name] for name in order}) for order in (names, shuffled))
+    for document in documents:
+        assert list(one.read(SOUND | document)) == list(other.read(SOUND | document))
+    assert one.ties == other.ties
 
 
 odd_values = st.recursive(
@@ -211,11 +267,10 @@ def test_documents_of_every_odd_type_are_read_or_refused(params, document):
 def test_a_new_shape_is_a_matter_of_params():
     shape = DocumentShape.model_validate(
         {
-            "source": "herbarium",
             "when": ["sheets", "taxon.binomial"],
             "columns": {"image_url": "sheets[].scan.href", "species": ["taxon.accepted", "taxon.binomial"]},
         }
     )
     document = {"sheets": [{"scan": {"href": "https://h.example/1.jpg"}}], "taxon": {"binomial": "Abies alba"}}
-    ((row, source),) = DocumentReader([shape]).read(document)
+    ((row, source),) = DocumentReader({"herbarium": shape}).read(document)
     assert (row["species"], source) == ("Abies alba", "herbarium")

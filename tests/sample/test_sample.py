@@ -14,10 +14,13 @@ from PIL import Image
 from sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, take_photo
 from sample.ingredients import load_living
 from sample.make import CACHED_IMAGES, make_sample
-from stages.export import drop_repeated, name_records, shape_records
+from stages.export import name_records
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
 from stages.records.names import NameCleaner
+from stages.records.repeated import drop_repeated
+from stages.records.shapes import DocumentReader
+from stages.records.shaping import shape_records
 from stages.records.synonyms import read_synonyms
 from stages.tables.compare_crops import BOXES
 from stages.tables.inventory import INVENTORY
@@ -57,7 +60,8 @@ def test_documents_of_three_shapes(documents):
 
 def test_the_long_tail(documents, inventory, params):
     cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv"))
-    records, _ = name_records(shape_records(documents, params.documents)[0], cleaner)
+    shaped = shape_records(documents, DocumentReader(params.documents))
+    records, _ = name_records(shaped.records.drop_nulls("species"), cleaner)
     records = drop_repeated(records)
     sound = inventory.filter(pl.col("verdict") == "sound")
     images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from stages.records.shapes import DocumentReader
 from stages.records.shaping import shape_records
 from stages.splitting.former import bring_up, is_former
 from stages.splitting.groups import link_images
@@ -61,7 +62,7 @@ def test_each_former_spelling_is_met_again(params, tmp_path, photo_id, observati
     path = tmp_path / "assignments.parquet"
     write_table(pl.DataFrame([row], FORMER_ASSIGNMENTS, orient="row"), FORMER_ASSIGNMENTS, path)
     present = read_assignments(path)
-    shaped = shape_records([document], params.documents)
+    shaped = shape_records([document], DocumentReader(params.documents))
     rows = available_rows([{"image_name": shaped.records["image_name"][0], "sha256": "other"}])
     for kind, former in (("photo_id", photo_id), ("observation_id", observation_id)):
         if former:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from stages.records.repeated import drop_repeated, share_knowledge
+from stages.records.shapes import DocumentReader
 from stages.records.shaping import shape_records
 from stages.split import split_images
 from stages.splitting.leaks import count_leaks
@@ -62,7 +63,7 @@ def legacy(url: str, species: str, observation) -> dict:
 
 
 def shaped(params, documents):
-    found = shape_records(documents, params.documents)
+    found = shape_records(documents, DocumentReader(params.documents))
     records = drop_repeated(share_knowledge(found.records)[0].drop_nulls("species"))
     filled = records.with_row_index("n").with_columns(
         bytes=pl.lit(1, pl.Int64),

@@ -1,6 +1,8 @@
 """Every document is counted: as records by source, or by the reason why it gives none."""
 
+import gzip
 import json
+from pathlib import Path
 
 import bson
 import polars as pl
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from stages.export import count_refused, count_rules, name_records, summarize
 from stages.records.names import NameCleaner
 from stages.records.repeated import drop_repeated
+from stages.records.shapes import DocumentReader
 from stages.records.shaping import shape_records
 from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
 from stages.tables.table import read_table
@@ -54,7 +57,7 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
 
 def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params):
     twice = [INATURALIST, INATURALIST | {"_id": bson.ObjectId()}, INATURALIST | {"taxon": {"name": "Rosa gallica"}}]
-    shaped = shape_records(twice, params.documents)
+    shaped = shape_records(twice, DocumentReader(params.documents))
     unique = drop_repeated(shaped.records)
     assert unique["species"].to_list() == ["Rosa canina", "Rosa gallica"]
     repeated = shaped.records.height - unique.height
@@ -65,9 +68,69 @@ def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params
 @given(st.permutations(range(6)))
 def test_the_order_of_the_documents_does_not_matter(params, order):
     documents = [INATURALIST, LEGACY, ARRAY, LEGACY | {"_id": 6}, INATURALIST | {"_id": 9}, LEGACY | {"_id": None}]
-    expected = drop_repeated(shape_records(documents, params.documents).records)
-    shuffled = shape_records([documents[index] for index in order], params.documents)
+    expected = drop_repeated(shape_records(documents, DocumentReader(params.documents)).records)
+    shuffled = shape_records([documents[index] for index in order], DocumentReader(params.documents))
     assert drop_repeated(shuffled.records).equals(expected)
+
+
+def put_dump(workspace: Path, documents: list[dict]) -> None:
+    dump = workspace / "data/sources/sample/dump/plants.bson.gz"
+    dump.parent.mkdir(parents=True, exist_ok=True)
+    dump.write_bytes(gzip.compress(b"".join(map(bson.encode, documents))))
+    synonyms = workspace / "data/sources/sample/synonyms.csv"
+    synonyms.write_bytes((SAMPLE / "synonyms.csv").read_bytes())
+
+
+def test_what_fits_no_shape_is_said_with_an_entry_that_makes_records_of_it_when_pasted(workspace):
+    new = [{"_id": n, "foto": f"https://h.example/{n}.jpg", "especie": "Rosa canina"} for n in range(3)]
+    put_dump(workspace, [*new, LEGACY, {"_id": 4, "comment": "by mistake"}])
+    result = run_here("export", workspace)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    start = lines.index("export: a shape to paste below `documents:` in params.yaml, and to check:") + 1
+    assert lines[start - 4 : start - 1] == [
+        "export: 4 documents fit no shape; the commonest have these fields:",
+        "  3: _id, especie, foto",
+        "  1: _id, comment",
+    ]
+    figures = json.loads((workspace / "data/reports/export.json").read_text())
+    assert figures["unknown_shapes"]["sets"][0] == {"documents": 3, "fields": ["_id", "especie", "foto"]}
+    assert figures["documents_by_shape"] == {"garden": 0, "inaturalist": 0, "jsonl": 0, "legacy": 1}
+    assert figures["paths_never_found"] == {"legacy": ["sighting", "author"]}
+
+    entry = [line for line in lines[start:] if line.startswith("  ")]
+    params = (workspace / "params.yaml").read_text(encoding="utf-8")
+    (workspace / "params.yaml").write_text(params.replace("\ndocuments:\n", "\n".join(["\ndocuments:", *entry, ""])))
+    assert run_here("export", workspace).returncode == 0
+    assert json.loads((workspace / "data/reports/export.json").read_text())["by_source"] == {
+        "legacy": {"images": 1, "species": 1},
+        "new_shape": {"images": 3, "species": 1},
+    }
+
+
+def test_where_no_document_gives_a_record_one_line_says_what_they_have_and_an_entry_stands_before_it(workspace):
+    put_dump(workspace, [{"_id": n, "foto": "https://h.example/1.jpg", "especie": "Rosa canina"} for n in range(2)])
+    result = run_here("export", workspace)
+    assert complaint(result).startswith(
+        "export: none of 2 documents gives a record (unknown_shape 2); the commonest (2) that fit no shape have _id, "
+        "especie, foto: see `documents` in params.yaml"
+    )
+    assert "      image_url: foto # guessed: starts with http" in result.stdout.splitlines()
+
+
+def test_a_path_that_leads_nowhere_is_said_before_the_end(workspace):
+    path = workspace / "params.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8")
+        .replace("images[].href", "imagenes[].href")
+        .replace("license: images[].license", "license: imagenes[].license")
+    )
+    put_dump(workspace, [ARRAY])
+    result = run_here("export", workspace)
+    assert complaint(result).startswith("export: none of 1 documents gives a record (no_image 1): see `documents`")
+    assert (
+        "export: warning: documents.garden.columns.image_url: none of the 1 documents of this shape has imagenes[].href"
+    ) in result.stdout.splitlines()
 
 
 def test_a_missing_dump_stops_export_and_keeps_the_old_records(workspace):

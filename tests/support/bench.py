@@ -53,7 +53,7 @@ class Bench:
 
     @property
     def host(self) -> dict:
-        return self.content["download"]["hosts"][0]
+        return self.content["download"]["hosts"][self.server.host]
 
     def params(self) -> Params:
         return validate(self.content)
@@ -73,9 +73,10 @@ class Bench:
             return dict(ledger.history().filter(pl.col("refused") == 1).select("image_name", "reason").iter_rows())
 
 
-def allow(host: str, **limits) -> dict:
+def allow(host: str, **limits) -> dict[str, dict]:
+    """Give a host's entry in download.hosts, without limits but those named."""
     unlimited = {"requests_per_s": None, "concurrent": 4, "gb_an_hour": None, "gb_a_day": None, "private": True}
-    return {"host": host} | unlimited | limits
+    return {host: unlimited | limits}
 
 
 def records_of(*urls: str, **columns: list) -> pl.DataFrame:

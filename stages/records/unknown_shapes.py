@@ -1,0 +1,313 @@
+"""What documents look like that fit no shape of params.yaml, and an entry of params that might fit them.
+
+Only names of fields are kept and said, never what stands in them.
+"""
+
+import itertools
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+SETS_KEPT = 1_000  # different sets of fields; documents of others are counted together
+FIELDS_KEPT = 64  # of one document
+VALUES_KEPT = 128  # of the documents of a set, by their paths
+NAME_CHARACTERS = 40  # of the name of a field, as it is shown
+IDS_AT_ONCE = 1_000  # of documents that are asked for whole
+EXAMPLES = 20  # documents of a set that an entry is guessed from
+ENTRIES = 5  # of an array that are looked into
+DEPTH = 4  # keys of a path in a guessed entry, at the most
+LINE_CHARACTERS = 200  # of the fields in one line
+
+FILL_IN = "FILL_IN"
+_REQUIRED = ("image_url", "species")
+
+Kind = Literal["web", "text", "other", "empty"]
+
+
+class FieldSet(NamedTuple):
+    """The fields that documents have, ``photo.id`` or ``images[].href``, and how many documents have just these."""
+
+    fields: tuple[str, ...]
+    documents: int
+
+
+@dataclass
+class _Seen:
+    documents: int = 0
+    values: dict[str, Kind] = field(default_factory=dict)  # of the first documents, by path
+
+
+class UnknownShapes:
+    """Gathers what there is in documents that fit no shape, in bounded memory.
+
+    Attributes:
+        documents: how many there are, those too whose set of fields is not kept.
+    """
+
+    def __init__(self, whole: Callable[[Sequence[Any]], Iterable[dict[str, Any]]] | None = None) -> None:
+        """Begin with none.
+
+        Args:
+            whole: gives documents by their ``_id``, where those that are added hold the fields alone that shapes look
+                at; they are asked for in portions.
+        """
+        self.documents = 0
+        self._whole = whole
+        self._ids: list[Any] = []
+        self._sets: dict[tuple[str, ...], _Seen] = {}
+
+    def add(self, document: dict[str, Any]) -> None:
+        """Take in a document."""
+        self.documents += 1
+        if self._whole is None:
+            self._take(document)
+            return
+        self._ids.append(document["_id"])
+        if len(self._ids) >= IDS_AT_ONCE:
+            self._ask()
+
+    def commonest(self, number: int) -> list[FieldSet]:
+        """Give the sets of fields that most documents have, of equally common ones the first by its fields."""
+        self._ask()
+        listed = [FieldSet(fields, seen.documents) for fields, seen in self._sets.items()]
+        return sorted(listed, key=lambda one: (-one.documents, one.fields))[:number]
+
+    def entry(self, taken: Collection[str], *, blank: bool = True) -> list[str]:
+        """Guess an entry of ``documents`` in params.yaml, as lines of YAML.
+
+        It is for the commonest documents in which an image's address or a species' name was found.
+
+        Args:
+            taken: names that shapes have already.
+            blank: where these were found in none, still give one, to be filled in, for the commonest documents.
+
+        Returns:
+            The lines, indented as they stand below ``documents:``; none where no document has a field but its id.
+        """
+        name = _free_name(taken)
+        listed = [(self._sets[fields].values, documents) for fields, documents in self.commonest(SETS_KEPT)]
+        entries = [lines for values, documents in listed if (lines := guess_entry(values, name, documents))]
+        guessed = [lines for lines in entries if sum(FILL_IN in line for line in lines) < len(_REQUIRED)]
+        return next(iter(guessed or (entries if blank else [])), [])
+
+    def _ask(self) -> None:
+        if self._ids and self._whole is not None:
+            asked, self._ids = self._ids, []
+            for document in self._whole(asked):
+                self._take(document)
+
+    def _take(self, document: dict[str, Any]) -> None:
+        fields = fields_of(document)
+        seen = self._sets.get(fields)
+        if seen is None:
+            if len(self._sets) >= SETS_KEPT:
+                return
+            seen = self._sets[fields] = _Seen()
+        seen.documents += 1
+        if seen.documents <= EXAMPLES:
+            for path, kind in _values(document):
+                if path in seen.values and seen.values[path] != "empty":
+                    continue
+                if path in seen.values or len(seen.values) < VALUES_KEPT:
+                    seen.values[path] = kind
+
+
+def fields_of(document: dict[str, Any]) -> tuple[str, ...]:
+    """Give the fields of a document and those one level below, sorted, as they can be shown; after 64 an ellipsis."""
+    found: set[str] = set()
+    for name in sorted(document)[:FIELDS_KEPT]:
+        value, shown = document[name], _shown(name)
+        if name == "_id":
+            inner = set()  # whatever it is made of, it is one id
+        elif isinstance(value, list):
+            inner = {key for entry in value[:ENTRIES] if isinstance(entry, dict) for key in sorted(entry)[:FIELDS_KEPT]}
+            shown += "[]"
+        else:
+            inner = set(sorted(value)[:FIELDS_KEPT]) if isinstance(value, dict) else set()
+        found |= {f"{shown}.{_shown(key)}" for key in inner} or {shown}
+    more = ("\u2026",) if max(len(found), len(document)) > FIELDS_KEPT else ()
+    return (*sorted(found)[:FIELDS_KEPT], *more)
+
+
+def fields_in_words(fields: Sequence[str]) -> str:
+    """Put fields into a line of bounded length."""
+    if not fields:
+        return "no fields"
+    line = ", ".join(fields)
+    if len(line) <= LINE_CHARACTERS:
+        return line
+    ends = itertools.accumulate(len(name) + len(", ") for name in fields)
+    shown = sum(end <= LINE_CHARACTERS for end in ends)
+    return f"{', '.join(fields[:shown])} and {len(fields) - shown} more"
+
+
+def guess_entry(values: Mapping[str, Kind], name: str, documents: int) -> list[str]:
+    """Guess where the columns of a record are, by the names of fields and what kind of values they hold.
+
+    Args:
+        values: what stands where in documents, by path (``images[].href``).
+        name: of the shape.
+        documents: how many there are like these.
+
+    Returns:
+        An entry of ``documents`` in params.yaml, as lines of YAML with a comment where it is guessed. What must be
+        there and is not found is FILL_IN. No lines where there is nothing but an id.
+    """
+    paths = sorted(values, key=lambda path: (path.count("."), path))
+    if not paths:
+        return []
+    image = _image_path(values, paths)
+    array = image.partition("[]")[0] if image and "[]" in image else None
+    # A shape goes through one array only, and makes a record of each of its entries.
+    usable = [path for path in paths if path != image and ("[]" not in path or path.partition("[]")[0] == array)]
+    species = _by_name(usable, values, _SPECIES, ("text",), apart_from=_NO_PLANTS)
+    usable = [path for path in usable if path != species]
+    found = {
+        "image_url": (image or FILL_IN, "starts with http" if image else "where is the address of the image?"),
+        "species": (species or FILL_IN, "by its name" if species else "where is the name of the species?"),
+        "photo_id": (_by_name(usable, values, _PHOTO_ID, ("text", "other")), "by its name"),
+        "observation_id": (_by_name(usable, values, _OBSERVATION_ID, ("text", "other")), "by its name"),
+        "license": (_by_name(usable, values, _LICENSE, ("text", "web")), "by its name"),
+        "observer": (_by_name(usable, values, _OBSERVER, ("text",)), "by its name"),
+    }
+    if array is not None and found["observation_id"][0] is None:
+        found["observation_id"] = ("_id", "the images of one document are of one plant")
+    # What stands deeper, or in an array, other documents like these may lack.
+    sure = [path for path in (image, species) if path] or paths[:2]
+    when = dict.fromkeys(".".join(path.partition("[]")[0].split(".")[:2]) for path in sure)
+    advice = "check each line; the name is the records' source"
+    return [
+        f"  {name}: # guessed from the fields of {documents:,} documents: {advice}",
+        "    when:",
+        *(f"    - {_scalar(path)}" for path in when),
+        "    columns:",
+        *(
+            f"      {column}: {_scalar(path)} # {'guessed: ' if path != FILL_IN else ''}{why}"
+            for column, (path, why) in found.items()
+            if path
+        ),
+    ]
+
+
+# The names that fields have, in small letters without anything between, those before others that are surer. The name of
+# the field above may be part of it: `taxon.name` is a taxonname.
+_SPECIES = (
+    *("scientificname", "acceptedscientificname", "acceptedname", "species", "speciesname", "binomial", "latinname"),
+    *("canonicalname", "nombrecientifico", "especie", "taxonname", "taxon", "plantname", "name", "nombre", "label"),
+)
+_PHOTO_ID = tuple(
+    f"{photo}{id_}"
+    for id_ in ("id", "uuid")
+    for photo in ("photo", "photos", "image", "images", "picture", "pictures", "media", "foto", "fotos", "imagen")
+)
+_OBSERVATION_ID = (
+    *("observationid", "observationuuid", "sightingid", "occurrenceid", "specimenid", "observacionid"),
+    *("observation", "sighting", "occurrence", "specimen", "observacion", "avistamiento"),
+)
+_LICENSE = (
+    *("licensecode", "license", "licence", "licensename", "licencia", "rights", "derechos", "licenseurl"),
+    "copyright",
+)
+_OBSERVER = (
+    *("observer", "observername", "observerlogin", "recordedby", "photographer", "photographername", "author"),
+    *("authorname", "creator", "userlogin", "username", "login", "user", "usuario", "autor", "observador", "fotografo"),
+    *("rightsholder", "owner"),
+)
+# Fields with a name of their own that is no plant's.
+_NO_PLANTS = frozenset(
+    ("user", "observer", "photographer", "author", "creator", "owner", "usuario", "autor", "place", "location")
+)
+_IMAGE_WORDS = ("image", "img", "photo", "foto", "imagen", "picture", "media", "scan", "original", "large")
+_ADDRESS_WORDS = ("url", "uri", "href", "src", "link", "address")
+_OTHER_PAGES = ("license", "licence", "rights", "thumb", "icon", "avatar", "profile", "page", "user", "reference")
+# As YAML 1.1 or 1.2 reads them, no texts.
+_NO_TEXTS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
+
+
+def _image_path(values: Mapping[str, Kind], paths: list[str]) -> str | None:
+    """Choose the path of the image's address among those whose values start with http."""
+
+    def points(path: str) -> int:
+        text = path.lower()
+        return (
+            2 * any(word in text for word in _IMAGE_WORDS)
+            + any(word in text for word in _ADDRESS_WORDS)
+            - 4 * any(word in text for word in _OTHER_PAGES)
+        )
+
+    return max((path for path in paths if values[path] == "web"), key=points, default=None)
+
+
+def _by_name(
+    paths: list[str],
+    values: Mapping[str, Kind],
+    names: Sequence[str],
+    kinds: Sequence[Kind],
+    *,
+    apart_from: Collection[str] = (),
+) -> str | None:
+    """Give the first path whose field has one of the names, the surer names first."""
+    candidates = []
+    for path in paths:
+        above, own = ["", *map(_letters, path.split("."))][-2:]
+        if values[path] in kinds and above not in apart_from:
+            candidates.append((path, (own, above + own)))
+    for name in names:
+        for path, called in candidates:
+            if name in called:
+                return path
+    return None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _values(document: dict[str, Any]) -> Iterator[tuple[str, Kind]]:
+    """Yield the paths to scalars that a shape can name, with the kind of value; through one array at the most."""
+    left: deque[tuple[str, Any, int]] = deque([("", document, 0)])
+    yielded = 0
+    while left and yielded < VALUES_KEPT:
+        path, value, depth = left.popleft()  # what stands at the top first
+        if isinstance(value, dict):
+            for key in sorted(value)[:FIELDS_KEPT] if depth < DEPTH else ():
+                if _can_be_named(key) and not (key == "_id" and not path):
+                    left.append((f"{path}.{key}" if path else key, value[key], depth + 1))
+        elif isinstance(value, list):
+            if "[]" not in path:
+                left += [(f"{path}[]", entry, depth) for entry in value[:ENTRIES]]
+        else:
+            yielded += 1
+            yield path, _kind(value)
+
+
+def _can_be_named(key: str) -> bool:
+    return 0 < len(key) <= 60 and key.isprintable() and not set(key) & set(".[]")
+
+
+def _kind(value: Any) -> Kind:
+    if value is None or isinstance(value, bool | bytes) or value == "":
+        return "empty"
+    if not isinstance(value, str):
+        return "other"
+    return "web" if re.match("https?://", value, re.IGNORECASE) else "text"
+
+
+def _shown(name: str) -> str:
+    """Give a field's name as it can be shown: bounded, and quoted with escapes where it is more than a word."""
+    shown = name if re.fullmatch(r"[\w$@-]+", name) else repr(name[: NAME_CHARACTERS + 1])
+    return shown if len(shown) <= NAME_CHARACTERS else f"{shown[: NAME_CHARACTERS - 1]}\u2026"
+
+
+def _scalar(text: str) -> str:
+    """Write a text as YAML, in quotes where a reader could take it for anything else."""
+    plain = re.fullmatch(r"[A-Za-z_][\w-]*(\[\])?(\.[\w-]+)*", text) and text.lower() not in _NO_TEXTS
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _free_name(taken: Collection[str]) -> str:
+    names = ("new_shape", *(f"new_shape_{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
