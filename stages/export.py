@@ -16,7 +16,8 @@ import polars as pl
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
-from stages.records.dump import Document, read_dump
+from stages.records.document import Document, Mended, Oddities, Unreadable
+from stages.records.dump import read_dump
 from stages.records.mongodb import open_collection, read_collection
 from stages.records.names import NameCleaner, clean_names
 from stages.records.shapes import DocumentReader
@@ -28,16 +29,18 @@ from stages.runtime.machine import machine_setting
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import in_words
-from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
+from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES, UNREADABLE
 from stages.tables.json_files import write_figures
 from stages.tables.table import write_table
 
 OUT = Path("data/records.parquet")
 NAMES_OUT = Path("data/names.csv")
 SUSPICIOUS_OUT = Path("data/suspicious_names.csv")
+UNREADABLE_OUT = Path("data/unreadable.csv")
 METRICS = Path("metrics/export.json")
 REPORT = Path("data/reports/export.json")
 ROWS_A_PIECE = 8_192
+MOST_LISTED = 10_000  # documents that cannot be read; all are counted
 
 
 def main() -> None:
@@ -48,7 +51,8 @@ def main() -> None:
     source = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 
-    records, refused, read = shape_records(documents, params.documents)
+    odd = Oddities()
+    records, refused, read = shape_records(documents, params.documents, odd)
     records, names = name_records(records, cleaner)
     refused.update(count_refused(names))
     if records.is_empty():
@@ -58,6 +62,7 @@ def main() -> None:
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
+    figures["text_mended"] = odd.text_mended
     figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
@@ -72,15 +77,22 @@ def main() -> None:
             )
     write_table(names, NAMES, NAMES_OUT)
     write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
+    write_table(pl.DataFrame(odd.unreadable, schema=UNREADABLE, orient="row"), UNREADABLE, UNREADABLE_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))
+    if unreadable := refused["unreadable_document"]:
+        say(f"export: {unreadable:,} documents cannot be read, see {UNREADABLE_OUT}")
+    if odd.text_mended:
+        say(f"export: {odd.text_mended:,} documents have text that is not readable, U+FFFD stands there")
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
     )
 
 
-def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[DocumentShape]) -> Iterable[Document]:
+def _documents(
+    source: DumpSource | MongoDBSource, profile: str, shapes: list[DocumentShape]
+) -> Iterable[Document | Unreadable]:
     if isinstance(source, DumpSource):
         return read_dump(dump_path(profile, source.file))
     uri = machine_setting("MONGODB_URI") or ""
@@ -90,8 +102,10 @@ def _documents(source: DumpSource | MongoDBSource, profile: str, shapes: list[Do
     return read_collection(collection, source, shapes, uri)
 
 
-def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) -> tuple[pl.DataFrame, Counter[str], int]:
-    """Turn documents into records.
+def shape_records(
+    documents: Iterable[Document | Unreadable], shapes: list[DocumentShape], odd: Oddities | None = None
+) -> tuple[pl.DataFrame, Counter[str], int]:
+    """Turn documents into records, and take note of odd documents in ``odd``.
 
     Returns:
         The records in the documents' order (columns of ``RECORDS``), how many were refused by reason, and the number
@@ -105,6 +119,13 @@ def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) ->
     read = 0
     for document in documents:
         read += 1
+        if isinstance(document, Unreadable):
+            refused["unreadable_document"] += 1
+            if odd and len(odd.unreadable) < MOST_LISTED:
+                odd.unreadable.append(document)
+            continue
+        if odd and isinstance(document, Mended):
+            odd.text_mended += 1
         for row, reason in reader.read(document):
             if row is None:
                 refused[reason] += 1

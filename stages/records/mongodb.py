@@ -2,6 +2,7 @@
 
 The collection is streamed in the order of its ``_id`` index. When the connection breaks, or the server forgets the
 cursor or restarts, a new cursor goes on behind the last document that came, so nothing is read twice or left out.
+Batches come undecoded, so that one document that cannot be read is one document less.
 """
 
 import re
@@ -9,18 +10,37 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_plus
 
 import bson
 import bson.errors
+import pymongo
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidName, OperationFailure, PyMongoError
+from pymongo.cursor import RawBatchCursor
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidName,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.uri_parser import parse_uri
 
 from stages.config.schema import DocumentShape, MongoDBSource
-from stages.records.dump import ANY_DATE, Document
+from stages.records.document import (
+    Document,
+    Mended,
+    NoDocumentError,
+    Unreadable,
+    from_bson,
+    identity,
+    identity_element,
+    one_line,
+)
+from stages.records.dump import BrokenBSONError, split_bson
 from stages.runtime.errors import UserError
 from stages.runtime.progress import say
 
@@ -29,10 +49,12 @@ RETRIES = 5  # in a row, without a document between them
 FIRST_PAUSE_S = 1.0  # doubled with each retry in a row
 # What pymongo would wait for without end; MONGODB_URI may say otherwise.
 SOCKET_TIMEOUT_MS = 300_000
+FIRST_CONTACT_S = 4.0  # for somebody to listen there at all; MONGODB_URI may say otherwise
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
 _ADVICE = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
+_OWN_TIMEOUT = re.compile(r"[?&;](serverSelectionTimeoutMS|timeoutMS)=", re.IGNORECASE)
 _CURSOR_GONE = {43, 175, 237}  # CursorNotFound, QueryPlanKilled, CursorKilled
 
 
@@ -48,6 +70,8 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
     """
     if not uri:
         raise UserError("where is MongoDB? Set MONGODB_URI, in the environment or in .env (mongodb://HOST:PORT)")
+    if _is_torn(uri):
+        raise UserError(f"MONGODB_URI is not valid: {_ADVICE}, and each / ? or @ in them, or @ in options, too")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of an option that pymongo does not know it only warns
@@ -62,7 +86,7 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
     except OSError as error:  # a certificate file
         raise UserError(f"MONGODB_URI names a file that cannot be read ({error.strerror}): {error.filename}") from None
     try:
-        return client.get_database(source.database, codec_options=ANY_DATE).get_collection(source.collection)
+        return client.get_database(source.database).get_collection(source.collection)
     except InvalidName as error:
         raise UserError(f"params.yaml: source: no name of a database and a collection ({error})") from None
 
@@ -74,7 +98,7 @@ def read_collection(
     uri: str,
     *,
     pause: Callable[[float], None] = time.sleep,
-) -> Iterator[Document]:
+) -> Iterator[Document | Unreadable]:
     """Yield the documents of the snapshot in the order of their ``_id``, only the fields that ``shapes`` look at.
 
     Documents whose ``_id`` is no ObjectId tell no time: no snapshot leaves them out.
@@ -92,20 +116,19 @@ def read_collection(
     where = f"MongoDB at {_hosts(collection)}"
     query, projection = snapshot_query(source.snapshot), projected_fields(shapes)
     say(f"export: reads {source.database}.{source.collection} from {where}")
-    last: Any = None
+    _meet(collection, source, where, uri)
+    place = _Place()
     read = failures = 0
     while True:
-        # `min` starts in the index, at the last id itself. A query `$gt` would only see ids of the same type.
-        cursor = collection.find(query, projection, batch_size=BATCH_DOCUMENTS).sort("_id", 1).hint([("_id", 1)])
-        resumed = read > 0
-        if resumed:
-            cursor = cursor.min([("_id", last)])
+        cursor = _find(collection, query, projection, place)
         try:
-            for document in cursor:
-                if resumed and _same_id(document["_id"], last):
-                    resumed = False
-                    continue
-                last, failures, read = document["_id"], 0, read + 1
+            for raw in place.new_ones(raw for batch in cast(Iterable[bytes], cursor) for raw in split_bson(batch)):
+                read, failures = read + 1, 0
+                try:
+                    document: Document | Unreadable = from_bson(raw)
+                except NoDocumentError as error:
+                    document = Unreadable(_name(raw, read), str(error))
+                place.came(raw, odd=isinstance(document, Mended | Unreadable))
                 yield document
             break
         except (ConnectionFailure, OperationFailure) as error:
@@ -120,7 +143,7 @@ def read_collection(
             pause(FIRST_PAUSE_S * 2 ** (failures - 1))
         except ConfigurationError as error:
             raise UserError(f"{where} cannot be used as MONGODB_URI says{_told(error, uri)}") from None
-        except bson.errors.InvalidBSON as error:
+        except (bson.errors.InvalidBSON, BrokenBSONError) as error:
             raise UserError(
                 f"{where} sent a damaged document after {read:,} ({error}): repair the collection"
             ) from None
@@ -128,6 +151,96 @@ def read_collection(
             cursor.close()
     if not read:
         raise UserError(f"{where}: {source.database}.{source.collection} {_why_empty(collection, source)}")
+
+
+class _Place:
+    """How far the documents have come: the last ``_id`` that a query can name, and those that came behind it."""
+
+    def __init__(self) -> None:
+        self._last: bytes | None = None  # a document that reads as it is stored
+        self._odd: list[bytes] = []  # _id of documents behind it whose own cannot be sent back as it is
+
+    def came(self, raw: bytes, *, odd: bool) -> None:
+        """Take note of a document; it is odd where its text was mended or it cannot be read."""
+        if not odd or _can_be_named(raw):
+            self._last = raw
+            self._odd.clear()
+        else:
+            self._odd.append(_key(raw))
+
+    def bound(self) -> list[tuple[str, Any]] | None:
+        """Give where a new cursor begins: at the last document itself, and not behind it; None for the beginning."""
+        return None if self._last is None else [("_id", identity(_key(self._last)))]
+
+    def new_ones(self, documents: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield a cursor's documents without those at its beginning that came from the one before it."""
+        had = {*self._odd} if self._last is None else {*self._odd, _key(self._last)}
+        for raw in documents:
+            if had and _key(raw) in had:
+                continue
+            had.clear()
+            yield raw
+
+
+def _find(
+    collection: Collection[Document], query: dict[str, Any], projection: list[str], place: _Place
+) -> RawBatchCursor[Document]:
+    cursor = collection.find_raw_batches(query, projection, batch_size=BATCH_DOCUMENTS)
+    cursor.sort("_id", 1).hint([("_id", 1)])
+    # `min` starts in the index, at the last id itself. A query `$gt` would only see ids of the same type.
+    bound = place.bound()
+    if bound is not None:
+        cursor.min(bound)
+    return cursor
+
+
+def _key(raw: bytes) -> bytes:
+    """Give the bytes by which a document is known again: those of its ``_id``, or all of them where it has none."""
+    return identity_element(raw) or raw
+
+
+def _can_be_named(raw: bytes) -> bool:
+    element = identity_element(raw)
+    if element is None:
+        return False
+    try:
+        identity(element)
+    except bson.errors.InvalidBSON:
+        return False
+    return True
+
+
+def _name(raw: bytes, number: int) -> str:
+    """Give the name of a document that cannot be read: its ``_id`` or, without one, its number."""
+    element = identity_element(raw)
+    try:
+        return f"document {number}" if element is None else f"_id {one_line(identity(element, mend=True))}"
+    except bson.errors.InvalidBSON:
+        return f"document {number}"
+
+
+def _meet(collection: Collection[Document], source: MongoDBSource, where: str, uri: str) -> None:
+    """Find out soon whether anybody listens there: pymongo would take half a minute, and say so as late again.
+
+    Who listens and then is slow, refuses or waits for an election is left to the reading, and its patience.
+
+    Raises:
+        UserError: nobody listens, or who listens does not know the user.
+    """
+    client = collection.database.client
+    bound = pymongo.timeout(None if _OWN_TIMEOUT.search(uri) else FIRST_CONTACT_S)
+    try:
+        with bound:
+            client.admin.command("ping", read_preference=collection.read_preference)
+    except ServerSelectionTimeoutError as error:
+        servers = client.topology_description.server_descriptions().values()
+        if all(server.server_type_name == "Unknown" for server in servers):
+            raise UserError(f"{where} does not answer{_told(error, uri)}: is it running?") from None
+    except OperationFailure as error:
+        if error.code == _AUTHENTICATION_FAILED:  # some servers take seconds to say so, and would again
+            raise UserError(f"{where} {_refusal(error, source, uri)}") from None
+    except PyMongoError:
+        return
 
 
 def snapshot_query(snapshot: str) -> dict[str, Any]:
@@ -149,10 +262,6 @@ def projected_fields(shapes: Iterable[DocumentShape]) -> list[str]:
         named = [path for paths in columns for path in ([paths] if isinstance(paths, str) else paths)]
         paths |= {path.replace("[]", "") for path in [*shape.when, *named]}
     return sorted(path for path in paths if not any(path.startswith(f"{other}.") for other in paths))
-
-
-def _same_id(one: Any, other: Any) -> bool:
-    return bson.encode({"_id": one}) == bson.encode({"_id": other})  # as NaN is not equal to itself
 
 
 def _hosts(collection: Collection[Document]) -> str:
@@ -185,7 +294,18 @@ def _why_empty(collection: Collection[Document], source: MongoDBSource) -> str:
 def _told(error: Exception, uri: str) -> str:
     """Give pymongo's words in brackets; nothing where they hold a piece of the credentials."""
     text = re.split(r" \(configured timeouts|, Timeout: |, full error: ", str(error))[0]
-    secret = uri.partition("://")[2].rpartition("@")[0]
-    pieces = [piece for piece in re.split(r"[:/?#@&=]", secret) if piece]
-    leaks = any(piece in text or unquote_plus(piece) in text for piece in pieces)
+    leaks = any(piece in text or unquote_plus(piece) in text for piece in _secrets(uri))
     return "" if leaks or not text else f" ({text})"
+
+
+def _secrets(uri: str) -> list[str]:
+    """Give the pieces of what a URI says of who asks: user, password, and the options that are secrets."""
+    behind = uri.partition("://")[2]
+    credentials = behind.rpartition("@")[0]
+    options = re.findall(r"[?&;][^=&;]*(?:password|properties)[^=&;]*=([^&;]*)", behind, re.IGNORECASE)
+    return [piece for secret in [credentials, *options] for piece in re.split(r"[:/?#@&=,;%]", secret) if piece]
+
+
+def _is_torn(uri: str) -> bool:
+    """Whether what stands before the last @ is cut by a / or ?, so that a piece of a password would count as a host."""
+    return bool(re.search("[/?].*@", uri.partition("://")[2], re.DOTALL))
