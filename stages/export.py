@@ -83,7 +83,7 @@ def main() -> None:
     if unreadable := refused["unreadable_document"]:
         say(f"export: {unreadable:,} documents cannot be read, see {UNREADABLE_OUT}")
     if odd.text_mended:
-        say(f"export: {odd.text_mended:,} documents have text that is not readable, U+FFFD stands there")
+        say(f"export: {odd.text_mended:,} documents have text that is not readable: U+FFFD stands there")
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"

@@ -115,14 +115,13 @@ def _read_json(path: Path, stream: BinaryIO) -> Iterator[Document | Unreadable]:
     head = stream.read(_BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
     blocks = chain([head], iter(lambda: stream.read(_BLOCK_BYTES), b""))
     if _begins_array(head):
-        yield from _read_array(path, blocks)
-        return
+        return _read_array(path, blocks)
     if _spans_lines(head):
         raise UserError(
             f"{path}: a document spans several lines: write one a line, by mongoexport without --pretty, or by "
             "`jq -c . FILE`"
         )
-    yield from _read_lines(path, blocks)
+    return _read_lines(path, blocks)
 
 
 def _begins_array(head: bytes) -> bool:

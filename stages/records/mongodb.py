@@ -54,6 +54,7 @@ FIRST_CONTACT_S = 4.0  # for somebody to listen there at all; MONGODB_URI may sa
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
 _ADVICE = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
+_TORN = " (/ is %2F, ? is %3F; so is an @ in options, %40)"
 _OWN_TIMEOUT = re.compile(r"[?&;](serverSelectionTimeoutMS|timeoutMS)=", re.IGNORECASE)
 _CURSOR_GONE = {43, 175, 237}  # CursorNotFound, QueryPlanKilled, CursorKilled
 
@@ -71,7 +72,7 @@ def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
     if not uri:
         raise UserError("where is MongoDB? Set MONGODB_URI, in the environment or in .env (mongodb://HOST:PORT)")
     if _is_torn(uri):
-        raise UserError(f"MONGODB_URI is not valid: {_ADVICE}, and each / ? or @ in them, or @ in options, too")
+        raise UserError(f"MONGODB_URI is not valid: {_ADVICE}{_TORN}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of an option that pymongo does not know it only warns

@@ -4,23 +4,28 @@ import datetime
 import gzip
 import hashlib
 import json
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import bson
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.config.reading import declared_values
 from stages.config.schema import MongoDBSource
 from stages.export import drop_repeated, shape_records
 from stages.records import mongodb as mongodb_module
+from stages.records.document import Mended, Unreadable
+from stages.records.dump import read_dump
 from stages.records.mongodb import open_collection, projected_fields, read_collection
 from stages.runtime.errors import UserError
 from tests.support import SAMPLE
-from tests.support.mongodb import free_port, running_server
+from tests.support.mongodb import altering, free_port, running_server, silent_host
 from tests.support.running import complaint, run_here
 
 SAMPLE_DUMP = SAMPLE / "dump/plants.bson.gz"
@@ -340,6 +345,131 @@ def test_no_password_comes_back_in_a_message(password):
     except UserError as error:
         advice = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
         assert password not in str(error).replace(advice, "")
+
+
+def read_all(uri: str, params, pause=lambda _seconds: None) -> list:
+    collection = open_collection(SOURCE, uri)
+    with collection.database.client:
+        return list(read_collection(collection, SOURCE, params.documents, uri, pause=pause))
+
+
+SIGNS = st.text(st.sampled_from("QXZJKWVY/:@#?%&=,;[]+ $"), min_size=3, max_size=16)
+
+
+@pytest.mark.slow
+@given(SIGNS, SIGNS)
+@settings(max_examples=20)  # of eight addresses each
+def test_no_piece_of_a_secret_comes_out_wherever_it_fails(params, password, option):
+    addresses = [
+        f"mongodb://ann:{password}@127.0.0.1:1/",
+        f"mongodb://ann:{password}@127.0.0.1:1/?directConnection=true",
+        f"mongodb://{password}@127.0.0.1:1",
+        f"mongodb://ann:{password}@",
+        f"ann:{password}@127.0.0.1:1",
+        f"mongodb://ann:{quote_plus(password)}@127.0.0.1:1/?directConnection=true",
+        f"mongodb://127.0.0.1:1/?proxyHost=127.0.0.1&proxyUsername=ann&proxyPassword={quote_plus(option)}",
+        f"mongodb://127.0.0.1:1/?tls=true&tlsCertificateKeyFilePassword={option}",
+    ]
+    for uri in addresses:
+        with redirect_stdout(StringIO()) as out, pytest.raises(UserError) as error:
+            read_all(f"{uri}{'&' if '?' in uri else '?'}serverSelectionTimeoutMS=1", params)
+        said = f"{out.getvalue()}\n{error.value}".replace(mongodb_module._ADVICE, "").replace(mongodb_module._TORN, "")
+        for secret in (password, option, quote_plus(password), quote_plus(option)):
+            pieces = {secret[at : at + 3] for at in range(len(secret) - 2)}
+            assert [piece for piece in pieces if set(piece) & set("QXZJKWVY") and piece in said] == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "valid"),
+    [
+        ("mongodb://ann:12/34@127.0.0.1:1/", False),  # or else 12 would be a port, and told
+        ("mongodb://ann:12?34@127.0.0.1:1/", False),
+        ("mongodb://ann:x@yz/w@127.0.0.1:1/", False),
+        ("mongodb://ann:12%2F34@127.0.0.1:1/", True),
+        ("mongodb://127.0.0.1:1/?appName=ann%40home", True),
+        ("mongodb://ann:1#2@127.0.0.1:1/", True),
+    ],
+)
+def test_a_password_that_is_not_encoded_is_taken_for_no_host(uri, valid):
+    if valid:
+        assert open_collection(SOURCE, uri).database.client.topology_description.server_descriptions().keys() == {
+            ("127.0.0.1", 1)
+        }
+        return
+    with pytest.raises(UserError, match="MONGODB_URI is not valid: it looks like"):
+        open_collection(SOURCE, uri)
+
+
+def first_contact(port: int, params, options: str = "") -> list[float]:
+    """Read from where nobody answers; give the waits before another try."""
+    uri = f"mongodb://127.0.0.1:{port}/?{options}"
+    waits: list[float] = []
+    with pytest.raises(UserError, match=rf"MongoDB at 127.0.0.1:{port} does not answer .*: is it running\?"):
+        read_all(uri, params, waits.append)
+    return waits
+
+
+def test_where_nobody_answers_is_said_soon_and_once(params, monkeypatch):
+    assert mongodb_module.FIRST_CONTACT_S <= 4  # pymongo waits for 30 s
+    monkeypatch.setattr(mongodb_module, "FIRST_CONTACT_S", 0.2)
+    assert first_contact(free_port(), params) == []
+    with silent_host(accepts=True) as port:
+        assert first_contact(port, params) == []
+    with silent_host(accepts=False) as port:
+        assert first_contact(port, params) == []
+
+
+def test_how_long_to_wait_for_the_first_answer_is_for_the_address_to_say(params, monkeypatch):
+    monkeypatch.setattr(mongodb_module, "FIRST_CONTACT_S", 1e9)
+    assert first_contact(free_port(), params, "serverSelectionTimeoutMS=50") == []
+
+
+def unfit_documents() -> list[dict]:
+    """Documents some of which ``UNFIT`` makes unfit to be read, or to be read without mending, by their ids too."""
+    strings = [{"_id": f"cafe{index}", "url": f"https://h.example/s{index}.jpg"} for index in range(7)]
+    documents = strings + plain_documents(20)
+    for index in (2, 3, 10, 12, 13, 14, 26):
+        documents[index]["sighting"] = 77_777
+    for index in (5, 9, 18):
+        documents[index]["rights"] = "cafe"
+    return documents
+
+
+# Latin-1 and no UTF-8; and a type that BSON does not have.
+UNFIT = {b"cafe": b"caf\xe9", b"\x10sighting\x00" + (77_777).to_bytes(4, "little"): b"\x33sighting\x00" + b"????"}
+
+
+@pytest.mark.parametrize("batch", [1, 3, 50])
+def test_what_cannot_be_read_is_one_document_less_over_breaks_too(
+    mongodb, plants, params, monkeypatch, tmp_path, batch
+):
+    monkeypatch.setattr(mongodb_module, "BATCH_DOCUMENTS", batch)
+    plants.insert_many(unfit_documents())
+    content = b"".join(map(bson.encode, unfit_documents()))
+    for old, new in UNFIT.items():
+        content = content.replace(old, new)
+    (tmp_path / "plants.bson").write_bytes(content)
+    of_dump = list(read_dump(tmp_path / "plants.bson"))
+    fail_point = {"failCommands": ["getMore"], "errorCode": 43}
+    with altering(mongodb.port, UNFIT) as port, mongodb.client() as client:
+        uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=2000"
+        for times in (0, 4):
+            if times:
+                command = {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": fail_point}
+                client.admin.command(command)
+            waits: list[float] = []
+            read = read_all(uri, params, waits.append)
+            client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+            assert [one for one in read if not isinstance(one, Unreadable)] == [
+                one for one in of_dump if not isinstance(one, Unreadable)
+            ]
+            assert [type(one) for one in read] == [type(one) for one in of_dump]
+            assert sum(isinstance(one, Mended) for one in read) == 5 + 3 - 1
+            unreadable = [one for one in read if isinstance(one, Unreadable)]
+            assert unreadable[0].place == "_id caf\ufffd2"
+            assert unreadable[2].place == "_id 692200000000000000000003"
+            assert len(unreadable) == 7
+            assert len(waits) == (times if batch < 50 else 0)
 
 
 @pytest.mark.slow
