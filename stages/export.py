@@ -16,9 +16,10 @@ import polars as pl
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
+from stages.records.connection import open_collection
 from stages.records.document import Document, Mended, Oddities, Unreadable
 from stages.records.dump import read_dump
-from stages.records.mongodb import open_collection, read_collection
+from stages.records.mongodb import read_collection
 from stages.records.names import NameCleaner, clean_names
 from stages.records.shapes import DocumentReader
 from stages.records.suspicious import suspicious_pairs

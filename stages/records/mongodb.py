@@ -5,31 +5,19 @@ cursor or restarts, a new cursor goes on behind the last document that came, so 
 Batches come undecoded, so that one document that cannot be read is one document less.
 """
 
-import re
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
-from urllib.parse import unquote_plus
 
 import bson
 import bson.errors
-import pymongo
-from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.cursor import RawBatchCursor
-from pymongo.errors import (
-    ConfigurationError,
-    ConnectionFailure,
-    InvalidName,
-    OperationFailure,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-)
-from pymongo.uri_parser import parse_uri
+from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 
 from stages.config.schema import DocumentShape, MongoDBSource
+from stages.records.connection import meet, place, refusal, told
 from stages.records.document import (
     Document,
     Mended,
@@ -47,49 +35,8 @@ from stages.runtime.progress import say
 BATCH_DOCUMENTS = 5_000  # the server sends fewer where they would be more than 16 MB
 RETRIES = 5  # in a row, without a document between them
 FIRST_PAUSE_S = 1.0  # doubled with each retry in a row
-# What pymongo would wait for without end; MONGODB_URI may say otherwise.
-SOCKET_TIMEOUT_MS = 300_000
-FIRST_CONTACT_S = 4.0  # for somebody to listen there at all; MONGODB_URI may say otherwise
-
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-_UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
-_ADVICE = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
-_TORN = " (/ is %2F, ? is %3F; so is an @ in options, %40)"
-_OWN_TIMEOUT = re.compile(r"[?&;](serverSelectionTimeoutMS|timeoutMS)=", re.IGNORECASE)
 _CURSOR_GONE = {43, 175, 237}  # CursorNotFound, QueryPlanKilled, CursorKilled
-
-
-def open_collection(source: MongoDBSource, uri: str) -> Collection[Document]:
-    """Give the collection that params name on the server that ``MONGODB_URI`` names; nothing is asked yet.
-
-    Args:
-        source: database and collection.
-        uri: as pymongo takes it, with or without a user, TLS and other options.
-
-    Raises:
-        UserError: there is no URI, or pymongo does not understand it. No part of its credentials is repeated.
-    """
-    if not uri:
-        raise UserError("where is MongoDB? Set MONGODB_URI, in the environment or in .env (mongodb://HOST:PORT)")
-    if _is_torn(uri):
-        raise UserError(f"MONGODB_URI is not valid: {_ADVICE}{_TORN}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of an option that pymongo does not know it only warns
-            given = parse_uri(uri)["options"]
-            defaults = {"socketTimeoutMS": SOCKET_TIMEOUT_MS}
-            options: dict[str, Any] = {name: value for name, value in defaults.items() if name not in given}
-            client: MongoClient[Document] = MongoClient(uri, connect=False, **options)
-    except UserWarning as warning:
-        raise UserError(f"MONGODB_URI is not valid{_told(warning, uri)}: {_ADVICE}") from None
-    except (PyMongoError, ValueError, TypeError):  # what they say may hold a password that was not encoded
-        raise UserError(f"MONGODB_URI is not valid: {_ADVICE}") from None
-    except OSError as error:  # a certificate file
-        raise UserError(f"MONGODB_URI names a file that cannot be read ({error.strerror}): {error.filename}") from None
-    try:
-        return client.get_database(source.database).get_collection(source.collection)
-    except InvalidName as error:
-        raise UserError(f"params.yaml: source: no name of a database and a collection ({error})") from None
 
 
 def read_collection(
@@ -114,36 +61,36 @@ def read_collection(
     Raises:
         UserError: the server does not answer (any more), refuses, or has no such documents; host and port are named.
     """
-    where = f"MongoDB at {_hosts(collection)}"
+    where = place(collection)
     query, projection = snapshot_query(source.snapshot), projected_fields(shapes)
     say(f"export: reads {source.database}.{source.collection} from {where}")
-    _meet(collection, source, where, uri)
-    place = _Place()
+    meet(collection, source, uri)
+    reached = _Reached()
     read = failures = 0
     while True:
-        cursor = _find(collection, query, projection, place)
+        cursor = _find(collection, query, projection, reached)
         try:
-            for raw in place.new_ones(raw for batch in cast(Iterable[bytes], cursor) for raw in split_bson(batch)):
+            for raw in reached.new_ones(raw for batch in cast(Iterable[bytes], cursor) for raw in split_bson(batch)):
                 read, failures = read + 1, 0
                 try:
                     document: Document | Unreadable = from_bson(raw)
                 except NoDocumentError as error:
                     document = Unreadable(_name(raw, read), str(error))
-                place.came(raw, odd=isinstance(document, Mended | Unreadable))
+                reached.came(raw, odd=isinstance(document, Mended | Unreadable))
                 yield document
             break
         except (ConnectionFailure, OperationFailure) as error:
             if isinstance(error, OperationFailure) and error.code not in _CURSOR_GONE:
-                raise UserError(f"{where} {_refusal(error, source, uri)}") from None
+                raise UserError(f"{where} {refusal(error, source, uri)}") from None
             failures += 1
             # A server that has never answered is more likely named wrongly than restarting.
             if failures > (RETRIES if read else 1):
                 so_far = f" after {read:,} documents and {RETRIES} retries" if read else ""
-                raise UserError(f"{where} does not answer{so_far}{_told(error, uri)}: is it running?") from None
-            say(f"export: {where} does not answer{_told(error, uri)}; goes on behind document {read:,}, try {failures}")
+                raise UserError(f"{where} does not answer{so_far}{told(error, uri)}: is it running?") from None
+            say(f"export: {where} does not answer{told(error, uri)}; goes on behind document {read:,}, try {failures}")
             pause(FIRST_PAUSE_S * 2 ** (failures - 1))
         except ConfigurationError as error:
-            raise UserError(f"{where} cannot be used as MONGODB_URI says{_told(error, uri)}") from None
+            raise UserError(f"{where} cannot be used as MONGODB_URI says{told(error, uri)}") from None
         except (bson.errors.InvalidBSON, BrokenBSONError) as error:
             raise UserError(
                 f"{where} sent a damaged document after {read:,} ({error}): repair the collection"
@@ -154,7 +101,7 @@ def read_collection(
         raise UserError(f"{where}: {source.database}.{source.collection} {_why_empty(collection, source)}")
 
 
-class _Place:
+class _Reached:
     """How far the documents have come: the last ``_id`` that a query can name, and those that came behind it."""
 
     def __init__(self) -> None:
@@ -171,25 +118,25 @@ class _Place:
 
     def bound(self) -> list[tuple[str, Any]] | None:
         """Give where a new cursor begins: at the last document itself, and not behind it; None for the beginning."""
-        return None if self._last is None else [("_id", identity(_key(self._last)))]
+        return None if self._last is None else [("_id", _identity(self._last))]
 
     def new_ones(self, documents: Iterable[bytes]) -> Iterator[bytes]:
         """Yield a cursor's documents without those at its beginning that came from the one before it."""
         had = {*self._odd} if self._last is None else {*self._odd, _key(self._last)}
         for raw in documents:
-            if had and _key(raw) in had:
-                continue
-            had.clear()
-            yield raw
+            if had and (key := _key(raw)) in had:
+                had.remove(key)
+            else:
+                yield raw
 
 
 def _find(
-    collection: Collection[Document], query: dict[str, Any], projection: list[str], place: _Place
+    collection: Collection[Document], query: dict[str, Any], projection: list[str], reached: _Reached
 ) -> RawBatchCursor[Document]:
     cursor = collection.find_raw_batches(query, projection, batch_size=BATCH_DOCUMENTS)
     cursor.sort("_id", 1).hint([("_id", 1)])
     # `min` starts in the index, at the last id itself. A query `$gt` would only see ids of the same type.
-    bound = place.bound()
+    bound = reached.bound()
     if bound is not None:
         cursor.min(bound)
     return cursor
@@ -200,7 +147,13 @@ def _key(raw: bytes) -> bytes:
     return identity_element(raw) or raw
 
 
+def _identity(raw: bytes) -> Any:
+    element = identity_element(raw)
+    return from_bson(raw)["_id"] if element is None else identity(element)
+
+
 def _can_be_named(raw: bytes) -> bool:
+    """Whether the ``_id`` of an odd document reads as it is stored."""
     element = identity_element(raw)
     if element is None:
         return False
@@ -218,30 +171,6 @@ def _name(raw: bytes, number: int) -> str:
         return f"document {number}" if element is None else f"_id {one_line(identity(element, mend=True))}"
     except bson.errors.InvalidBSON:
         return f"document {number}"
-
-
-def _meet(collection: Collection[Document], source: MongoDBSource, where: str, uri: str) -> None:
-    """Find out soon whether anybody listens there: pymongo would take half a minute, and say so as late again.
-
-    Who listens and then is slow, refuses or waits for an election is left to the reading, and its patience.
-
-    Raises:
-        UserError: nobody listens, or who listens does not know the user.
-    """
-    client = collection.database.client
-    bound = pymongo.timeout(None if _OWN_TIMEOUT.search(uri) else FIRST_CONTACT_S)
-    try:
-        with bound:
-            client.admin.command("ping", read_preference=collection.read_preference)
-    except ServerSelectionTimeoutError as error:
-        servers = client.topology_description.server_descriptions().values()
-        if all(server.server_type_name == "Unknown" for server in servers):
-            raise UserError(f"{where} does not answer{_told(error, uri)}: is it running?") from None
-    except OperationFailure as error:
-        if error.code == _AUTHENTICATION_FAILED:  # some servers take seconds to say so, and would again
-            raise UserError(f"{where} {_refusal(error, source, uri)}") from None
-    except PyMongoError:
-        return
 
 
 def snapshot_query(snapshot: str) -> dict[str, Any]:
@@ -265,20 +194,6 @@ def projected_fields(shapes: Iterable[DocumentShape]) -> list[str]:
     return sorted(path for path in paths if not any(path.startswith(f"{other}.") for other in paths))
 
 
-def _hosts(collection: Collection[Document]) -> str:
-    seeds = collection.database.client.topology_description.server_descriptions()
-    return ", ".join(sorted(f"{host}:{port}" if port else host for host, port in seeds)) or "the host of MONGODB_URI"
-
-
-def _refusal(error: OperationFailure, source: MongoDBSource, uri: str) -> str:
-    named = f"{source.database}.{source.collection}"
-    if error.code == _AUTHENTICATION_FAILED:
-        return "refuses the user or the password: check MONGODB_URI (the user's database is set by ?authSource=...)"
-    if error.code == _UNAUTHORIZED:
-        return f"does not let this user read {named}: name one in MONGODB_URI that has the role read"
-    return f"refuses to read {named}{_told(error, uri)}"
-
-
 def _why_empty(collection: Collection[Document], source: MongoDBSource) -> str:
     try:
         if collection.find_one({}, {"_id": 1}) is not None:
@@ -290,23 +205,3 @@ def _why_empty(collection: Collection[Document], source: MongoDBSource) -> str:
         return "is empty"
     there = f" (there are {', '.join(sorted(others)[:5])})" if others else ", and the database is empty"
     return f"does not exist{there}: check database and collection in params.yaml"
-
-
-def _told(error: Exception, uri: str) -> str:
-    """Give pymongo's words in brackets; nothing where they hold a piece of the credentials."""
-    text = re.split(r" \(configured timeouts|, Timeout: |, full error: ", str(error))[0]
-    leaks = any(piece in text or unquote_plus(piece) in text for piece in _secrets(uri))
-    return "" if leaks or not text else f" ({text})"
-
-
-def _secrets(uri: str) -> list[str]:
-    """Give the pieces of what a URI says of who asks: user, password, and the options that are secrets."""
-    behind = uri.partition("://")[2]
-    credentials = behind.rpartition("@")[0]
-    options = re.findall(r"[?&;][^=&;]*(?:password|properties)[^=&;]*=([^&;]*)", behind, re.IGNORECASE)
-    return [piece for secret in [credentials, *options] for piece in re.split(r"[:/?#@&=,;%]", secret) if piece]
-
-
-def _is_torn(uri: str) -> bool:
-    """Whether what stands before the last @ is cut by a / or ?, so that a piece of a password would count as a host."""
-    return bool(re.search("[/?].*@", uri.partition("://")[2], re.DOTALL))
