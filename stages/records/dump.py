@@ -6,7 +6,6 @@ stops the reading.
 
 import gzip
 import json
-import struct
 import zlib
 from collections.abc import Iterator
 from itertools import chain
@@ -72,9 +71,12 @@ def split_bson(batch: bytes) -> Iterator[bytes]:
     """
     at = 0
     while at < len(batch):
-        length = _bson_length(batch[at : at + 4])
-        yield _whole(batch[at : at + length], length)
-        at += length
+        end = at + _bson_length(batch[at : at + 4])
+        raw = batch[at:end]
+        if end > len(batch) or raw[-1] != 0:
+            raise _broken(raw, end - at)
+        yield raw
+        at = end
 
 
 def _read_bson(path: Path, stream: BinaryIO) -> Iterator[Document | Unreadable]:
@@ -82,7 +84,9 @@ def _read_bson(path: Path, stream: BinaryIO) -> Iterator[Document | Unreadable]:
     try:
         while head := stream.read(4):
             length = _bson_length(head)
-            raw = _whole(head + stream.read(length - 4), length)
+            raw = head + stream.read(length - 4)
+            if len(raw) < length or raw[-1] != 0:
+                raise _broken(raw, length)
             number += 1
             try:
                 document = from_bson(raw)
@@ -97,18 +101,16 @@ def _read_bson(path: Path, stream: BinaryIO) -> Iterator[Document | Unreadable]:
 def _bson_length(head: bytes) -> int:
     if len(head) < 4:
         raise BrokenBSONError("it ends within the length of the next")
-    (length,) = struct.unpack("<i", head)
+    length = int.from_bytes(head, "little", signed=True)
     if not 5 <= length <= LARGEST_BYTES:
         raise BrokenBSONError(f"no document has {length:,} bytes")
     return length
 
 
-def _whole(raw: bytes, length: int) -> bytes:
+def _broken(raw: bytes, length: int) -> BrokenBSONError:
     if len(raw) < length:
-        raise BrokenBSONError(f"of {length:,} bytes of the next there are {len(raw):,}")
-    if raw[-1] != 0:
-        raise BrokenBSONError("the next does not end where its length says")
-    return raw
+        return BrokenBSONError(f"of {length:,} bytes of the next there are {len(raw):,}")
+    return BrokenBSONError("the next does not end where its length says")
 
 
 def _read_json(path: Path, stream: BinaryIO) -> Iterator[Document | Unreadable]:

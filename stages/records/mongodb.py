@@ -76,7 +76,7 @@ def read_collection(
                     document: Document | Unreadable = from_bson(raw)
                 except NoDocumentError as error:
                     document = Unreadable(_name(raw, read), str(error))
-                reached.came(raw, odd=isinstance(document, Mended | Unreadable))
+                reached.came(raw, document)
                 yield document
             break
         except (ConnectionFailure, OperationFailure) as error:
@@ -108,11 +108,10 @@ class _Reached:
         self._last: bytes | None = None  # a document that reads as it is stored
         self._odd: list[bytes] = []  # _id of documents behind it whose own cannot be sent back as it is
 
-    def came(self, raw: bytes, *, odd: bool) -> None:
-        """Take note of a document; it is odd where its text was mended or it cannot be read."""
-        if not odd or _can_be_named(raw):
-            self._last = raw
-            self._odd.clear()
+    def came(self, raw: bytes, document: Document | Unreadable) -> None:
+        """Take note of a document, as it is stored and as it was read."""
+        if not isinstance(document, (Mended, Unreadable)) or _can_be_named(raw):
+            self._last, self._odd = raw, []
         else:
             self._odd.append(_key(raw))
 
@@ -123,11 +122,13 @@ class _Reached:
     def new_ones(self, documents: Iterable[bytes]) -> Iterator[bytes]:
         """Yield a cursor's documents without those at its beginning that came from the one before it."""
         had = {*self._odd} if self._last is None else {*self._odd, _key(self._last)}
-        for raw in documents:
-            if had and (key := _key(raw)) in had:
+        left = iter(documents)
+        while had and (raw := next(left, None)) is not None:
+            if (key := _key(raw)) in had:
                 had.remove(key)
             else:
                 yield raw
+        yield from left
 
 
 def _find(
