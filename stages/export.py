@@ -18,10 +18,12 @@ import polars as pl
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
+from stages.records.connection import open_collection
 from stages.records.crowded import MANY_SPECIES, crowded_ids
-from stages.records.dump import Document, read_dump
+from stages.records.document import Document, Unreadable
+from stages.records.dump import read_dump
 from stages.records.findings import commonest_in_words, findings, findings_in_words
-from stages.records.mongodb import open_collection, read_collection, read_whole
+from stages.records.mongodb import read_collection, read_whole
 from stages.records.names import NameCleaner, clean_names
 from stages.records.repeated import drop_repeated, share_knowledge
 from stages.records.shapes import DocumentReader
@@ -35,7 +37,7 @@ from stages.runtime.machine import machine_setting
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import in_words
-from stages.tables.export import CONTRADICTIONS, NAMES, RECORDS, SUSPICIOUS_NAMES
+from stages.tables.export import CONTRADICTIONS, NAMES, RECORDS, SUSPICIOUS_NAMES, UNREADABLE
 from stages.tables.json_files import write_figures
 from stages.tables.links import LINKS
 from stages.tables.table import write_table
@@ -45,6 +47,7 @@ LINKS_OUT = Path("data/links.parquet")
 CONTRADICTIONS_OUT = Path("data/contradictions.csv")
 NAMES_OUT = Path("data/names.csv")
 SUSPICIOUS_OUT = Path("data/suspicious_names.csv")
+UNREADABLE_OUT = Path("data/unreadable.csv")
 METRICS = Path("metrics/export.json")
 REPORT = Path("data/reports/export.json")
 
@@ -76,6 +79,7 @@ def main() -> None:
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
     figures |= findings(reader)
+    figures["text_mended"] = shaped.odd.text_mended
     figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
     figures["unusable"] = count_unusable(reader, shaped.links)
     crowded = crowded_ids(unique, shaped.links)
@@ -96,8 +100,13 @@ def main() -> None:
     write_table(contradictions, CONTRADICTIONS, CONTRADICTIONS_OUT)
     write_table(names, NAMES, NAMES_OUT)
     write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
+    write_table(pl.DataFrame(shaped.odd.unreadable, schema=UNREADABLE, orient="row"), UNREADABLE, UNREADABLE_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))
+    if unreadable := refused["unreadable_document"]:
+        say(f"export: {unreadable:,} documents cannot be read, see {UNREADABLE_OUT}")
+    if shaped.odd.text_mended:
+        say(f"export: {shaped.odd.text_mended:,} documents have text that is not readable: U+FFFD stands there")
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
@@ -119,7 +128,7 @@ def main() -> None:
 
 def _documents(
     source: DumpSource | MongoDBSource, profile: str, shapes: Mapping[str, DocumentShape]
-) -> tuple[Iterable[Document], Callable[[Sequence[Any]], Iterable[Document]] | None]:
+) -> tuple[Iterable[Document | Unreadable], Callable[[Sequence[Any]], Iterable[Document]] | None]:
     """Give the documents, and what gives whole ones by their ids where these hold only what shapes look at."""
     if isinstance(source, DumpSource):
         return read_dump(dump_path(profile, source.file)), None

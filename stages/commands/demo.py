@@ -52,6 +52,7 @@ Where to look:
   data/splits/labels.csv      the species, in the order of their labels
   data/splits/classes.csv     how many images each has in each split
   data/names.csv              what was done to species' names
+  data/unreadable.csv         documents that could not be read, and why
   data/left_out.csv           what no split uses, and why
 
 Next: `. .venv/bin/activate`, then `dvc plots show` (the page loads its drawing code from the internet), or an

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from stages.runtime.plain_text import plain
+
 
 class UserError(Exception):
     """Something that the person at the keyboard can cause and mend. Its message is one line."""
@@ -51,6 +53,6 @@ def _leave(name: str, message: str, code: int = 1) -> None:
     missed = "DVC_ROOT" in os.environ and code == 1
     advice = "the stage's former outputs, those of dvc.lock: `dvc checkout --force; git checkout metrics plots`"
     back = f" ({advice})" if missed else ""
-    one_line = " ".join(message.split())
+    one_line = " ".join(plain(message).split())
     print(f"{name}: {one_line}{back}", file=sys.stderr)  # noqa: T201
     raise SystemExit(code)

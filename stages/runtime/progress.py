@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from stages.runtime.plain_text import plain
 from stages.runtime.wording import duration_in_words
 
 Item = TypeVar("Item")
@@ -34,7 +35,7 @@ class ProgressLine:
         self._what, self._total, self._unit = what, total, unit
         self._start_s = self._last_s = start_s
         self._bar = (
-            tqdm(total=total, desc=what, unit=f" {unit}", dynamic_ncols=True, leave=False)
+            tqdm(total=total, desc=plain(what), unit=f" {plain(unit)}", dynamic_ncols=True, leave=False)
             if sys.stderr.isatty()
             else None
         )
@@ -45,7 +46,7 @@ class ProgressLine:
             self._bar.update(done - self._bar.n)
             if also and now_s - self._last_s >= POSTFIX_EVERY_S:
                 self._last_s = now_s
-                self._bar.set_postfix_str(also())
+                self._bar.set_postfix_str(plain(also()))
         elif now_s - self._last_s >= LINE_EVERY_S:
             self._last_s = now_s
             more = f"; {also()}" if also else ""
@@ -54,9 +55,9 @@ class ProgressLine:
     def line(self, text: str) -> None:
         """Write a line of the log, above the bar where there is one."""
         if self._bar is None:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
         else:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.write(plain(text), file=sys.stderr)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -92,4 +93,4 @@ def progress(
 
 def say(line: str) -> None:
     """Print what a stage or command has done: one line, at once, also into a log."""
-    print(line, flush=True)  # noqa: T201
+    print(plain(line), flush=True)  # noqa: T201

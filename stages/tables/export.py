@@ -35,3 +35,7 @@ SUSPICIOUS_NAMES: Schema = {  # names that are a slip apart, the rarer one first
     "other_images": pl.Int64,
     "edits": pl.Int32,
 }
+UNREADABLE: Schema = {  # documents of which nothing could be read, the first 10,000
+    "place": pl.String,  # "document 17", "line 17" or "_id 69220000a1b2c3d4e5000001"
+    "reason": pl.String,
+}

@@ -1,6 +1,11 @@
 """Tables in files: typed Parquet (zstd) or CSV, written whole or not at all, held against their columns when read.
 
 Same rows, same bytes: a table's digest in dvc.lock changes only when its content does.
+
+A CSV is for people too, who open it in a spreadsheet or print it on a terminal, and its text is of strangers. So in
+text control characters and those that turn the direction of writing stand as visible escapes, line breaks too: a row is
+a line, and this cannot be undone. And what a spreadsheet would run as a formula has an apostrophe before it, which
+``read_table`` takes away again.
 """
 
 from collections.abc import Collection
@@ -14,6 +19,12 @@ from stages.runtime.outputs import replacing
 Schema = dict[str, type[pl.DataType]]
 
 _ROW_GROUP = 131_072
+_UNFIT = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {chr(code): ascii(chr(code))[1:-1] for code in _UNFIT}
+_ANY_UNFIT = r"[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+# Apostrophes are among what may stand before the sign: a text that has some already gets one more, and loses it again.
+_FORMULA = r"^([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
+_KEPT_FORMULA = r"^'([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
 
 
 def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> None:
@@ -25,7 +36,7 @@ def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> None:
     typed = frame.select(pl.col(name).cast(dtype, strict=True) for name, dtype in schema.items())
     with replacing(path) as temporary:
         if path.suffix == ".csv":
-            typed.write_csv(temporary)
+            typed.with_columns(_fit(pl.col(pl.String))).write_csv(temporary)
         else:
             typed.write_parquet(temporary, compression="zstd", statistics=False, row_group_size=_ROW_GROUP)
 
@@ -47,7 +58,7 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
     wanted = {name: dtype for name, dtype in schema.items() if only is None or name in only}
     try:
         frame = (
-            pl.read_csv(content, schema=schema, columns=list(wanted))
+            pl.read_csv(content, schema=schema, columns=list(wanted)).with_columns(_as_it_was(pl.col(pl.String)))
             if path.suffix == ".csv"
             else pl.read_parquet(content, columns=None if only is None else list(wanted))
         )
@@ -69,3 +80,14 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
         )
         raise UserError(f"{path} has other columns than this version writes ({differs}): make it anew")
     return frame
+
+
+def _fit(text: pl.Expr) -> pl.Expr:
+    """Give text as it can stand in a CSV."""
+    shown = pl.when(text.str.contains(_ANY_UNFIT)).then(text.str.replace_many(_ESCAPES)).otherwise(text)
+    return shown.str.replace(_FORMULA, "'${1}")
+
+
+def _as_it_was(text: pl.Expr) -> pl.Expr:
+    """Give text as it was before ``_fit``, but for control characters."""
+    return text.str.replace(_KEPT_FORMULA, "${1}")

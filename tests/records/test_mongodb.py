@@ -10,19 +10,20 @@ import bson
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stages.config.reading import declared_values
 from stages.config.schema import MongoDBSource
 from stages.records import mongodb as mongodb_module
-from stages.records.mongodb import open_collection, projected_fields, read_collection
+from stages.records.connection import open_collection
+from stages.records.document import Mended, Unreadable
+from stages.records.dump import read_dump
+from stages.records.mongodb import projected_fields, read_collection
 from stages.records.repeated import drop_repeated
 from stages.records.shapes import DocumentReader
 from stages.records.shaping import shape_records
 from stages.runtime.errors import UserError
 from tests.support import SAMPLE
-from tests.support.mongodb import free_port, running_server
+from tests.support.mongodb import altering, running_server
 from tests.support.running import complaint, run_here
 
 SAMPLE_DUMP = SAMPLE / "dump/plants.bson.gz"
@@ -316,62 +317,63 @@ def test_a_database_without_what_was_asked_for_says_what_is_there(teacher, mongo
     assert "holds no document up to the snapshot 2026-11-23" in complaint(export(mongodb.uri()))
 
 
-@pytest.mark.parametrize("name", ["Rehab Datos", "Rehab.Datos", "", "$x"])
-def test_a_name_that_no_database_can_have_is_one_line(name):
-    source = SOURCE.model_copy(update={"database": name})
-    with pytest.raises(UserError, match=r"params\.yaml: source: no name of a database"):
-        open_collection(source, "mongodb://127.0.0.1:1/")
-
-
 def test_without_an_address_it_asks_for_one(teacher):
     _, export = teacher
     assert "export: where is MongoDB? Set MONGODB_URI" in complaint(export(""))
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "127.0.0.1:27017",
-        "mongodb://",
-        "mongodb://ann:sec/ret@127.0.0.1:1/",
-        "mongodb://ann:sec@ret@127.0.0.1:1/",
-        "mongodb://ann:secret@127.0.0.1:port/",
-        "mongodb://ann:secret%40db.example/RehabDatos",
-        "mongodb://ann:secret@127.0.0.1:1/?tlz=true",
-        "mongodb://ann:secret@127.0.0.1:1/?tls=maybe",
-        "mongodb://ann:secret@127.0.0.1:1/?authMechanism=secret",
-    ],
-)
-def test_an_address_that_is_none_is_refused_without_repeating_it(uri):
-    with pytest.raises(UserError, match="MONGODB_URI is not valid") as error:
-        open_collection(SOURCE, uri)
-    assert "sec" not in str(error.value).replace("user and password percent-encoded", "")
-    assert "ret" not in str(error.value)
+def read_all(uri: str, params, pause) -> list:
+    collection = open_collection(SOURCE, uri)
+    with collection.database.client:
+        return list(read_collection(collection, SOURCE, params.documents, uri, pause=pause))
 
 
-@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=6, max_size=20))
-def test_no_password_comes_back_in_a_message(password):
-    uri = f"mongodb://ann:{password}@127.0.0.1:1/"
-    # Longer pieces than may stand by chance in a sentence:
-    try:
-        open_collection(SOURCE, uri)
-    except UserError as error:
-        advice = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
-        assert password not in str(error).replace(advice, "")
+def unfit_documents() -> list[dict]:
+    """Documents some of which ``UNFIT`` makes unfit to be read, or to be read without mending, by their ids too."""
+    strings = [{"_id": f"cafe{index}", "url": f"https://h.example/s{index}.jpg"} for index in range(7)]
+    documents = strings + plain_documents(20)
+    for index in (2, 3, 10, 12, 13, 14, 26):
+        documents[index]["sighting"] = 77_777
+    for index in (5, 9, 18):
+        documents[index]["rights"] = "cafe"
+    return documents
 
 
-@pytest.mark.slow
-def test_tls_as_pymongo_takes_it(tmp_path, certificate, params):
-    words = ("--tls-cert-file", str(certificate), "--tls-key-file", str(certificate))
-    with running_server(tmp_path / "data", *words) as server:
-        trusted = f"tls=true&tlsCAFile={certificate}&serverSelectionTimeoutMS=30000"
-        with server.client(tls=True, tlsCAFile=str(certificate)) as client:
-            client.RehabDatos.plants.insert_many(plain_documents(5))
-        assert len(list(read(server, params, options=trusted))) == 5
-        with pytest.raises(UserError, match="does not answer"):
-            list(read(server, params, options="tls=true&serverSelectionTimeoutMS=300"))
-    with pytest.raises(UserError, match=r"MONGODB_URI names a file that cannot be read|MONGODB_URI is not valid"):
-        open_collection(SOURCE, f"mongodb://127.0.0.1:{free_port()}/?tls=true&tlsCAFile=/nowhere/ca.pem")
+# Latin-1 and no UTF-8; and a type that BSON does not have.
+UNFIT = {b"cafe": b"caf\xe9", b"\x10sighting\x00" + (77_777).to_bytes(4, "little"): b"\x33sighting\x00" + b"????"}
+
+
+@pytest.mark.parametrize("batch", [1, 3, 50])
+def test_what_cannot_be_read_is_one_document_less_over_breaks_too(
+    mongodb, plants, params, monkeypatch, tmp_path, batch
+):
+    monkeypatch.setattr(mongodb_module, "BATCH_DOCUMENTS", batch)
+    plants.insert_many(unfit_documents())
+    content = b"".join(map(bson.encode, unfit_documents()))
+    for old, new in UNFIT.items():
+        content = content.replace(old, new)
+    (tmp_path / "plants.bson").write_bytes(content)
+    of_dump = list(read_dump(tmp_path / "plants.bson"))
+    fail_point = {"failCommands": ["getMore"], "errorCode": 43}
+    with altering(mongodb.port, UNFIT) as port, mongodb.client() as client:
+        uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=2000"
+        for times in (0, 4):
+            if times:
+                command = {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": fail_point}
+                client.admin.command(command)
+            waits: list[float] = []
+            read = read_all(uri, params, waits.append)
+            client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+            assert [one for one in read if not isinstance(one, Unreadable)] == [
+                one for one in of_dump if not isinstance(one, Unreadable)
+            ]
+            assert [type(one) for one in read] == [type(one) for one in of_dump]
+            assert sum(isinstance(one, Mended) for one in read) == 5 + 3 - 1
+            unreadable = [one for one in read if isinstance(one, Unreadable)]
+            assert unreadable[0].place == "_id caf\ufffd2"
+            assert unreadable[2].place == "_id 692200000000000000000003"
+            assert len(unreadable) == 7
+            assert len(waits) == (times if batch < 50 else 0)
 
 
 def lock_of(workspace: Path) -> None:

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.export import count_refused, count_rules, name_records, summarize
+from stages.records.document import Unreadable
 from stages.records.names import NameCleaner
 from stages.records.repeated import drop_repeated
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
-from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES
+from stages.records.shaping import MOST_LISTED, shape_records
+from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES, UNREADABLE
 from stages.tables.table import read_table
 from tests.support import SAMPLE
 from tests.support.documents import ARRAY, INATURALIST, LEGACY
@@ -139,6 +140,37 @@ def test_a_missing_dump_stops_export_and_keeps_the_old_records(workspace):
     said = complaint(run_here("export", workspace))
     assert said.startswith("export: data/sources/sample/dump/plants.bson.gz is missing: put the dump there")
     assert (workspace / "data/records.parquet").read_bytes() == b"before"
+
+
+def test_what_cannot_be_read_is_counted_and_listed_and_stops_nothing(workspace):
+    dump = workspace / "data/sources/sample/dump/plants.bson.gz"
+    dump.parent.mkdir(parents=True)
+    (workspace / "data/sources/sample/synonyms.csv").write_bytes((SAMPLE / "synonyms.csv").read_bytes())
+    unreadable = bson.encode({"odd": 1}).replace(b"\x10odd", b"\x33odd")
+    mended = bson.encode(LEGACY | {"_id": 6, "remark": "cafe"}).replace(b"cafe", b"caf\xe9")
+    dump.write_bytes(gzip.compress(bson.encode(LEGACY) + unreadable + mended + unreadable))
+    result = run_here("export", workspace)
+    assert result.returncode == 0, result.stderr
+    assert "export: 2 documents cannot be read, see data/unreadable.csv\n" in result.stdout
+    assert "export: 1 documents have text that is not readable" in result.stdout
+    figures = json.loads((workspace / "data/reports/export.json").read_text())
+    assert figures["documents"] == 4
+    assert figures["refused"] == {"unreadable_document": 2}
+    assert figures["text_mended"] == 1
+    assert (figures["images"], figures["repeated"]) == (1, 1)
+    listed = read_table(workspace / "data/unreadable.csv", UNREADABLE)
+    assert listed["place"].to_list() == ["document 2", "document 4"]
+    assert "unknown BSON type" in listed["reason"][0]
+
+
+def test_of_many_unreadable_documents_the_first_are_listed_and_all_counted(params):
+    many = (Unreadable(f"line {number}", "no JSON object") for number in range(MOST_LISTED + 5))
+    shaped = shape_records(many, DocumentReader(params.documents))
+    assert shaped.records.is_empty()
+    assert shaped.refused == {"unreadable_document": MOST_LISTED + 5}
+    assert shaped.read == MOST_LISTED + 5
+    assert len(shaped.odd.unreadable) == MOST_LISTED
+    assert shaped.odd.unreadable[-1].place == f"line {MOST_LISTED - 1}"
 
 
 def test_a_cut_dump_stops_export_and_keeps_the_old_records(workspace):

@@ -4,8 +4,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,55 @@ def running_server(folder: Path, *words: str) -> Iterator[Server]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def altering(port: int, changes: dict[bytes, bytes]) -> Iterator[int]:
+    """Give a port behind which the server at ``port`` answers, with bytes of its answers changed for others as long.
+
+    So documents come over the wire as no server lets them in. A proxy of threads, on 127.0.0.1.
+    """
+    assert all(len(old) == len(new) for old, new in changes.items())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    server = socket.create_connection(("127.0.0.1", port))
+                    threading.Thread(target=_forward, args=(client, server, {}), daemon=True).start()
+                    threading.Thread(target=_forward, args=(server, client, changes), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def _forward(giver: socket.socket, taker: socket.socket, changes: dict[bytes, bytes]) -> None:
+    """Pass on message by message, each of which begins with its length, until one side closes."""
+    with giver, taker, suppress(OSError):
+        read = giver.makefile("rb")
+        while head := read.read(4):
+            message = head + read.read(int.from_bytes(head, "little") - 4)
+            for old, new in changes.items():
+                message = message.replace(old, new)
+            taker.sendall(message)
+        taker.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def silent_host(*, accepts: bool) -> Iterator[int]:
+    """Give a port where nobody says anything: behind it connections are accepted, or their first packets dropped."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100 if accepts else 0) as listener:
+        port = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(0 if accepts else 4)]
+        for one in waiting:  # a full queue lets the kernel drop the packets of others
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        try:
+            yield port
+        finally:
+            for one in waiting:
+                one.close()
