@@ -72,7 +72,7 @@ _NOT_KNOWN = frozenset({
 
 def letters_of(word: str) -> str:
     """Give a word's letters, without full stops, brackets and hyphens."""
-    return "".join(letter for letter in word if letter.isalpha())
+    return word if word.isalpha() else "".join(letter for letter in word if letter.isalpha())
 
 
 def names_nothing(text: str) -> bool:

@@ -116,9 +116,8 @@ class NameCleaner:
         return Cleaned(label, rules, cut)
 
     def _read(self, text: str) -> Reading:
-        return self._read_before.get(text) or read_name(
-            text, self._known.__contains__, strip_doubts=self._rules.uncertain == "strip"
-        )
+        strip = self._rules.uncertain == "strip"
+        return self._read_before.get(text) or read_name(text, self._known.__contains__, strip_doubts=strip)
 
     def _spellings(self, synonym: str) -> tuple[str, ...]:
         """Give how a synonym is found, in small letters: as it is written, and as what it plainly names.

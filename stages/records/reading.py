@@ -200,8 +200,7 @@ def _are_authors(words: list[str]) -> bool:
         or word == "&"
         or _key(word) in PARTICLES
         or word.strip("(")[:1].isupper()
-        or "." in word
-        and _key(word) not in RANKS
+        or ("." in word and _key(word) not in RANKS)
         for word in words
     )
     return authorlike and any("." in word or word == "&" or _YEAR.fullmatch(word) for word in words)
@@ -248,7 +247,7 @@ def _is_understood(parsed: Parsed, text: str) -> bool:
         return False
     taken = {run for word in parsed.words for run in _runs(word.written)}
     if parsed.words[0].kind == "RANK":  # Rosa sect. Caninae: the parser names no genus then
-        taken |= set(_runs(text.split()[0]))
+        taken |= set(_runs(text.partition(" ")[0]))
     connecting = PARTICLES | {"cv", "and"}
     return all(run in taken or run in connecting for run in _runs(text)) and all(
         any(letter.isupper() for letter in author) or not (set(_runs(author)) - PARTICLES) for author in authors
@@ -264,8 +263,8 @@ def _read_species(parsed: Parsed, text: str, is_known: Callable[[str], bool]) ->
     words = [word for word in parsed.words if word.kind not in _AUTHOR]
     kinds = [word.kind for word in words]
     if kinds[0] == "RANK":
-        genus = text.split()[0]
-        return _Taken(genus, genus, remarks=tuple(text.split()[1:]), is_genus=True)
+        genus, _, section = text.partition(" ")
+        return _Taken(genus, genus, remarks=(section,), is_genus=True)
     named = [word for word in words if word.kind in ("GENUS", "UNINOMIAL", "SPECIES", "HYBRID_CHAR")]
     if kinds[0] == "GRAFT_CHIMERA_CHAR":
         named.insert(0, Word("GRAFT_CHIMERA_CHAR", "+", "+"))
@@ -304,7 +303,7 @@ def _ranked(words: list[Word]) -> list[str] | None:
 
 
 def _are_authors_of_a_genus(words: tuple[Word, ...], text: str) -> bool:
-    """Whether what follows a genus is plainly its author, and no common name: ``Abies Mill.``, ``Abies Miller 1754``."""
+    """Whether what follows a genus is plainly its author and no common name: ``Mill.``, ``(Miller)``, ``Miller 1754``."""
     authors = [word.written for word in words if word.kind == "AUTHOR_WORD"]
     if not authors:
         return True
@@ -324,18 +323,16 @@ def _read_formula(parsed: Parsed) -> _Taken | None:
     species, full = set(), set()
     below: list[str] = []
     for parent in parents:
+        named = parent
         if parent and parent[0].kind == "GENUS":
-            genus, *parent = parent
-            if not genus.spelled.startswith(genus.written.rstrip(".")) and "." in genus.written:
-                return None
-            genus = genus.spelled
-        if not genus or genus[-1] == "." or not parent or parent[0].kind != "SPECIES":
+            genus, named = parent[0].spelled, parent[1:]
+        if not genus or genus[-1] == "." or not named or named[0].kind != "SPECIES":
             return None
-        parts = _ranked(parent[1:])
-        if parts is None or any(" " not in part for part in parts) or parent[0].written in PARTICLES | NO_EPITHET:
+        parts = _ranked(named[1:])
+        if parts is None or any(" " not in part for part in parts) or named[0].written in PARTICLES | NO_EPITHET:
             return None
-        species.add(f"{genus} {parent[0].spelled}")
-        full.add(" ".join([genus, parent[0].spelled, *parts]))
+        species.add(f"{genus} {named[0].spelled}")
+        full.add(" ".join([genus, named[0].spelled, *parts]))
         below += parts
     if len(species) < 2 or len(full) < len(parents):
         return None
@@ -343,7 +340,7 @@ def _read_formula(parsed: Parsed) -> _Taken | None:
 
 
 def same_authors(one: str, other: str) -> bool:
-    """Whether two citations may be of the same authors: letter by letter, and abbreviated or not; years do not count."""
+    """Whether two citations may be of the same authors: by letters alone, abbreviated or not, whatever the year."""
     first, second = ([letters_of(word).casefold() for word in text.split()] for text in (one, other))
     first, second = ([word for word in words if word] for words in (first, second))
     return len(first) == len(second) and all(

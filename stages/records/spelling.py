@@ -16,6 +16,7 @@ _PLAIN = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _YEAR = re.compile(r"\(?(1[5-9]|20)\d\d\)?")
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
 _INLINE = frozenset({"i", "b", "em", "strong", "span", "u", "a", "font", "small", "sub", "sup", "cite"})
+_TIDY = re.compile(r"[A-Za-z][A-Za-z.()-]*(?: [A-Za-z.()-]+)*")  # as most names are; it only saves time
 # Listers of plants put marks in front: * is alien there and † extinct, and neither is a hybrid's sign.
 _MARKS_IN_FRONT = " ,;.:*†‡•·-#"
 _HIGHER = re.compile(r"[^\W\d_]{3,}(?:aceae|oideae|ales|eae)")
@@ -34,6 +35,8 @@ def tidy(name: str) -> str:
     Until nothing changes: what one step takes out may leave something for another (``&amp;times;``, a letter of no
     width before an accent), and what is tidy must stay as it is.
     """
+    if _TIDY.fullmatch(name):
+        return name
     before = None
     while name != before:
         before = name
@@ -63,8 +66,8 @@ def _tidy_once(name: str) -> str:
 
 
 def spread(text: str) -> str:
-    """Let signs and marks stand apart: ``canina(L.)``, ``canina?``, ``Rosa×alba``, ``subsp.alba``."""
-    text = re.sub(r"([?/,;])", r" \1 ", text.replace("×", " × "))
+    """Let signs and marks stand apart: ``canina(L.)``, ``canina?``, ``subsp.alba``."""
+    text = re.sub(r"([?/,;])", r" \1 ", text)
     text = re.sub(r"(?<=[^\W\d_])\(", " (", text)
     text = re.sub(r"\)(?=[^\W\d_])", ") ", text)
     text = _MARK_BEFORE_A_WORD.sub(r"\1 ", text)
@@ -74,7 +77,7 @@ def spread(text: str) -> str:
 def sign_hybrids(text: str) -> str:
     """Write a hybrid's sign as × between spaces: ``Mentha x piperita``, ``Mentha ×piperita``, ``xChitalpa``."""
     words = []
-    for word in text.split():
+    for word in text.replace(SIGN, f" {SIGN} ").split():
         if word in _SIGNS:
             words.append(SIGN)
         elif word[0] in "xX" and len(word) > 2 and word[1].isupper() and word[2].islower():
@@ -126,13 +129,7 @@ def set_case(text: str, is_known: Callable[[str], bool]) -> str:
     epithet = words[place] if place < len(words) else ""
     if letters == small(letters) or letters.isupper():
         return " ".join(_sentence_case(words, set(range(len(words)))))
-    if (
-        len(words[start]) > 1
-        and words[start].isupper()
-        and len(epithet) > 1
-        and is_plain(epithet)
-        and epithet.isupper()
-    ):
+    if all(len(word) > 1 and is_plain(word) and word.isupper() for word in (words[start], epithet)):
         loud = {at for at, word in enumerate(words) if letters_of(word).isupper()}
         return " ".join(_sentence_case(words, loud))
     of_small = words[start].islower()
@@ -165,38 +162,43 @@ def _sentence_case(words: list[str], loud: set[int]) -> list[str]:
     done: list[str] = []
     expected = "genus"
     for place, word in enumerate(words):
-        following = words[place + 1] if place + 1 < len(words) else ""
+        after = words[place + 1 : place + 3]
         mark = letters_of(word).casefold()
+        set_word = word
         if word == SIGN:
             expected = "parent" if expected == "rest" else expected
-            done.append(word)
-            continue
-        if not mark:
-            done.append(word)
-            continue
-        if expected == "parent":  # the other parent of a hybrid: in full, abbreviated, or its epithet alone
-            has_own_genus = len(mark) == 1 or (is_plain(following) and not _is_mark(following))
-            expected = "genus" if has_own_genus else "epithet"
-        if expected == "genus":
-            set_word, expected = _capital(word), "epithet"
-        elif expected == "epithet":
-            if word[0] == "(" or (_is_mark(word) and mark not in RANKS):
-                set_word = _titled(word) if word[0] == "(" and "." not in word else small(word)
-            elif is_plain(word) or _is_mark(word):
-                set_word, expected = small(word), "rest"
+        elif mark:
+            if expected == "parent":  # the other parent of a hybrid: in full, abbreviated, or its epithet alone
+                own_genus = len(mark) == 1 or bool(after and is_plain(after[0]) and not _is_mark(after[0]))
+                expected = "genus" if own_genus else "epithet"
+            if expected == "genus":
+                set_word, expected = _capital(word), "epithet"
+            elif expected == "epithet":
+                set_word = _titled(word) if _is_authors(word) else small(word)
+                if word[0] != "(" and (not _is_mark(word) or mark in RANKS):
+                    expected = "rest"
             else:
-                set_word, expected = _titled(word), "rest"
-        elif mark == "f" and done and is_plain(done[-1]) and not is_plain(following):
-            set_word = _titled(word)  # Eucalyptus alba F. Muell.
-        elif _is_mark(word) or mark in PARTICLES:
-            set_word = small(word)
-        elif is_plain(word):
-            year = next((after for after in words[place + 1 : place + 3] if after != ","), "")
-            set_word = _titled(word) if _YEAR.fullmatch(year) else small(word)
-        else:
-            set_word = re.sub(r"(?<=\.)F\.", "f.", _titled(word))
+                set_word = _behind_epithet(word, done[-1], after)
         done.append(set_word if place in loud else word)
     return done
+
+
+def _is_authors(word: str) -> bool:
+    """Whether a word is not of letters alone and yet no mark: ``MILL.``; or a subgenus in brackets."""
+    return not is_plain(word) and not _is_mark(word)
+
+
+def _behind_epithet(word: str, before: str, after: list[str]) -> str:
+    """Set the case of a word behind an epithet: ranks and marks, authors' abbreviations, epithets."""
+    following = next((word for word in after if word != ","), "")
+    mark = letters_of(word).casefold()
+    if mark == "f" and is_plain(before) and not is_plain(following):
+        return _titled(word)  # Eucalyptus alba F. Muell.
+    if _is_mark(word) or mark in PARTICLES:
+        return small(word)
+    if is_plain(word):
+        return _titled(word) if _YEAR.fullmatch(following) else small(word)
+    return re.sub(r"(?<=\.)F\.", "f.", _titled(word))
 
 
 def _is_mark(word: str) -> bool:
