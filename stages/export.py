@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stages.config.libraries import check_libraries
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
@@ -43,6 +44,7 @@ ROWS_A_PIECE = 8_192
 def main() -> None:
     """Read the source, shape its documents into records, write them."""
     params = stage_params("export")
+    check_libraries("export")
     synonyms = synonyms_path(params.profile)
     cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
     source = _documents(params.source, params.profile, params.documents)

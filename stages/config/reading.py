@@ -24,6 +24,8 @@ RENAMED = {
     "train.watched_images": "train.train_eval_images",
     "augment.recipe": "augment.crop",
 }
+# Switches that are gone, as the parser of names needs what they did.
+ALWAYS_DONE = {"names.unicode", "names.hybrids", "names.case", "names.authorship"}
 
 
 def stage_params(stage: str) -> Params:
@@ -201,6 +203,9 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
     former = [(place, RENAMED.get(".".join(part for part in place if not part.isdecimal()))) for place in places]
     if renamed := [f"{_key(place, origins)}: is called {name} now" for place, name in former if name]:
         return f"{'; '.join(renamed)}: rename {'it' if len(renamed) == 1 else 'them'}"
+    if gone := [place for place in places if ".".join(place) in ALWAYS_DONE]:
+        keys = ", ".join(_key(place, origins) for place in gone)
+        return f"{keys}: is no parameter any more: always done (take {'it' if len(gone) == 1 else 'them'} out)"
     first = problems[0]
     message = {"missing": "is missing", "extra_forbidden": "is no parameter"}.get(first["type"], first["msg"])
     # What several sections say together has no place of its own, and all of them are no help.

@@ -38,7 +38,7 @@ AUTHORS, BELOW_SPECIES, REMARKS = "authors", "below_species", "remark"
 Cut = tuple[tuple[str, str], ...]
 
 _QUOTED = re.compile(r"(?<=\s)(?:'(?=\S)[^']*(?:(?<=\S)'[^\s'][^']*)*'|\"[^\"]+\")(?=[\s,;]|$)")
-_SUBGENUS = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+) \([^\W\d_]+\)(?= (?:{SIGN} )?[^\W\d_]*[a-z])")
+_SUBGENUS = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+) \([^\W\d_]+\)(?= (?:{SIGN} )?[^\W\d_A-Z])")
 _IN_BRACKETS = re.compile(r" \(([^()]*)\)")
 _YEAR = re.compile(r"\(?(?:1[5-9]|20)\d\d\)?\.?")
 _SENSU_OF_A_RANGE = re.compile(r"\bsensu (?:lato|latiore|lat\.?|amplo|ampl\.?|stricto|strictiore|str\.?)(?!\S)")
@@ -303,7 +303,7 @@ def _ranked(words: list[Word]) -> list[str] | None:
 
 
 def _are_authors_of_a_genus(words: tuple[Word, ...], text: str) -> bool:
-    """Whether what follows a genus is plainly its author and no common name: ``Mill.``, ``(Miller)``, ``Miller 1754``."""
+    """Whether what follows a genus is plainly its author, no common name: ``Mill.``, ``(Miller)``, ``Miller 1754``."""
     authors = [word.written for word in words if word.kind == "AUTHOR_WORD"]
     if not authors:
         return True
