@@ -21,7 +21,7 @@ from stages.records.dump import Document, read_dump
 from stages.records.mongodb import open_collection, read_collection
 from stages.records.names import NameCleaner, clean_names
 from stages.records.shapes import DocumentReader
-from stages.records.suspicious import suspicious_pairs
+from stages.records.suspicious import merged_names, suspicious_pairs
 from stages.records.synonyms import read_synonyms
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin
@@ -51,7 +51,7 @@ def main() -> None:
     documents = progress(source, what="export", unit="documents")
 
     records, refused, read = shape_records(documents, params.documents)
-    records, names = name_records(records, cleaner)
+    records, names, merges = name_records(records, cleaner)
     refused.update(count_refused(names))
     if records.is_empty():
         raise UserError(f"none of {read:,} documents gives a record{in_words(refused)}: see `documents` in params.yaml")
@@ -60,7 +60,11 @@ def main() -> None:
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
-    figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
+    figures["names"] = {
+        "changed": count_rules(names),
+        "suspicious_pairs": pairs.height,
+        "merges": dict(merges["kind"].value_counts(sort=True).iter_rows()),
+    }
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
@@ -73,7 +77,8 @@ def main() -> None:
                 inputs=[synonyms],
             )
     write_table(names, NAMES, NAMES_OUT)
-    write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
+    listed = pl.concat([pairs.with_columns(kind=pl.lit("spelling")), merges], how="diagonal")
+    write_table(listed.select(SUSPICIOUS_NAMES.keys()), SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))
     say(
@@ -120,11 +125,12 @@ def shape_records(documents: Iterable[Document], shapes: list[DocumentShape]) ->
     return pl.concat(pieces, rechunk=True), refused, read
 
 
-def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
+def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Give each record the cleaned name of its species, and leave out those whose name is refused.
 
     Returns:
-        The records; and what was done to names, columns of ``NAMES``, those of the most images first.
+        The records; what was done to names, columns of ``NAMES``, those of the most images first; and the names that
+        are one species by what was cut off, columns of ``SUSPICIOUS_NAMES``.
     """
     counts = records.group_by("species").agg(images=pl.len())
     cleaned = clean_names(counts["species"], cleaner)
@@ -137,7 +143,8 @@ def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFr
         if cleaned[name].rules
     ]
     listed = pl.DataFrame(touched, schema=NAMES, orient="row").sort("images", "found", descending=[True, False])
-    return records.with_columns(species=species).filter(species.is_not_null()), listed
+    merges = merged_names(cleaned, dict(counts.iter_rows()))
+    return records.with_columns(species=species).filter(species.is_not_null()), listed, merges
 
 
 def count_refused(names: pl.DataFrame) -> dict[str, int]:

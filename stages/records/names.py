@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from stages.config.schema import Names
 from stages.records.name_words import names_nothing
-from stages.records.reading import BELOW_SPECIES, GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Cut, Reading, read_name
+from stages.records.reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
 from stages.records.spelling import tidy
 from stages.runtime.errors import UserError
 
 MAX_LENGTH = 200  # characters: no name is as long, and the parser's time grows faster than a name does
 TOO_LONG, NO_NAME = "too_long", "no_name"
+AUTHORS, BELOW_SPECIES, REMARK = "authors", "below_species", "remark"  # what is cut off names
 
 
 class Cleaned(NamedTuple):
@@ -23,12 +24,14 @@ class Cleaned(NamedTuple):
     Attributes:
         name: the one to use; ``None`` where it is refused.
         rules: the names of the rules that changed or refused it, in their order.
-        cut: what was cut off, by kind: ``authors``, ``below_species``, ``remark``.
+        cut: what was cut off: pairs of a kind (``AUTHORS``, ``BELOW_SPECIES``, ``REMARK``) and the words.
+        of: what is left of it then, before synonyms; empty where the name was not cut.
     """
 
     name: str | None
     rules: tuple[str, ...]
-    cut: Cut = ()
+    cut: tuple[tuple[str, str], ...] = ()
+    of: str = ""
 
 
 class NameCleaner:
@@ -97,23 +100,22 @@ class NameCleaner:
         rules += tuple(rule for rule in reading.rules if rule != reading.refused)
         if reading.refused and reading.refused != GENUS_ONLY:
             return Cleaned(None, (*rules, reading.refused))
-        cut = reading.cut
+        is_genus = reading.refused == GENUS_ONLY
         # Before a subspecies is rolled up into its species: it may be a synonym alone.
-        if (accepted := self._accepted.get(reading.full.casefold())) is not None:
-            return Cleaned(accepted, (*rules, "synonyms"), tuple(part for part in cut if part[0] != BELOW_SPECIES))
-        label = reading.full if self._rules.below_species == "keep" else reading.species
-        if label == reading.full:
-            cut = tuple(part for part in cut if part[0] != BELOW_SPECIES)
-        else:
+        whole = self._rules.below_species == "keep" or reading.full.casefold() in self._accepted
+        label = reading.full if whole else reading.species
+        if label != reading.full:
             rules += (BELOW_SPECIES,)
+        cut = _cut(reading, label)
+        of = label if cut else ""
         if (accepted := self._accepted.get(label.casefold())) is not None:
-            return Cleaned(accepted, (*rules, "synonyms"), cut)
+            return Cleaned(accepted, (*rules, "synonyms"), cut, of)
         # A cultivar is a kind of its own, also without a species: Rosa 'Iceberg'.
-        if reading.refused == GENUS_ONLY and label == reading.species and self._rules.genus_only == "refuse":
+        if is_genus and label == reading.species and self._rules.genus_only == "refuse":
             return Cleaned(None, (*rules, GENUS_ONLY))
         if label != text and not rules:
             rules = ("spelling",)
-        return Cleaned(label, rules, cut)
+        return Cleaned(label, rules, cut, of)
 
     def _read(self, text: str) -> Reading:
         strip = self._rules.uncertain == "strip"
@@ -157,3 +159,12 @@ def clean_names(names: Iterable[str], cleaner: NameCleaner) -> dict[str, Cleaned
     distinct = sorted(set(names))
     knowing = cleaner.knowing(distinct)
     return {name: knowing.clean(name) for name in distinct}
+
+
+def _cut(reading: Reading, label: str) -> tuple[tuple[str, str], ...]:
+    """Say what of a name is no part of its label, by kind."""
+    below = "" if label == reading.full else reading.below
+    # Of a subspecies' authors and its species' none tells which subspecies it is, where that is cut off with them.
+    authors = reading.authors_below if label != reading.species else reading.authors
+    found = ((AUTHORS, authors), (BELOW_SPECIES, below), (REMARK, reading.remarks))
+    return tuple((kind, words) for kind, words in found if words)

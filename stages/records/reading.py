@@ -16,7 +16,6 @@ from stages.records.name_words import (
     QUALIFIERS,
     RANKS,
     REMARK,
-    letters_of,
     of_nothing,
 )
 from stages.records.parser import Parsed, Word, parse
@@ -33,9 +32,6 @@ from stages.records.spelling import (
 )
 
 GENUS_ONLY, UNCERTAIN, UNCLEAR, NOT_SCIENTIFIC = "genus_only", "uncertain_name", "unclear_name", "not_scientific"
-AUTHORS, BELOW_SPECIES, REMARKS = "authors", "below_species", "remark"
-
-Cut = tuple[tuple[str, str], ...]
 
 _QUOTED = re.compile(r"(?<=\s)(?:'(?=\S)[^']*(?:(?<=\S)'[^\s'][^']*)*'|\"[^\"]+\")(?=[\s,;]|$)")
 _SUBGENUS = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+) \([^\W\d_]+\)(?= (?:{SIGN} )?[^\W\d_A-Z])")
@@ -63,14 +59,20 @@ class Reading(NamedTuple):
         full: it with what is below the species: ranks, epithets, cultivars.
         refused: why it is not plainly a species: ``GENUS_ONLY``, where it is a genus, ``UNCERTAIN``, ...
         rules: what had to be done to it, by name, in order.
-        cut: what is no part of ``species``, by kind: authors, what is below the species, remarks.
+        authors: of the species, as the name has them; empty for none.
+        authors_below: of what is below the species.
+        below: what is below the species, part of ``full`` and not of ``species``.
+        remarks: what else is no part of either.
     """
 
     species: str
     full: str
     refused: str | None
     rules: tuple[str, ...]
-    cut: Cut
+    authors: str = ""
+    authors_below: str = ""
+    below: str = ""
+    remarks: str = ""
 
 
 def read_name(text: str, is_known: Callable[[str], bool], *, strip_doubts: bool = False) -> Reading:
@@ -117,7 +119,7 @@ def read_name(text: str, is_known: Callable[[str], bool], *, strip_doubts: bool 
     parentage = [found for found in _IN_BRACKETS.findall(text) if SIGN in found.split()]
     text = apply("parentage", _IN_BRACKETS.sub(lambda found: "" if found[1] in parentage else found[0], text))
     remarks += [*parentage, *(found[0] for found in REMARK.finditer(_behind_genus(text)))]
-    text = apply(REMARKS, _without_remarks(text))
+    text = apply("remark", _without_remarks(text))
     of_genus = _without_marks_of_a_genus(text)
     only_genus = of_genus != text
     text = _end_epithet(spell_ranks(of_genus))
@@ -136,19 +138,35 @@ def read_name(text: str, is_known: Callable[[str], bool], *, strip_doubts: bool 
         return _refused(_unless_common(UNCLEAR, text, of_small=of_small), rules)
 
     below = [*taken.below, *cultivars]
-    authors = " ".join(word.written for word in parsed.words if word.kind in _AUTHOR)
+    authors, authors_below = _authors(parsed)
     if parsed.hybrid == "HYBRID_FORMULA" and taken.species != text and "hybrids" not in rules:
         rules.append("hybrids")
     if any(word.spelled not in written for word in parsed.words if word.kind in _NAMING and "." not in word.written):
         rules.append("spelling")
-    cut = ((AUTHORS, authors), (BELOW_SPECIES, " ".join(below)), (REMARKS, " ".join([*remarks, *taken.remarks])))
     return Reading(
-        taken.species,
-        " ".join([taken.full, *cultivars]),
-        GENUS_ONLY if taken.is_genus else None,
-        (*rules, "authorship") if authors else tuple(rules),
-        tuple((kind, words) for kind, words in cut if words),
+        species=taken.species,
+        full=" ".join([taken.full, *cultivars]),
+        refused=GENUS_ONLY if taken.is_genus else None,
+        rules=(*rules, "authorship") if authors or authors_below else tuple(rules),
+        authors=authors,
+        authors_below=authors_below,
+        below=" ".join(below),
+        remarks=" ".join([*remarks, *taken.remarks]),
     )
+
+
+def _authors(parsed: Parsed) -> tuple[str, str]:
+    """Give the authors in front of the first rank or epithet below the species, and those behind it."""
+    authors: tuple[list[str], list[str]] = ([], [])
+    below = 0
+    for word in parsed.words:
+        if word.kind in _AUTHOR:
+            authors[below].append(word.written)
+        elif word.kind == "INFRASPECIES":
+            below = 1
+        elif word.kind == "HYBRID_CHAR":
+            below = 0
+    return " ".join(authors[0]), " ".join(authors[1])
 
 
 class _Taken(NamedTuple):
@@ -162,7 +180,7 @@ class _Taken(NamedTuple):
 
 
 def _refused(reason: str, rules: list[str]) -> Reading:
-    return Reading("", "", reason, tuple(rules), ())
+    return Reading("", "", reason, tuple(rules))
 
 
 def _unless_common(reason: str, text: str, *, of_small: bool) -> str:
@@ -337,12 +355,3 @@ def _read_formula(parsed: Parsed) -> _Taken | None:
     if len(species) < 2 or len(full) < len(parents):
         return None
     return _Taken(f" {SIGN} ".join(sorted(species)), f" {SIGN} ".join(sorted(full)), tuple(below))
-
-
-def same_authors(one: str, other: str) -> bool:
-    """Whether two citations may be of the same authors: by letters alone, abbreviated or not, whatever the year."""
-    first, second = ([letters_of(word).casefold() for word in text.split()] for text in (one, other))
-    first, second = ([word for word in words if word] for words in (first, second))
-    return len(first) == len(second) and all(
-        a.startswith(b) or b.startswith(a) for a, b in zip(first, second, strict=True)
-    )

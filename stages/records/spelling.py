@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from stages.records.name_words import COMPOUND_PARTS, MARKS, PARTICLES, RANKS, letters_of
+from stages.records.name_words import COMPOUND_PARTS, MARKS, NO_EPITHET, PARTICLES, QUALIFIERS, RANKS, letters_of
 
 SIGN = "×"
 _SIGNS = frozenset("×xX✕✖⨯⨉")
@@ -24,9 +24,8 @@ _HIGHER = re.compile(r"[^\W\d_]{3,}(?:aceae|oideae|ales|eae)")
 _OLD_FAMILIES = frozenset({
     "compositae", "cruciferae", "gramineae", "guttiferae", "labiatae", "leguminosae", "palmae", "umbelliferae",
 })  # fmt: skip
-_MARK_BEFORE_A_WORD = re.compile(
-    rf"(?<!\S)((?:{'|'.join(sorted(MARKS | RANKS.keys(), key=len, reverse=True))})\.)(?=[^\W\d_])", re.IGNORECASE
-)
+_MARKS = "|".join(sorted((NO_EPITHET | QUALIFIERS | RANKS.keys()) - {"?"}, key=len, reverse=True))
+_MARK_BEFORE_A_WORD = re.compile(rf"(?<!\S)((?:{_MARKS})\.)(?=[^\W\d_])", re.IGNORECASE)
 
 
 def tidy(name: str) -> str:

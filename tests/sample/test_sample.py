@@ -57,7 +57,7 @@ def test_documents_of_three_shapes(documents):
 
 def test_the_long_tail(documents, inventory, params):
     cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv"))
-    records, _ = name_records(shape_records(documents, params.documents)[0], cleaner)
+    records, _, _ = name_records(shape_records(documents, params.documents)[0], cleaner)
     records = drop_repeated(records)
     sound = inventory.filter(pl.col("verdict") == "sound")
     images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()
