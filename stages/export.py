@@ -77,7 +77,7 @@ def main() -> None:
                 inputs=[synonyms],
             )
     write_table(names, NAMES, NAMES_OUT)
-    listed = pl.concat([pairs.with_columns(kind=pl.lit("spelling")), merges], how="diagonal")
+    listed = pl.concat([pairs.with_columns(kind=pl.lit("spelling")), merges], how="diagonal_relaxed")
     write_table(listed.select(SUSPICIOUS_NAMES.keys()), SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))

@@ -89,7 +89,7 @@ def sign_hybrids(text: str) -> str:
 def drop_higher_taxa(text: str) -> str:
     """Leave out families, orders and tribes (ICN Art. 16 to 19) in front of a species' name."""
     words = text.split()
-    while len(words) > 2 and _is_higher(words[0]) and is_plain(words[1]) and _follows_in_case(words[0], words[1]):
+    while len(words) > 2 and _is_higher(words[0]) and _is_genus_behind(words[0], words[1]) and _goes_on(words[2]):
         words.pop(0)
     return " ".join(words)
 
@@ -98,9 +98,14 @@ def _is_higher(word: str) -> bool:
     return bool(_HIGHER.fullmatch(small(word))) or small(word) in _OLD_FAMILIES
 
 
-def _follows_in_case(first: str, second: str) -> bool:
-    """Whether a word can be a genus behind one: it has a capital, or that has none either."""
-    return second[0].isupper() or first.islower()
+def _is_genus_behind(first: str, second: str) -> bool:
+    """Whether a word can be a genus behind a higher taxon: it has a capital, or that has none either."""
+    return is_plain(second) and (second[0].isupper() or first.islower())
+
+
+def _goes_on(word: str) -> bool:
+    """Whether a word can follow a genus in a species' name, as an author cannot: an epithet, a sign, a mark."""
+    return is_plain(word) or word == SIGN or word[0] == "(" or _is_mark(word)
 
 
 def is_plain(word: str) -> bool:
@@ -138,7 +143,7 @@ def set_case(text: str, is_known: Callable[[str], bool]) -> str:
         after = words[place + 1] if place + 1 < len(words) else ""
         compound = f"{small(epithet)}-{small(after)}"
         if is_plain(after) and is_known(f"{before} {compound}"):
-            words[place : place + 2] = [compound]
+            words[place : place + 2] = small(epithet), small(after)
         elif of_small or is_known(f"{before} {small(epithet)}"):
             words[place] = small(epithet)
     return " ".join(words)

@@ -154,10 +154,6 @@ def test_names_are_cleaned(name, species):
     ("reason", "names"),
     [
         (
-            "reason",
-            "names",
-        ),
-        (
             "no_name",
             "?|N/A|n.a.|none|null|nan|indet.|Unknown|Unknown plant|unidentified|undetermined|not identified|sp."
             "|planta|desconocida|sin identificar|Plantae|---|Unknown rosa|Planta no identificada|NO NAME",
