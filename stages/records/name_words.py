@@ -31,7 +31,7 @@ REMARK = re.compile(
     r"(?<!\S)\(?(?:"
     r"aggr?|aggregate|coll|complex|group|ined|s\. ?l|sl|s\. ?lat|s\. ?ampl|s\. ?str|s\. ?s"
     r"|sens(?:u|\.) (?:lato|latiore|lat|amplo|ampl|stricto|strictiore|str)"
-    r"|nom\. ?(?:nud|illeg|inval|cons|superfl|rej|ambig|conserv)|hort(?:\.? ex)?"
+    r"|nom\. ?(?:nud|illeg|inval|cons|superfl|rej|ambig|conserv)|hort(?:\.? ex)?|pro (?:sp|hybr)"
     r")\.?\)?(?!\S)"
 )
 _OF_REMARKS = {
