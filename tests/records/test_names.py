@@ -83,6 +83,8 @@ def clean(name: str, renamed: dict[str, str] | None = None, known: Known = (), *
         ("Festuca ovina s.str.", "Festuca ovina"),
         ("Festuca ovina sensu lato", "Festuca ovina"),
         ("Festuca ovina sensu stricto", "Festuca ovina"),
+        ("Citrus × aurantium L. (pro sp.)", "Citrus × aurantium"),
+        ("Prunus dulcis (Mill.) D.A.Webb, nom. cons.", "Prunus dulcis"),
         # Higher taxa in front, and subgenera.
         ("Rosaceae_Rosa_canina", "Rosa canina"),
         ("Rosaceae_Rosa_gallica", "Rosa gallica"),
@@ -182,8 +184,8 @@ def test_names_are_cleaned(name, species):
             "|Rosa sp. 1|Rosa sp. canina|Rosa canina sp. nov.|Rosa canina x|Rosa ×|Quercus robur × sp."
             "|Mentha × piperita × spicata|P. nigra|Rosa canina × Q. petraea|Quercus Robur X Quercus Petraea"
             "|Rosa canina (wild)|Rosa canina (Rosa gallica)|Rosa canina B|Rosa canina 2|Rosa canina [dog rose]"
-            "|Rosa canina and gallica|Rosa canina & Rosa gallica|Hyacinthoides non scripta|Rosa canina in garden"
-            "|Rosa canina\ufffd|Rosa łanina|Cattleya × Laelia",
+            "|Rosa canina and gallica|Rosa canina & Rosa gallica|Hyacinthoides non scripta|Rosa de Castilla"
+            "|Oreja de elefante|Rosa canina\ufffd|Rosa łanina|Cattleya × Laelia",
         ),
         (
             "not_scientific",
