@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from stages.config.libraries import check_libraries
 from stages.config.reading import declared_values, stage_params
 from stages.config.schema import DocumentShape, DumpSource, MongoDBSource
 from stages.config.sources import dump_path, synonyms_path
@@ -28,7 +29,7 @@ from stages.records.names import NameCleaner, clean_names
 from stages.records.repeated import drop_repeated, share_knowledge
 from stages.records.shapes import DocumentReader
 from stages.records.shaping import shape_records
-from stages.records.suspicious import suspicious_pairs
+from stages.records.suspicious import merged_names, suspicious_pairs
 from stages.records.synonyms import read_synonyms
 from stages.records.unknown_shapes import UnknownShapes
 from stages.runtime.errors import UserError, run
@@ -55,6 +56,7 @@ REPORT = Path("data/reports/export.json")
 def main() -> None:
     """Read the source, shape its documents into records, write them."""
     params = stage_params("export")
+    check_libraries("export")
     synonyms = synonyms_path(params.profile)
     cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
     source, whole = _documents(params.source, params.profile, params.documents)
@@ -66,7 +68,7 @@ def main() -> None:
         say(line if line.startswith(" ") else f"export: {line}")
     refused, read = shaped.refused, shaped.read
     known, contradictions = share_knowledge(shaped.records)
-    records, names = name_records(known.drop_nulls("species"), cleaner)
+    records, names, merges = name_records(known.drop_nulls("species"), cleaner)
     refused.update(count_refused(names))
     if records.is_empty():
         raise UserError(
@@ -80,7 +82,11 @@ def main() -> None:
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
     figures |= findings(reader)
     figures["text_mended"] = shaped.odd.text_mended
-    figures["names"] = {"changed": count_rules(names), "suspicious_pairs": pairs.height}
+    figures["names"] = {
+        "changed": count_rules(names),
+        "suspicious_pairs": pairs.height,
+        "merges": dict(merges["kind"].value_counts(sort=True).iter_rows()),
+    }
     figures["unusable"] = count_unusable(reader, shaped.links)
     crowded = crowded_ids(unique, shaped.links)
     figures["crowded_ids"] = crowded.head(20).to_dicts()
@@ -99,7 +105,8 @@ def main() -> None:
     write_table(shaped.links.sort("image_name", "kind", "source", "raw", "value"), LINKS, LINKS_OUT)
     write_table(contradictions, CONTRADICTIONS, CONTRADICTIONS_OUT)
     write_table(names, NAMES, NAMES_OUT)
-    write_table(pairs, SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
+    listed = pl.concat([pairs.with_columns(kind=pl.lit("spelling")), merges], how="diagonal_relaxed")
+    write_table(listed.select(SUSPICIOUS_NAMES.keys()), SUSPICIOUS_NAMES, SUSPICIOUS_OUT)
     write_table(pl.DataFrame(shaped.odd.unreadable, schema=UNREADABLE, orient="row"), UNREADABLE, UNREADABLE_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))
@@ -140,11 +147,12 @@ def _documents(
     return read_collection(collection, source, shapes, uri), whole
 
 
-def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame]:
+def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Give each record the cleaned name of its species, and leave out those whose name is refused.
 
     Returns:
-        The records; and what was done to names, columns of ``NAMES``, those of the most images first.
+        The records; what was done to names, columns of ``NAMES``, those of the most images first; and the names that
+        are one species by what was cut off, columns of ``SUSPICIOUS_NAMES``.
     """
     counts = records.group_by("species").agg(images=pl.len())
     cleaned = clean_names(counts["species"], cleaner)
@@ -157,7 +165,8 @@ def name_records(records: pl.DataFrame, cleaner: NameCleaner) -> tuple[pl.DataFr
         if cleaned[name].rules
     ]
     listed = pl.DataFrame(touched, schema=NAMES, orient="row").sort("images", "found", descending=[True, False])
-    return records.with_columns(species=species).filter(species.is_not_null()), listed
+    merges = merged_names(cleaned, dict(counts.iter_rows()))
+    return records.with_columns(species=species).filter(species.is_not_null()), listed, merges
 
 
 def count_refused(names: pl.DataFrame) -> dict[str, int]:

@@ -132,12 +132,9 @@ class Inventory(Section):
 class Names(Section):
     """How species' names are cleaned; see stages/records/names.py."""
 
-    unicode: bool
-    hybrids: bool
-    case: bool
-    authorship: bool
     uncertain: Literal["refuse", "strip", "keep"]
     genus_only: Literal["refuse", "keep"]
+    not_scientific: Literal["refuse", "keep"]
     below_species: Literal["species", "keep"]
     synonyms: bool
 

@@ -1,20 +1,21 @@
 """From names as sources write them to one spelling a species.
 
-Each rule of params.yaml (``names``) changes its part of a name, as ``stages/records/grammar.py`` takes it apart. What
-does not look like a scientific name is only tidied up.
+``stages/records/reading.py`` says what a name says; here are the rules of params.yaml (``names``) and the synonyms.
 """
 
-import html
-import re
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from copy import copy
 from typing import NamedTuple
 
 from stages.config.schema import Names
-from stages.records.grammar import BELOW_SPECIES, RANKS, USAGE, Part, is_hybrid_sign, key, parse, spelled
+from stages.records.name_words import names_nothing
+from stages.records.reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
+from stages.records.spelling import tidy
 from stages.runtime.errors import UserError
 
-GENUS_ONLY, UNCERTAIN = "genus_only", "uncertain_name"
+MAX_LENGTH = 200  # characters: no name is as long, and the parser's time grows faster than a name does
+TOO_LONG, NO_NAME = "too_long", "no_name"
+AUTHORS, BELOW_SPECIES, REMARK = "authors", "below_species", "remark"  # what is cut off names
 
 
 class Cleaned(NamedTuple):
@@ -23,87 +24,130 @@ class Cleaned(NamedTuple):
     Attributes:
         name: the one to use; ``None`` where it is refused.
         rules: the names of the rules that changed or refused it, in their order.
+        cut: what was cut off: pairs of a kind (``AUTHORS``, ``BELOW_SPECIES``, ``REMARK``) and the words.
+        of: what is left of it then, before synonyms; empty where the name was not cut.
     """
 
     name: str | None
     rules: tuple[str, ...]
+    cut: tuple[tuple[str, str], ...] = ()
+    of: str = ""
 
 
 class NameCleaner:
     """Applies the rules of params.yaml to names, one after the other."""
 
-    def __init__(self, rules: Names, synonyms: dict[str, str], *, where: str = "synonyms") -> None:
+    def __init__(
+        self, rules: Names, synonyms: dict[str, str], *, where: str = "synonyms", known: frozenset[str] = frozenset()
+    ) -> None:
         """Prepare the rules.
 
         Args:
             rules: section ``names`` of params.yaml.
             synonyms: accepted name by synonym; their spelling is cleaned by the same rules as any name's.
             where: they come from, for messages.
+            known: species' names that are known: evidence that a longer name is of one of them.
 
         Raises:
-            UserError: the synonyms go round in a circle, or a name is accepted that the rules refuse.
+            UserError: the synonyms go round in a circle, a name is accepted that the rules refuse, or gnparser does
+                not run on this machine.
         """
-        steps: list[tuple[str, bool, Callable[[str], str | None]]] = [
-            ("unicode", rules.unicode, tidy),
-            ("hybrids", rules.hybrids, sign_hybrids),
-            ("case", rules.case, set_case),
-            ("synonyms", rules.synonyms, self._rename),  # as written, with authors: Rosa gallica auct. non L.
-            (UNCERTAIN, rules.uncertain != "keep", _refuse_uncertain if rules.uncertain == "refuse" else certain),
-            ("authorship", rules.authorship, drop_authors),
-            ("synonyms", rules.synonyms, self._rename),  # before a subspecies is rolled up into its species
-            ("below_species", rules.below_species == "species", roll_up),
-            ("ranks", rules.below_species == "keep", spell_ranks),
-            (GENUS_ONLY, True, _refuse_genus_only if rules.genus_only == "refuse" else bare_genus),
-            ("synonyms", rules.synonyms, self._rename),
-        ]
-        self._steps = [(name, step) for name, wanted, step in steps if wanted]
-        self._synonyms: dict[str, str] = {}
+        self._rules = rules
+        self._known = known
+        self._read_before: dict[str, Reading] = {}
+        self._accepted: dict[str, str] = {}  # by a synonym in small letters
         if rules.synonyms:
-            self._synonyms = self._resolve(synonyms, where)
+            self._know(synonyms.values())
+            self._accepted = self._resolve(synonyms, where)
+
+    def knowing(self, names: Iterable[str]) -> "NameCleaner":
+        """Give a cleaner that knows, beside what this one knows, the species that names plainly say."""
+        other = copy(self)
+        other._know(names)
+        return other
+
+    def _know(self, names: Iterable[str]) -> None:
+        """Take the species that names plainly say for known.
+
+        What is plain without evidence stays what it is with it, so that it need not be read again.
+        """
+        texts = {tidy(name) for name in names if len(name) <= MAX_LENGTH}
+        readings = ((text, self._read(text)) for text in texts if len(text) <= MAX_LENGTH and not names_nothing(text))
+        plain = {text: reading for text, reading in readings if not reading.refused}
+        self._read_before = self._read_before | plain
+        self._known |= {reading.species for reading in plain.values() if UNCERTAIN not in reading.rules}
 
     def clean(self, name: str) -> Cleaned:
         """Give the species' name for a name as a source writes it."""
-        applied: list[str] = []
-        for rule, step in self._steps:
-            changed = step(name)
-            if changed != name:
-                applied.append(rule)
-            if not changed:
-                return Cleaned(None, tuple(applied))
-            name = changed
-        return Cleaned(name, tuple(applied))
+        if len(name) > MAX_LENGTH:
+            return Cleaned(None, (TOO_LONG,))
+        text = tidy(name)
+        rules = ("unicode",) if text != name else ()
+        if len(text) > MAX_LENGTH:
+            return Cleaned(None, (*rules, TOO_LONG))
+        # As written first, with authors: Rosa gallica auct. non L. And what is no scientific name may have a synonym.
+        if (accepted := self._accepted.get(text.casefold())) is not None:
+            return Cleaned(accepted, (*rules, "synonyms"))
+        if names_nothing(text):
+            return Cleaned(None, (*rules, NO_NAME))
+        return self._decide(text, self._read(text), rules)
 
-    def _rename(self, name: str) -> str:
-        return self._synonyms.get(spell_ranks(name), name)
+    def _decide(self, text: str, reading: Reading, rules: tuple[str, ...]) -> Cleaned:
+        """Apply the rules to what a name says."""
+        kept_whole = {UNCERTAIN: self._rules.uncertain, NOT_SCIENTIFIC: self._rules.not_scientific}
+        if reading.refused in kept_whole and kept_whole[reading.refused] == "keep":
+            return Cleaned(text, rules)
+        rules += tuple(rule for rule in reading.rules if rule != reading.refused)
+        if reading.refused and reading.refused != GENUS_ONLY:
+            return Cleaned(None, (*rules, reading.refused))
+        is_genus = reading.refused == GENUS_ONLY
+        # Before a subspecies is rolled up into its species: it may be a synonym alone.
+        whole = self._rules.below_species == "keep" or reading.full.casefold() in self._accepted
+        label = reading.full if whole else reading.species
+        if label != reading.full:
+            rules += (BELOW_SPECIES,)
+        cut = _cut(reading, label)
+        of = label if cut else ""
+        if (accepted := self._accepted.get(label.casefold())) is not None:
+            return Cleaned(accepted, (*rules, "synonyms"), cut, of)
+        # A cultivar is a kind of its own, also without a species: Rosa 'Iceberg'.
+        if is_genus and label == reading.species and self._rules.genus_only == "refuse":
+            return Cleaned(None, (*rules, GENUS_ONLY))
+        if label != text and not rules:
+            rules = ("spelling",)
+        return Cleaned(label, rules, cut, of)
 
-    def _spell_synonym(self, name: str) -> str:
-        """Spell a synonym so that it stands for no more than it says.
+    def _read(self, text: str) -> Reading:
+        strip = self._rules.uncertain == "strip"
+        return self._read_before.get(text) or read_name(text, self._known.__contains__, strip_doubts=strip)
 
-        What is below its species stays, and so do remarks on usage, without which a misapplied name would be the name
-        itself.
+    def _spellings(self, synonym: str) -> tuple[str, ...]:
+        """Give how a synonym is found, in small letters: as it is written, and as what it plainly names.
+
+        What is below its species stays; and one that was misapplied, or is uncertain, stands for what it says alone.
         """
-        own = {"unicode", "hybrids", "case"}
-        if not any(part is Part.AUTHOR and key(word) in USAGE for part, word in parse(set_case(tidy(name)))):
-            own.add("authorship")
-        for rule, step in self._steps:
-            if rule in own:
-                name = step(name) or ""
-        return spell_ranks(name)
+        text = tidy(synonym)
+        reading = read_name(text, self._known.__contains__) if len(text) <= MAX_LENGTH else None
+        named = reading.full.casefold() if reading and reading.full else ""
+        return tuple(dict.fromkeys(filter(None, (named, text.casefold()))))
 
     def _resolve(self, synonyms: dict[str, str], where: str) -> dict[str, str]:
-        spelled: dict[str, str] = {}
+        direct: dict[str, str] = {}
         for synonym, accepted in synonyms.items():
-            before, after = self._spell_synonym(synonym), self.clean(accepted).name
+            after = self.clean(accepted).name
             if after is None:
                 raise UserError(f"{where}: {accepted!r} cannot be an accepted name: the rules of `names` refuse it")
-            if before != after and spelled.setdefault(before, after) != after:
-                raise UserError(f"{where}: {before!r} has two accepted names, {spelled[before]!r} and {after!r}")
+            for before in self._spellings(synonym):
+                if before != after.casefold() and direct.setdefault(before, after) != after:
+                    raise UserError(
+                        f"{where}: {synonym!r} has two accepted names, {direct[before]!r} and {after!r}: keep one"
+                    )
         resolved = {}
-        for synonym, accepted in spelled.items():
+        for synonym, accepted in direct.items():
             way, name = [synonym], accepted
-            while name in spelled:
+            while name.casefold() in direct:
                 way.append(name)
-                name = spelled[name]
+                name = direct[name.casefold()]
                 if name in way:
                     raise UserError(f"{where}: {' -> '.join([*way, name])} goes round in a circle")
             resolved[synonym] = name
@@ -111,81 +155,16 @@ class NameCleaner:
 
 
 def clean_names(names: Iterable[str], cleaner: NameCleaner) -> dict[str, Cleaned]:
-    """Clean each of the names once."""
-    return {name: cleaner.clean(name) for name in sorted(set(names))}
+    """Clean each of the names; those that are plainly a species are evidence for the others."""
+    distinct = sorted(set(names))
+    knowing = cleaner.knowing(distinct)
+    return {name: knowing.clean(name) for name in distinct}
 
 
-def tidy(name: str) -> str:
-    """Bring text to one form: compatibility characters (NFKC), HTML entities, dashes, quotes, white space."""
-    text = unicodedata.normalize("NFKC", html.unescape(name)).replace("_", " ")
-    plain = []
-    for character in text:
-        category = unicodedata.category(character)
-        if category == "Pd":
-            plain.append("-")
-        elif character in "‘’‚‛`´ʼ":
-            plain.append("'")
-        elif character in "“”„‟":
-            plain.append('"')
-        elif category not in ("Cf", "Cc") or character.isspace():
-            plain.append(character)
-    # Remarks stand apart: canina? is canina ?, canina/gallica is canina /gallica.
-    text = re.sub(r"(?<=[^\W\d_]{2})(\?|/(?=[^\W\d_]))", r" \1", "".join(plain))
-    return " ".join(text.split()).strip(" ,;")
-
-
-def sign_hybrids(name: str) -> str:
-    """Write a hybrid's sign as × between spaces: ``Mentha x piperita`` and ``Mentha ×piperita`` are one name."""
-    words = name.replace("×", " × ").split()
-    # A last letter x may be anything; a sign stands before a name.
-    return " ".join("×" if is_hybrid_sign(word) and words[place + 1 :] else word for place, word in enumerate(words))
-
-
-def set_case(name: str) -> str:
-    """Write the genus with a capital and epithets and ranks without: ``ROSA CANINA L.`` -> ``Rosa canina L.``."""
-    lower = (Part.EPITHET, Part.RANK, Part.INFRASPECIFIC)
-    return spelled(
-        [
-            (part, word.capitalize() if part is Part.GENUS else word.lower() if part in lower else word)
-            for part, word in parse(name)
-        ],
-        name,
-    )
-
-
-def certain(name: str) -> str:
-    """Leave out remarks that a name is not certain: ``Rosa cf. canina`` -> ``Rosa canina``."""
-    return spelled([entry for entry in parse(name) if entry[0] is not Part.QUALIFIER], name)
-
-
-def drop_authors(name: str) -> str:
-    """Leave out authors, years and remarks on usage: ``Rosa canina L.`` -> ``Rosa canina``."""
-    return spelled([entry for entry in parse(name) if entry[0] is not Part.AUTHOR], name)
-
-
-def roll_up(name: str) -> str:
-    """Leave out what is below the species: ``Quercus ilex subsp. ballota`` -> ``Quercus ilex``."""
-    parts = parse(name)
-    below = next((place for place, (part, _) in enumerate(parts) if part in BELOW_SPECIES), len(parts))
-    kept = parts[:below] + [entry for entry in parts[below:] if entry[0] is Part.PARENT]
-    return spelled(kept, name)
-
-
-def spell_ranks(name: str) -> str:
-    """Write ranks below the species in one way: ``ssp.`` and ``subspecies`` are ``subsp.``."""
-    return spelled([(part, RANKS[key(word)] if part is Part.RANK else word) for part, word in parse(name)], name)
-
-
-def bare_genus(name: str) -> str:
-    """Write ``Rosa sp.`` and ``Rosa spp.`` as ``Rosa``."""
-    return spelled([entry for entry in parse(name) if entry[0] is not Part.NO_EPITHET], name)
-
-
-def _refuse_uncertain(name: str) -> str | None:
-    return None if any(part is Part.QUALIFIER for part, _ in parse(name)) else name
-
-
-def _refuse_genus_only(name: str) -> str | None:
-    parts = parse(name)
-    names_a_kind = any(part in (Part.EPITHET, Part.CULTIVAR, Part.PARENT) for part, _ in parts)
-    return name if names_a_kind or not parts else None
+def _cut(reading: Reading, label: str) -> tuple[tuple[str, str], ...]:
+    """Say what of a name is no part of its label, by kind."""
+    below = "" if label == reading.full else reading.below
+    # Of a subspecies' authors and its species' none tells which subspecies it is, where that is cut off with them.
+    authors = reading.authors_below if label != reading.species else reading.authors
+    found = ((AUTHORS, authors), (BELOW_SPECIES, below), (REMARK, reading.remarks))
+    return tuple((kind, words) for kind, words in found if words)

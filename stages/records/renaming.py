@@ -122,10 +122,13 @@ def form_cleaner(rules: Names) -> NameCleaner:
     A variety must not be taken for its species.
     """
     own = {
-        "unicode": True, "hybrids": True, "case": True, "authorship": True, "uncertain": "keep", "genus_only": "refuse",
-        "below_species": "keep", "synonyms": False,
-    }  # fmt: skip
-    return NameCleaner(rules.model_copy(update=own), {})
+        "uncertain": "keep",
+        "genus_only": "refuse",
+        "below_species": "keep",
+        "not_scientific": "refuse",
+        "synonyms": False,
+    }
+    return NameCleaner(Names.model_validate(rules.model_dump() | own), {})
 
 
 def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publisher: str) -> dict[str, Verdict]:

@@ -1,10 +1,19 @@
-"""Names that are a slip apart: to be mended by a person, as nothing is merged on suspicion."""
+"""Names to be looked at by a person: those that are a slip apart, and those that are one label by what was cut off.
 
+Nothing is merged on suspicion, and nothing that was merged stays unsaid.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from itertools import combinations
 
 import polars as pl
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import cpdist
+
+from stages.records.name_words import letters_of
+from stages.records.names import AUTHORS, Cleaned
+from stages.tables.export import SUSPICIOUS_NAMES
 
 MAX_EDITS = 2  # of a suspicious pair
 _BEGINNING = 10  # letters of a name by which candidates for a pair are found
@@ -65,3 +74,50 @@ def _candidate_pairs(names: pl.Series) -> pl.DataFrame:
     numbered = pl.DataFrame({"one": beginnings}).with_row_index("a")
     pairs = numbered.join(alike, on="one").join(numbered.select(other="one", b="a"), on="other")
     return pairs.filter(pl.col("a") < pl.col("b")).select("a", "b").sort("a", "b")
+
+
+def merged_names(cleaned: Mapping[str, Cleaned], images: Mapping[str, int]) -> pl.DataFrame:
+    """Find labels that several names have only because something was cut off: other authors, subspecies, remarks.
+
+    Args:
+        cleaned: what became of each name.
+        images: by name.
+
+    Returns:
+        Columns of ``SUSPICIOUS_NAMES``, a row for each part that was cut off a label's names beside the commonest one,
+        with the commonest name that it was cut off; those of the most images first.
+    """
+    parts: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    names: dict[tuple[str, str, str, str], str] = {}
+    for name in sorted(cleaned, key=lambda name: (-images[name], name)):
+        found = cleaned[name]
+        for kind, words in found.cut if found.name else ():
+            part = (found.of, found.name or "", kind)
+            key = _key_of(kind, words)
+            parts[part][key] += images[name]
+            names.setdefault((*part, key), name)
+    rows = []
+    for part, counts in parts.items():
+        _, label, kind = part
+        (commonest, most), *others = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+        for key, number in others:
+            if kind == AUTHORS and _same_authors(key, commonest):
+                continue
+            row = (kind, label, names[*part, key], number, label, names[*part, commonest], most, None)
+            rows.append(row)
+    listed = pl.DataFrame(rows, schema=SUSPICIOUS_NAMES, orient="row")
+    return listed.sort("kind", "images", "found", descending=[False, True, False])
+
+
+def _key_of(kind: str, words: str) -> str:
+    """Give words as they are compared: by their letters alone; authors without years."""
+    letters = (letters_of(word).casefold() for word in words.split())
+    return (" " if kind == AUTHORS else "").join(filter(None, letters)) or words
+
+
+def _same_authors(one: str, other: str) -> bool:
+    """Whether two citations may be of the same authors, one of them abbreviated: ``l`` and ``linnaeus``."""
+    first, second = one.split(), other.split()
+    return len(first) == len(second) and all(
+        a.startswith(b) or b.startswith(a) for a, b in zip(first, second, strict=True)
+    )

@@ -28,12 +28,17 @@ NAMES: Schema = {  # what was done to the names that sources write
     "rules": pl.String,  # names of the rules that changed or refused it, joined by "; "
     "images": pl.Int64,
 }
-SUSPICIOUS_NAMES: Schema = {  # names that are a slip apart, the rarer one first
+# Names to be looked at: species that are a slip apart (`spelling`), and names as sources write them that are one
+# species as something was cut off which differs (`authors`, `below_species`, `remark`). The rarer one comes first.
+SUSPICIOUS_NAMES: Schema = {
+    "kind": pl.String,
     "species": pl.String,
-    "images": pl.Int64,
-    "other": pl.String,
+    "found": pl.String,  # the commonest name with this part, as sources write it; null for `spelling`
+    "images": pl.Int64,  # of the species for `spelling`, of all names with this part otherwise
+    "other": pl.String,  # the same species, but for `spelling`
+    "other_found": pl.String,
     "other_images": pl.Int64,
-    "edits": pl.Int32,
+    "edits": pl.Int32,  # letters that differ; null but for `spelling`
 }
 UNREADABLE: Schema = {  # documents of which nothing could be read, the first 10,000
     "place": pl.String,  # "document 17", "line 17" or "_id 69220000a1b2c3d4e5000001"

@@ -52,7 +52,7 @@ def sample_documents() -> list[dict]:
 def plain_documents(number: int) -> list[dict]:
     return [
         {"_id": bson.ObjectId(f"692200000000000000{index:06x}"), "url": f"https://h.example/{index}.jpg"}
-        | {"scientific_name": f"Species {index % 7}", "rights": "cc0"}
+        | {"scientific_name": f"Rosa {'abcdefg'[index % 7]}lba", "rights": "cc0"}
         for index in range(number)
     ]
 
@@ -107,9 +107,14 @@ def odd_documents() -> list[dict]:
         {"plant": [{"species": "C"}], "images": []},
         {"image_url": "https://h.example/6.jpg", "photo": {"id": bson.Decimal128("12.0")}, "taxon": {"name": "D"}},
         {"image_url": "https://h.example/7.jpg", "photo": [{"id": 1}], "species": "E", "observation": bson.Regex("a")},
-        {"image_url": "https://h.example/8.jpg", "species": "F", "photo_id": float("nan"), "observation_id": b"\x01"},
-        {"image_url": "https://h.example/9.jpg", "species": "F", "observation_id": bson.ObjectId("6" * 24)},
-        {"image_url": "https://h.example/10.jpg", "species": "F", "observer": datetime.datetime(1970, 1, 1)},
+        {
+            "image_url": "https://h.example/8.jpg",
+            "species": "Rosa canina",
+            "photo_id": float("nan"),
+            "observation_id": b"\x01",
+        },
+        {"image_url": "https://h.example/9.jpg", "species": "Rosa canina", "observation_id": bson.ObjectId("6" * 24)},
+        {"image_url": "https://h.example/10.jpg", "species": "Rosa canina", "observer": datetime.datetime(1970, 1, 1)},
         deep,
         {},
         {"scientific_name": "\ud55c\uad6d \u0639\u0631\u0628", "url": "https://h.example/\u00fc.jpg"},

@@ -61,7 +61,7 @@ def test_documents_of_three_shapes(documents):
 def test_the_long_tail(documents, inventory, params):
     cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv"))
     shaped = shape_records(documents, DocumentReader(params.documents))
-    records, _ = name_records(shaped.records.drop_nulls("species"), cleaner)
+    records, _, _ = name_records(shaped.records.drop_nulls("species"), cleaner)
     records = drop_repeated(records)
     sound = inventory.filter(pl.col("verdict") == "sound")
     images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()

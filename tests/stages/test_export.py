@@ -25,19 +25,29 @@ from tests.support.tables import available_rows
 
 
 def test_names_are_counted_and_listed():
-    species = ["Rosa canina", "ROSA CANINA L.", "ROSA CANINA L.", "Rosa sp.", "Rosa cf. canina", "Rosa canina L."]
+    species = ["Rosa canina", "ROSA CANINA L.", "ROSA CANINA L.", "Rosa sp.", "Rosa cf. canina", "Rosa canina Mill."]
     records = available_rows([{"species": name} for name in species]).select(RECORDS.keys())
-    named, listed = name_records(records, NameCleaner(RULES, {}))
+    named, listed, merges = name_records(records, NameCleaner(RULES, {}))
     assert named["species"].to_list() == ["Rosa canina"] * 4
     assert named["document_id"].to_list() == ["0", "1", "2", "5"]
     assert listed.rows() == [
         ("ROSA CANINA L.", "Rosa canina", "case; authorship", 2),
-        ("Rosa canina L.", "Rosa canina", "authorship", 1),
+        ("Rosa canina Mill.", "Rosa canina", "authorship", 1),
         ("Rosa cf. canina", None, "uncertain_name", 1),
         ("Rosa sp.", None, "genus_only", 1),
     ]
     assert count_refused(listed) == {"uncertain_name": 1, "genus_only": 1}
     assert count_rules(listed)["authorship"] == {"names": 2, "images": 3}
+    merge = ("authors", "Rosa canina", "Rosa canina Mill.", 1, "Rosa canina", "ROSA CANINA L.", 2, None)
+    assert merges.rows() == [merge]
+
+
+def test_one_name_is_evidence_for_another():
+    species = ["Quercus ilex", "Quercus ilex ballota", "Eastern white pine", "Rosa Canina"]
+    records = available_rows([{"species": name} for name in species]).select(RECORDS.keys())
+    named, listed, _ = name_records(records, NameCleaner(RULES, {}))
+    assert named["species"].to_list() == ["Quercus ilex"] * 2
+    assert count_refused(listed) == {"unclear_name": 2}
 
 
 def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
@@ -52,7 +62,12 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
     names = read_table(workspace / "data/names.csv", NAMES)
     assert names["images"].sum() >= max(rule["images"] for rule in changed.values())
     pairs = read_table(workspace / "data/suspicious_names.csv", SUSPICIOUS_NAMES)
-    assert pairs.select("species", "other", "edits").rows() == [("Rosa canima", "Rosa canina", 1)]
+    slips = pairs.filter(kind="spelling")
+    assert slips.select("species", "other", "edits").rows() == [("Rosa canima", "Rosa canina", 1)]
+    merges = pairs.filter(pl.col("kind") != "spelling")
+    assert figures["names"]["merges"] == {"authors": merges.height}
+    assert (merges["species"] == merges["other"]).all()
+    assert (merges["images"] <= merges["other_images"]).all()
     assert pl.read_parquet(workspace / "data/records.parquet")["species"].n_unique() == 25
 
 

@@ -3,12 +3,9 @@
 from stages.config.schema import Names
 
 RULES = Names(
-    unicode=True,
-    hybrids=True,
-    case=True,
-    authorship=True,
     uncertain="refuse",
     genus_only="refuse",
+    not_scientific="refuse",
     below_species="species",
     synonyms=True,
 )
