@@ -86,13 +86,13 @@ def repeat_records(documents: Documents) -> None:
         page = f"https://www.inaturalist.org/observations/{document['observation']['id']}"
         documents.append({"url": document["image_url"], "scientific_name": document["taxon"]["name"], "sighting": page})
     for document in inaturalist[6:9]:
-        documents.append(
-            {
-                "image_url": document["image_url"],
-                "species": document["taxon"]["name"],
-                "observation_id": float(document["observation"]["id"]),
-            }
-        )
+        record = {
+            "image_url": document["image_url"],
+            "species": document["taxon"]["name"],
+            "photo_id": document["photo"]["id"],
+            "observation_id": float(document["observation"]["id"]),
+        }
+        documents.append(record | {"license": document["photo"]["license_code"], "observer": "N/A"})
     legacy = [document for document in documents if document.get("author")]
     for document in legacy[:3]:
         documents.append(

@@ -7,7 +7,7 @@ all records, those that are not used too: as the documents say it, and in one sp
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ SUSPICIOUS_OUT = Path("data/suspicious_names.csv")
 UNREADABLE_OUT = Path("data/unreadable.csv")
 METRICS = Path("metrics/export.json")
 REPORT = Path("data/reports/export.json")
+MOST_CROWDED = 20  # ids in the report
 
 
 def main() -> None:
@@ -80,17 +81,17 @@ def main() -> None:
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
 
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
-    figures |= findings(reader)
-    figures["text_mended"] = shaped.odd.text_mended
-    figures["names"] = {
-        "changed": count_rules(names),
-        "suspicious_pairs": pairs.height,
-        "merges": dict(merges["kind"].value_counts(sort=True).iter_rows()),
+    figures |= findings(reader) | {
+        "text_mended": shaped.odd.text_mended,
+        "unusable": count_unusable(reader, shaped.links),
+        "crowded_ids": crowded_ids(unique, shaped.links).head(MOST_CROWDED).to_dicts(),
+        "contradictions": dict(contradictions.group_by("column").len().sort("column").iter_rows()),
+        "names": {
+            "changed": count_rules(names),
+            "suspicious_pairs": pairs.height,
+            "merges": dict(merges["kind"].value_counts(sort=True).iter_rows()),
+        },
     }
-    figures["unusable"] = count_unusable(reader, shaped.links)
-    crowded = crowded_ids(unique, shaped.links)
-    figures["crowded_ids"] = crowded.head(20).to_dicts()
-    figures["contradictions"] = dict(contradictions.group_by("column").len().sort("column").iter_rows())
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
@@ -110,27 +111,12 @@ def main() -> None:
     write_table(pl.DataFrame(shaped.odd.unreadable, schema=UNREADABLE, orient="row"), UNREADABLE, UNREADABLE_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))
-    if unreadable := refused["unreadable_document"]:
-        say(f"export: {unreadable:,} documents cannot be read, see {UNREADABLE_OUT}")
-    if shaped.odd.text_mended:
-        say(f"export: {shaped.odd.text_mended:,} documents have text that is not readable: U+FFFD stands there")
+    for line in in_lines(figures):
+        say(f"export: {line}")
     say(
         f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
     )
-    for column, kinds in figures["unusable"].items():
-        say(f"export: {column}: {sum(kinds.values()):,} values that name or say nothing{in_words(kinds)}")
-    if crowded.height:
-        kind, value, species, images = crowded.row(0)
-        say(
-            f"export: {crowded.height:,} ids stand under {MANY_SPECIES} species or more, such as the {kind} {value} of "
-            f"{images:,} images of {species:,} species: are they ids? `split` uses no such image"
-        )
-    if contradictions.height:
-        say(
-            f"export: {contradictions.height:,} times records of one image do not say the same"
-            f"{in_words(figures['contradictions'])}: see {CONTRADICTIONS_OUT}"
-        )
 
 
 def _documents(
@@ -203,6 +189,23 @@ def summarize(records: pl.DataFrame, refused: Counter[str], *, documents: int, r
         "refused": dict(refused),
         "repeated": repeated,
     }
+
+
+def in_lines(figures: dict[str, Any]) -> Iterator[str]:
+    """Say what of the documents could not be taken as it is, where there is any of it."""
+    if unreadable := figures["refused"].get("unreadable_document"):
+        yield f"{unreadable:,} documents cannot be read: see {UNREADABLE_OUT}"
+    if mended := figures["text_mended"]:
+        yield f"{mended:,} documents have bytes that are no text: U+FFFD stands there"
+    for column, kinds in figures["unusable"].items():
+        yield f"{column}: {sum(kinds.values()):,} values are not taken as they are{in_words(kinds)}"
+    if crowded := figures["crowded_ids"]:
+        yield (
+            f"{len(crowded):,} ids stand under {MANY_SPECIES} species or more, such as {crowded[0]['value']} of "
+            f"{crowded[0]['images']:,} images of {crowded[0]['species']:,} species: are they ids? `split` uses none"
+        )
+    if contradictions := figures["contradictions"]:
+        yield f"records of one image do not say the same{in_words(contradictions)}: see {CONTRADICTIONS_OUT}"
 
 
 def headline(figures: dict[str, Any]) -> dict[str, int]:

@@ -174,28 +174,34 @@ class _CompiledShape:
             "ids_of": self.ids_of,
             "links": links,
         }
-        for kind in ("photo_id", "observation_id"):
-            row[kind] = next((link.value for link in links if link.kind == kind and link.value), None)
+        for link in links:
+            if link.value and link.kind not in row:
+                row[link.kind] = link.value
+        row.setdefault("photo_id", None)
+        row.setdefault("observation_id", None)
         for column in ("license", "observer"):
             row[column] = self._remark(document, entry, column)
         return row, self.source if species else "no_species"
 
-    def _values(self, document: dict[str, Any], entry: Any, column: str) -> Iterator[Any]:
+    def _values(self, document: dict[str, Any], entry: Any, column: str) -> list[Any]:
         """Give what is there of a column's paths, in their order."""
-        for of_entry, keys in self.columns.get(column, ()):
-            value = _dig(entry if of_entry else document, keys)
-            if value is not None:
-                yield value
+        paths = self.columns.get(column, ())
+        values = [_dig(entry if of_entry else document, keys) for of_entry, keys in paths]
+        return [value for value in values if value is not None]
 
     def _text_of(self, document: dict[str, Any], entry: Any, column: str) -> str | None:
         """Give the first of a column's texts that is not empty."""
-        texts = (value.strip() for value in self._values(document, entry, column) if isinstance(value, str))
-        return next((text for text in texts if text and not _HALF_A_CHARACTER.search(text)), None)
+        for value in self._values(document, entry, column):
+            if isinstance(value, str) and (text := value.strip()) and not _HALF_A_CHARACTER.search(text):
+                return text
+        return None
 
     def _id(self, document: dict[str, Any], entry: Any, column: str) -> Any:
         """Give the first of a column's values that names something, else the first, for what is wrong with it."""
-        values = list(self._values(document, entry, column))
-        return next((value for value in values if len(values) == 1 or id_texts(value)[0]), next(iter(values), None))
+        values = self._values(document, entry, column)
+        if len(values) <= 1:
+            return values[0] if values else None
+        return next((value for value in values if id_texts(value)[0]), values[0])
 
     def _remark(self, document: dict[str, Any], entry: Any, column: str) -> str | None:
         """Give the first of a column's values that says something, as one line of text."""
@@ -239,7 +245,8 @@ def _as_text(value: Any) -> str | None:
         return "; ".join(text for text in texts if text) or None
     if isinstance(value, bool) or not isinstance(value, str | int | float | bson.Decimal128 | bson.ObjectId):
         return None
-    return " ".join(visible(str(value)).split())
+    text = visible(str(value))
+    return " ".join(text.split()) if "  " in text else text
 
 
 def _is_web_address(url: str) -> bool:
