@@ -1,6 +1,5 @@
 """The embedded sample has the shape of the production collection, and its maker makes it again."""
 
-import gzip
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from sample.make import CACHED_IMAGES, make_sample
 from stages.export import name_records
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
+from stages.records.document import Mended, Unreadable
+from stages.records.dump import read_dump
 from stages.records.names import NameCleaner
 from stages.records.repeated import drop_repeated
 from stages.records.shapes import DocumentReader
@@ -31,7 +32,7 @@ from tests.support.pictures import picture
 
 @pytest.fixture(scope="module")
 def documents() -> list[dict]:
-    return bson.decode_all(gzip.decompress((SAMPLE / "dump/plants.bson.gz").read_bytes()))
+    return [document for document in read_dump(SAMPLE / "dump/plants.bson.gz") if not isinstance(document, Unreadable)]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,14 @@ def test_documents_of_three_shapes(documents):
     assert any(len(document.get("images", [])) > 1 for document in documents)
     identifiers = [document["_id"] for document in documents]
     assert len(set(identifiers)) == len(documents)
+
+
+def test_ids_of_every_type_are_there_and_a_byte_and_a_document_that_cannot_be_read(documents):
+    sightings = {type(document["sighting"]) for document in documents if "sighting" in document}
+    assert sightings == {int, float, str, bool, list, dict, bson.Decimal128, bson.Binary}
+    assert sum(isinstance(document, Mended) for document in documents) == 1
+    everything = list(read_dump(SAMPLE / "dump/plants.bson.gz"))
+    assert sum(isinstance(document, Unreadable) for document in everything) == 1
 
 
 def test_the_long_tail(documents, inventory, params):

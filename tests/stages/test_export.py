@@ -57,7 +57,8 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
     figures = json.loads((workspace / "data/reports/export.json").read_text())
     changed = figures["names"]["changed"]
     assert set(changed) == {
-        "unicode", "hybrids", "case", "authorship", "below_species", "synonyms", "uncertain_name", "genus_only",
+        "unicode", "hybrids", "case", "authorship", "below_species", "synonyms", "higher_taxon", "hyphen",
+        "uncertain_name", "genus_only", "no_name", "unclear_name", "too_long",
     }  # fmt: skip
     names = read_table(workspace / "data/names.csv", NAMES)
     assert names["images"].sum() >= max(rule["images"] for rule in changed.values())
@@ -68,7 +69,7 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
     assert figures["names"]["merges"] == {"authors": merges.height}
     assert (merges["species"] == merges["other"]).all()
     assert (merges["images"] <= merges["other_images"]).all()
-    assert pl.read_parquet(workspace / "data/records.parquet")["species"].n_unique() == 25
+    assert pl.read_parquet(workspace / "data/records.parquet")["species"].n_unique() == 26
 
 
 def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params):
@@ -166,8 +167,8 @@ def test_what_cannot_be_read_is_counted_and_listed_and_stops_nothing(workspace):
     dump.write_bytes(gzip.compress(bson.encode(LEGACY) + unreadable + mended + unreadable))
     result = run_here("export", workspace)
     assert result.returncode == 0, result.stderr
-    assert "export: 2 documents cannot be read, see data/unreadable.csv\n" in result.stdout
-    assert "export: 1 documents have text that is not readable" in result.stdout
+    assert "export: 2 documents cannot be read: see data/unreadable.csv\n" in result.stdout
+    assert "export: 1 documents have bytes that are no text" in result.stdout
     figures = json.loads((workspace / "data/reports/export.json").read_text())
     assert figures["documents"] == 4
     assert figures["refused"] == {"unreadable_document": 2}
@@ -205,10 +206,19 @@ def test_export_of_the_sample_counts_every_document(workspace):
     figures = json.loads((workspace / "data/reports/export.json").read_text())
     records = pl.read_parquet(workspace / "data/records.parquet")
     assert figures["refused"] == {
-        "bad_url": 3, "no_image": 1, "no_species": 3, "no_url": 2, "unknown_shape": 1,
-        "genus_only": 2, "uncertain_name": 1,
+        "bad_url": 3, "no_image": 1, "no_species": 3, "no_url": 2, "unknown_shape": 1, "unreadable_document": 1,
+        "genus_only": 5, "uncertain_name": 6, "no_name": 4, "unclear_name": 3, "too_long": 1,
     }  # fmt: skip
     assert sum(source["images"] for source in figures["by_source"].values()) == figures["images"] == records.height
     compared = json.loads((workspace / "metrics/export.json").read_text())
-    assert compared == {"documents": 492, "records": 492, "species": 25, "repeated": 1, "refused": 13}
+    assert compared == {"documents": 529, "records": 500, "species": 26, "repeated": 13, "refused": 30}
     assert records["image_url"].is_sorted()
+    assert figures["text_mended"] == 1
+    assert figures["contradictions"] == {"license": 3}
+    assert figures["unusable"] == {
+        "observation_id": {"bool": 4, "null_like": 35}, "observer": {"null_like": 3}, "species": {"cut_off": 1},
+    }  # fmt: skip
+    # No cell of what people open runs in a spreadsheet or moves a terminal.
+    names = (workspace / "data/names.csv").read_text(encoding="utf-8")
+    assert "\n'=HYPERLINK" in names.replace('"', "")
+    assert "\x1b" not in names

@@ -108,7 +108,7 @@ def test_a_look_that_is_linked_anyway_is_counted_apart():
 def sample(tmp_path_factory) -> Path:
     """A workspace with the sample and what the stages up to ``near_duplicates`` make of it."""
     folder = tmp_path_factory.mktemp("sample")
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "libraries.yaml"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     (folder / "data/sources").mkdir(parents=True)
     (folder / "data/sources/sample").symlink_to(SAMPLE)

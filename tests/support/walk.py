@@ -16,6 +16,8 @@ import polars as pl
 import yaml
 
 from stages.config.reading import validate
+from stages.records.document import Unreadable
+from stages.records.dump import read_dump
 from stages.split import split_images
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.compare_crops import BOXES
@@ -137,10 +139,9 @@ class Walk:
     def relabel(self, urls: list[str], species: str) -> None:
         """Let the documents of some images name another species."""
         path = self.repo / SOURCES / "dump/plants.bson.gz"
-        with gzip.open(path) as file:
-            documents = list(bson.decode_file_iter(file))
+        documents = [document for document in read_dump(path) if not isinstance(document, Unreadable)]
         found = [document for document in documents if document.get("url") in urls]
-        assert len(found) == len(urls)
+        assert {document["url"] for document in found} == set(urls)
         for document in found:
             document["scientific_name"] = species
         path.write_bytes(gzip.compress(b"".join(map(bson.encode, documents)), mtime=0))
