@@ -74,7 +74,9 @@ def spell_ids(documents: Documents) -> None:
             continue
         if isinstance(sighting := document.get("sighting"), int):
             kinds = (_SPELLINGS, _IDENTIFIERS, _SPELLINGS, _COMPOUND)[sighting % 4]
-            document["sighting"] = next(ways.setdefault(sighting, cycle(kinds)))(sighting)
+            first = sighting // 4 % len(kinds)
+            turns = ways.setdefault(sighting, cycle((*kinds[first:], *kinds[:first])))
+            document["sighting"] = next(turns)(sighting)
         elif number % 2:
             document["sighting"] = next(nothing)
 
