@@ -23,14 +23,14 @@ from stages.records.connection import open_collection
 from stages.records.crowded import MANY_SPECIES, crowded_ids
 from stages.records.document import Document, Unreadable
 from stages.records.dump import read_dump
-from stages.records.findings import commonest_in_words, findings, findings_in_words
 from stages.records.mongodb import read_collection, read_whole
 from stages.records.names import NameCleaner, clean_names
-from stages.records.repeated import drop_repeated, share_knowledge
+from stages.records.repeated_images import drop_repeated, share_knowledge
+from stages.records.shape_findings import commonest_in_words, findings, findings_in_words
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
 from stages.records.suspicious import merged_names, suspicious_pairs
 from stages.records.synonyms import read_synonyms
+from stages.records.tabulate import shape_records
 from stages.records.unknown_shapes import UnknownShapes
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin

@@ -55,7 +55,7 @@ def main() -> None:
     params = stage_params("split")
     # The division needs four columns; all of a full export are a third of a gigabyte.
     available = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "species", "sha256", "observation_id"))
-    links = read_table(LINKS_IN, LINKS)
+    links = read_table(LINKS_IN, LINKS, only=("image_name", "kind", "value"))
     pairs = read_table(ALIKE_IN / "pairs.parquet", PAIRS)
     disputed = read_table(ALIKE_IN / "disputed.csv", DISPUTED)
     assignments = read_assignments(assignments_path(params.profile))
@@ -69,7 +69,9 @@ def main() -> None:
         )
     classes = number_classes(rows)
     reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
-    figures = summarize(classes, count_leaks(rows, links, pairs), params.shots) | {
+    del links  # what they say in their own words comes in now
+    leaks = count_leaks(rows, read_table(LINKS_IN, LINKS, only=("image_name", "kind", "source", "raw")), pairs)
+    figures = summarize(classes, leaks, params.shots) | {
         "left_out": reasons,
         "remembered_images": rows.filter(pl.col("earlier").is_not_null()).height,
     }
@@ -101,7 +103,7 @@ def split_images(
 
     Args:
         available: with image_name, species, sha256 and observation_id.
-        links: what documents say that may connect images, columns of ``LINKS``.
+        links: what may connect images: image_name, kind and value of ``LINKS``.
         pairs: images that look alike, columns of ``PAIRS``.
         disputed: images that look like one of another species, columns of ``DISPUTED``.
         assignments: earlier ones, columns of ``ASSIGNMENTS``.
@@ -113,7 +115,7 @@ def split_images(
         has one.
     """
     narrow = available.with_row_index("row")
-    linked = link_images(narrow, links)
+    linked = link_images(narrow, links, assignments)
     # Grouped and recalled before anything is left out: a row that is not used still shows that two others belong
     # together, and that they were in val.
     grouped = narrow.with_columns(group=group_rows(narrow, linked, pairs), earlier=recall(narrow, linked, assignments))

@@ -18,8 +18,7 @@ from stages.config.sources import assignments_path
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import locked_profile
 from stages.runtime.progress import say
-from stages.splitting.given import find_files, read_given
-from stages.splitting.groups import link_images
+from stages.splitting.given_split import find_files, read_given
 from stages.splitting.memory import extend_assignments, read_assignments
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import SPLITS
@@ -65,7 +64,7 @@ def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the images of the present split, and those whose group stands in it though they do not.
 
     Returns:
-        image_name, sha256, split and used; and what links them, as ``link_images`` gives it.
+        image_name, sha256, split and used; and all that they may be met again by: image_name, kind, value.
 
     Raises:
         UserError: there is no split, or it is of another profile.
@@ -81,8 +80,9 @@ def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     of_a_group = read_table(AVAILABLE_IN, AVAILABLE).join(left_out, on=["image_name", "species"])
     of_a_group = of_a_group.with_columns(used=pl.lit(False))
     rows = pl.concat(part.select("image_name", "sha256", "split", "used") for part in (*used, of_a_group))
-    links = read_table(LINKS_IN, LINKS).join(rows, on="image_name", how="semi")
-    return rows, link_images(rows, links)
+    links = read_table(LINKS_IN, LINKS, only=("image_name", "kind", "value")).join(rows, on="image_name", how="semi")
+    digests = rows.select("image_name", kind=pl.lit("sha256"), value="sha256")
+    return rows, pl.concat([links.select("image_name", "kind", "value"), digests]).drop_nulls().unique()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """From names as sources write them to one spelling a species.
 
-``stages/records/reading.py`` says what a name says; here are the rules of params.yaml (``names``) and the synonyms.
+``name_reading.py`` beside this says what a name says; here are the rules of params.yaml (``names``) and the synonyms.
 """
 
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from copy import copy
 from typing import NamedTuple
 
 from stages.config.schema import Names
+from stages.records.name_reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
 from stages.records.name_words import names_nothing
-from stages.records.reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
 from stages.records.spelling import tidy
 from stages.runtime.errors import UserError
 

@@ -10,15 +10,20 @@ from scipy.sparse.csgraph import connected_components
 KINDS = ("observation_id", "address", "photo_id", "sha256")
 
 
-def link_images(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """Give all that links images: image_name, kind (one of ``KINDS``), value; each once, nothing that is null.
+def link_images(rows: pl.DataFrame, links: pl.DataFrame, assignments: pl.DataFrame) -> pl.DataFrame:
+    """Give what links images with each other, or with what is remembered: image_name, kind (of ``KINDS``), value.
 
     Args:
         rows: with image_name and sha256.
-        links: of all records, also of images that are not in ``rows``: columns of ``LINKS``.
+        links: of all records, also of images that are not in ``rows``: image_name, kind and value of ``LINKS``.
+        assignments: earlier ones, columns of ``ASSIGNMENTS``.
     """
     digests = rows.select("image_name", kind=pl.lit("sha256"), value="sha256")
-    return pl.concat([links.select("image_name", "kind", "value"), digests]).drop_nulls("value").unique()
+    given = pl.concat([links.select("image_name", "kind", "value"), digests])
+    # Most values stand once, and need not be told apart as text: by a hash, of which equal ones may be of two values.
+    hashes = pl.concat([given["value"].hash(), assignments["value"].hash()])
+    several = hashes.is_duplicated().head(given.height) & given["value"].is_not_null()
+    return given.filter(several).unique()
 
 
 def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) -> pl.Series:
@@ -35,15 +40,20 @@ def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) ->
     # A value that stands once links nothing.
     linked = linked.filter(pl.len().over("kind", "value") > 1)
     named = rows.select("image_name", "species").with_row_index("row")
-    # Of one species: what connects two species is an error in the data, and is left out. So an image stands in the
-    # graph once for each species that one of its values is known under.
-    of_species = linked.join(named.drop("row"), on="image_name").select("kind", "value", "species").unique()
-    edges = linked.join(of_species, on=["kind", "value"]).join(named, on=["image_name", "species"], how="left")
-    numbers = edges.select(
-        absent=pl.struct("image_name", "species").rank("dense") - 1 + rows.height, row=pl.col("row").cast(pl.Int64)
+    # Of one species: what connects two species is an error in the data, and is left out.
+    present = linked.join(named, on="image_name").select("species", "kind", "value", node=pl.col("row").cast(pl.Int64))
+    species = present.select("kind", "value", "species").unique()
+    of_one = species.filter(pl.len().over("kind", "value") == 1)
+    absent = linked.join(named, on="image_name", how="anti").join(of_one, on=["kind", "value"])
+    absent = absent.select(
+        "species",
+        "kind",
+        "value",
+        node=pl.struct("image_name", "species").rank("dense").cast(pl.Int64) + rows.height - 1,
     )
-    image = numbers.select(pl.coalesce("row", pl.col("absent").cast(pl.Int64))).to_series().to_numpy()
-    beyond = rows.height + edges.height
+    edges = pl.concat([present, absent])
+    image = edges["node"].to_numpy()
+    beyond = rows.height + absent.height
     value = edges.select(pl.struct("kind", "value", "species").rank("dense")).to_series().to_numpy().astype(np.int64)
     alike = _pairs_of_rows(rows, pairs)
     source = np.concatenate([image, alike["row"].to_numpy().astype(np.int64)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.runtime.errors import UserError
-from stages.splitting.former import is_former, read_former
+from stages.splitting.former_assignments import is_former, read_former
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table
 
@@ -92,7 +92,7 @@ def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame, linked: pl
     Args:
         assignments: the earlier ones, columns of ``ASSIGNMENTS``.
         rows: with image_name, split and used.
-        linked: what links images, as ``link_images`` gives it.
+        linked: all that they may be met again by: image_name, kind, value.
 
     Returns:
         Columns of ``ASSIGNMENTS``, sorted; the split of an image never changes.

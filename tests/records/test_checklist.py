@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.records import checklist as reading
+from stages.records import checklist
 from stages.records.checklist import find_checklist, is_species, read_checklist
 from stages.runtime.errors import UserError
 from tests.support.checklists import PLANTS, gbif, wcvp, wfo, write_packed
@@ -93,13 +93,13 @@ def test_blocks_and_the_order_of_rows_make_no_difference(tmp_path_factory, block
     path = tmp_path_factory.mktemp("list") / "names.csv"
     rows = list(PLANTS)
     random.shuffle(rows)
-    whole = reading._BLOCK_BYTES
+    whole = checklist._BLOCK_BYTES
     try:
-        reading._BLOCK_BYTES = block
+        checklist._BLOCK_BYTES = block
         write_packed(path, {"": wcvp(rows)})
         assert read(path) == (WANTED, len(PLANTS))
     finally:
-        reading._BLOCK_BYTES = whole
+        checklist._BLOCK_BYTES = whole
 
 
 @pytest.mark.parametrize("block", [40, 70, 101, 150])

@@ -17,9 +17,9 @@ from stages.records.connection import open_collection
 from stages.records.document import Mended, Unreadable
 from stages.records.dump import read_dump
 from stages.records.mongodb import projected_fields, read_collection
-from stages.records.repeated import drop_repeated
+from stages.records.repeated_images import drop_repeated
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
+from stages.records.tabulate import shape_records
 from stages.runtime.errors import UserError
 from tests.support import SAMPLE
 from tests.support.mongodb import altering, running_server

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from stages.records import reading
+from stages.records import name_reading
 from stages.records.name_words import names_nothing
 from stages.records.names import MAX_LENGTH, Cleaned, NameCleaner, clean_names
 from stages.runtime.errors import UserError
@@ -360,7 +360,7 @@ def test_names_that_are_cleaned_together_are_evidence_for_each_other(name, data)
 @pytest.mark.parametrize("name", ["rosa " * 4_000, "&amp;" * 2_000, "Rosa" + " " * 300 + "canina", "ﷺ" * 150])
 def test_a_name_that_is_too_long_is_refused_before_it_is_read(name, monkeypatch):
     """The parser took 17 s for a name of 4,000 words."""
-    monkeypatch.setattr(reading, "parse", lambda _: pytest.fail("was parsed"))
+    monkeypatch.setattr(name_reading, "parse", lambda _: pytest.fail("was parsed"))
     for rules in ({}, {"not_scientific": "keep", "uncertain": "keep"}):
         found = cleaned(name, **rules)
         assert (found.name, found.rules[-1]) == (None, "too_long")
@@ -370,7 +370,9 @@ def test_a_name_that_is_too_long_is_refused_before_it_is_read(name, monkeypatch)
 def test_any_text_is_read_at_most_once(name):
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "parse", lambda text, parse=reading.parse: (calls.append(text), parse(text))[1])
+        patch.setattr(
+            name_reading, "parse", lambda text, parse=name_reading.parse: (calls.append(text), parse(text))[1]
+        )
         clean(name)
     assert len(calls) <= 1
     assert all(len(text) <= 2 * MAX_LENGTH for text in calls)
@@ -378,7 +380,9 @@ def test_any_text_is_read_at_most_once(name):
 
 def test_each_plain_name_is_read_once_however_often_it_stands(monkeypatch):
     calls = []
-    monkeypatch.setattr(reading, "parse", lambda text, parse=reading.parse: (calls.append(text), parse(text))[1])
+    monkeypatch.setattr(
+        name_reading, "parse", lambda text, parse=name_reading.parse: (calls.append(text), parse(text))[1]
+    )
     clean_names(["Rosa canina L.", "Rosa gallica", "Rosa canina L."], NameCleaner(RULES, {}))
     assert sorted(calls) == ["Rosa canina L.", "Rosa gallica"]
 

@@ -19,10 +19,10 @@ from stages.images.verdict import VERDICTS, verdict
 from stages.records.document import Mended, Unreadable
 from stages.records.dump import read_dump
 from stages.records.names import NameCleaner
-from stages.records.repeated import drop_repeated
+from stages.records.repeated_images import drop_repeated
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
 from stages.records.synonyms import read_synonyms
+from stages.records.tabulate import shape_records
 from stages.tables.compare_crops import BOXES
 from stages.tables.inventory import INVENTORY
 from stages.tables.table import read_table

@@ -7,9 +7,9 @@ import bson
 import polars as pl
 import pytest
 
-from stages.records.repeated import drop_repeated, share_knowledge
+from stages.records.repeated_images import drop_repeated, share_knowledge
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
+from stages.records.tabulate import shape_records
 from stages.split import split_images
 from stages.splitting.leaks import count_leaks
 from stages.tables.cache_filter import AVAILABLE

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stages.splitting.divide import divide
 from stages.splitting.memory import extend_assignments, pin_groups, recall
 from stages.tables.remember import ASSIGNMENTS
-from tests.support.splits import NOTHING, SHARES, alike, check, linked, names, note, populations, split, where
+from tests.support.splits import NOTHING, SHARES, alike, check, known_by, linked, names, note, populations, split, where
 from tests.support.tables import available_rows
 
 
@@ -175,7 +175,7 @@ def test_what_is_remembered_never_changes():
     rows = available_rows([{"species": "A"}] * 10)
     before = remembered(rows)
     swapped = rows.with_columns(split=pl.lit("train"), used=pl.lit(True))
-    assert extend_assignments(before, swapped, linked(rows)).equals(before)
+    assert extend_assignments(before, swapped, known_by(rows)).equals(before)
 
 
 def test_an_image_is_remembered_under_what_it_is_found_to_be_later():
@@ -192,9 +192,9 @@ def test_an_image_is_remembered_under_what_it_is_found_to_be_later():
     assignments = remembered(changed, assignments)
     assert (assignments.height, assignments["image_name"].n_unique()) == (62, 30)
     elsewhere = available_rows([{"species": "A", "image_name": "x.jpg", "sha256": "new bytes"}])
-    assert recall(elsewhere, linked(elsewhere), assignments).to_list() == ["val"]
+    assert recall(elsewhere, linked(elsewhere, assignments), assignments).to_list() == ["val"]
     elsewhere = available_rows([{"species": "A", "image_name": "x.jpg", "sha256": "s", "observation_id": "o"}])
-    assert recall(elsewhere, linked(elsewhere), assignments).to_list() == ["val"]
+    assert recall(elsewhere, linked(elsewhere, assignments), assignments).to_list() == ["val"]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -223,5 +223,5 @@ def test_an_identity_that_was_in_two_splits_counts_as_trained_on():
         schema=ASSIGNMENTS,
         orient="row",
     )
-    assert recall(rows, linked(rows), known).to_list() == ["train"]
+    assert recall(rows, linked(rows, known), known).to_list() == ["train"]
     assert pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val"))).to_list() == ["val"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from stages.export import count_refused, count_rules, name_records, summarize
 from stages.records.document import Unreadable
 from stages.records.names import NameCleaner
-from stages.records.repeated import drop_repeated
+from stages.records.repeated_images import drop_repeated
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import MOST_LISTED, shape_records
+from stages.records.tabulate import MOST_LISTED, shape_records
 from stages.tables.export import NAMES, RECORDS, SUSPICIOUS_NAMES, UNREADABLE
 from stages.tables.table import read_table
 from tests.support import SAMPLE

@@ -69,8 +69,14 @@ def split(
     return split_images(rows, links_of_rows(rows), pairs, NO_DISPUTES, assignments, params)
 
 
-def linked(rows: pl.DataFrame) -> pl.DataFrame:
-    return link_images(rows, links_of_rows(rows))
+def linked(rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING) -> pl.DataFrame:
+    return link_images(rows, links_of_rows(rows), assignments)
+
+
+def known_by(rows: pl.DataFrame) -> pl.DataFrame:
+    """All that images may be met again by: image_name, kind, value."""
+    digests = rows.select("image_name", kind=pl.lit("sha256"), value="sha256")
+    return pl.concat([links_of_rows(rows).select(digests.columns), digests]).drop_nulls()
 
 
 def leaks(rows: pl.DataFrame, pairs: pl.DataFrame = NO_PAIRS) -> dict[str, int]:
@@ -80,7 +86,7 @@ def leaks(rows: pl.DataFrame, pairs: pl.DataFrame = NO_PAIRS) -> dict[str, int]:
 def note(assignments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Remember rows of a split; without a reason they are its own, with one another photo of their group."""
     own = pl.col("reason").is_null() if "reason" in rows.columns else pl.lit(True)
-    return extend_assignments(assignments, rows.with_columns(used=own), linked(rows))
+    return extend_assignments(assignments, rows.with_columns(used=own), known_by(rows))
 
 
 def where(rows: pl.DataFrame) -> dict[str, str]:

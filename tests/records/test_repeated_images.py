@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.records.repeated import drop_repeated, share_knowledge
+from stages.records.repeated_images import drop_repeated, share_knowledge
 from stages.tables.export import RECORDS
 from tests.support.tables import available_rows
 

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
-from stages.splitting.former import bring_up, is_former
+from stages.records.tabulate import shape_records
+from stages.splitting.former_assignments import bring_up, is_former
 from stages.splitting.groups import link_images
 from stages.splitting.memory import read_assignments, recall
 from stages.tables.remember import FORMER_ASSIGNMENTS
@@ -37,7 +37,7 @@ def test_a_real_tables_images_are_met_again_under_other_addresses(capsys):
         image_name=pl.format("another {}", "image_name"), sha256=pl.lit("x")
     )
     links = elsewhere.select("image_name", kind=pl.lit("photo_id"), value=pl.format("inaturalist:{}", "photo_id"))
-    met = recall(elsewhere, link_images(elsewhere, links), present)
+    met = recall(elsewhere, link_images(elsewhere, links, present), present)
     assert met.to_list() == elsewhere["split"].to_list()
 
 
@@ -67,7 +67,7 @@ def test_each_former_spelling_is_met_again(params, tmp_path, photo_id, observati
     for kind, former in (("photo_id", photo_id), ("observation_id", observation_id)):
         if former:
             links = shaped.links.filter(pl.col("kind") == kind)
-            assert recall(rows, link_images(rows, links), present).to_list() == ["val"]
+            assert recall(rows, link_images(rows, links, present), present).to_list() == ["val"]
 
 
 @pytest.mark.parametrize("nothing", ["legacy:nan", "legacy:None", "legacy:0", "jsonl:N/A"])

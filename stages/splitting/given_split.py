@@ -12,7 +12,7 @@ import polars as pl
 from stages.config.schema import DocumentShape
 from stages.records.dump import read_dump
 from stages.records.shapes import DocumentReader
-from stages.records.shaping import shape_records
+from stages.records.tabulate import shape_records
 from stages.runtime.errors import UserError
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import in_words

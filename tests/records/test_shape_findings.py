@@ -3,7 +3,7 @@
 import json
 
 from stages.config.schema import DocumentShape
-from stages.records.findings import commonest_in_words, findings, findings_in_words
+from stages.records.shape_findings import commonest_in_words, findings, findings_in_words
 from stages.records.shapes import DocumentReader
 from tests.support.documents import ARRAY, INATURALIST, LEGACY
 
