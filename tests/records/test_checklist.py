@@ -104,7 +104,7 @@ def test_blocks_and_the_order_of_rows_make_no_difference(tmp_path_factory, block
 
 @pytest.mark.parametrize("block", [40, 70, 101, 150])
 def test_a_block_does_not_end_within_quotes(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(reading, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(checklist, "_BLOCK_BYTES", block)
     lines = ["taxonID,scientificName,taxonRank,taxonomicStatus,acceptedNameUsageID,remarks"]
     lines += [f'{number},Aster novi-belgii,species,synonym,,"one,\n2,""two""\n{number}"' for number in range(9)]
     path = tmp_path / "list.csv"
