@@ -14,7 +14,7 @@ import polars as pl
 
 from stages.config.schema import NearDuplicates
 from stages.images.similar import HASH_BITS, MIRROR, find_pairs
-from stages.near_duplicates import LINKS, find_alike
+from stages.near_duplicates import SHARED, find_alike
 
 SIZES = (125_000, 250_000, 500_000, 1_000_000)
 DISTANCE = 24
@@ -49,7 +49,7 @@ def measure_cluster(size: int) -> tuple[float, int, int]:
     for row in hashes:
         row[rng.choice(HASH_BITS, 4, replace=False)] ^= 1
     images = pl.DataFrame({"phash": [row.tobytes() for row in np.packbits(hashes, axis=1)], "species": "A"})
-    images = images.with_columns(pl.lit(None, pl.String).alias(link) for link in LINKS).with_row_index("row")
+    images = images.with_columns(pl.lit(None, pl.String).alias(link) for link in SHARED).with_row_index("row")
     start = time.perf_counter()
     kept, _, figures = find_alike(images, NearDuplicates(max_distance=DISTANCE, mirrored=True))
     return time.perf_counter() - start, figures["pairs"], kept.height

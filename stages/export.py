@@ -30,7 +30,7 @@ from stages.records.shape_findings import commonest_in_words, findings, findings
 from stages.records.shapes import DocumentReader
 from stages.records.suspicious import merged_names, suspicious_pairs
 from stages.records.synonyms import read_synonyms
-from stages.records.tabulate import shape_records
+from stages.records.tabulate import shape_records, sort_links
 from stages.records.unknown_shapes import UnknownShapes
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_pin
@@ -68,8 +68,9 @@ def main() -> None:
     for line in findings_in_words(reader):
         say(line if line.startswith(" ") else f"export: {line}")
     refused, read = shaped.refused, shaped.read
-    known, contradictions = share_knowledge(shaped.records)
+    known, contradictions = share_knowledge(shaped.records.table())
     records, names, merges = name_records(known.drop_nulls("species"), cleaner)
+    del known  # a full export's records, twice in memory, are a third of a gigabyte
     refused.update(count_refused(names))
     if records.is_empty():
         raise UserError(
@@ -77,21 +78,9 @@ def main() -> None:
             "`documents` in params.yaml"
         )
     unique = drop_repeated(records)
-
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
-
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
-    figures |= findings(reader) | {
-        "text_mended": shaped.odd.text_mended,
-        "unusable": count_unusable(reader, shaped.links),
-        "crowded_ids": crowded_ids(unique, shaped.links).head(MOST_CROWDED).to_dicts(),
-        "contradictions": dict(contradictions.group_by("column").len().sort("column").iter_rows()),
-        "names": {
-            "changed": count_rules(names),
-            "suspicious_pairs": pairs.height,
-            "merges": dict(merges["kind"].value_counts(sort=True).iter_rows()),
-        },
-    }
+    del records
     with replacing(OUT) as written:
         write_table(unique, RECORDS, written)
         if isinstance(params.source, MongoDBSource):
@@ -103,7 +92,22 @@ def main() -> None:
                 accepted=machine_setting("EXPORT_ACCEPT"),
                 inputs=[synonyms],
             )
-    write_table(shaped.links.sort("image_name", "kind", "source", "raw", "value"), LINKS, LINKS_OUT)
+
+    unique = unique.select("image_name", "species")
+    links = sort_links(shaped.links.table())
+    crowded = crowded_ids(unique, links)
+    figures |= findings(reader) | {
+        "text_mended": shaped.odd.text_mended,
+        "unusable": count_unusable(reader, links),
+        "crowded_ids": {"ids": crowded.height, "most_crowded": crowded.head(MOST_CROWDED).to_dicts()},
+        "contradictions": dict(contradictions.group_by("column").len().sort("column").iter_rows()),
+        "names": {
+            "changed": count_rules(names),
+            "suspicious_pairs": pairs.height,
+            "merges": dict(merges["kind"].value_counts(sort=True).iter_rows()),
+        },
+    }
+    write_table(links, LINKS, LINKS_OUT)
     write_table(contradictions, CONTRADICTIONS, CONTRADICTIONS_OUT)
     write_table(names, NAMES, NAMES_OUT)
     listed = pl.concat([pairs.with_columns(kind=pl.lit("spelling")), merges], how="diagonal_relaxed")
@@ -114,7 +118,7 @@ def main() -> None:
     for line in in_lines(figures):
         say(f"export: {line}")
     say(
-        f"export: {read:,} documents -> {unique.height:,} images of {figures['species']:,} species; "
+        f"export: {read:,} documents -> {figures['images']:,} images of {figures['species']:,} species; "
         f"{refused.total():,} refused{in_words(refused)}, {figures['repeated']:,} repeated"
     )
 
@@ -199,10 +203,11 @@ def in_lines(figures: dict[str, Any]) -> Iterator[str]:
         yield f"{mended:,} documents have bytes that are no text: U+FFFD stands there"
     for column, kinds in figures["unusable"].items():
         yield f"{column}: {sum(kinds.values()):,} values are not taken as they are{in_words(kinds)}"
-    if crowded := figures["crowded_ids"]:
+    if crowded := figures["crowded_ids"]["ids"]:
+        most = figures["crowded_ids"]["most_crowded"][0]
         yield (
-            f"{len(crowded):,} ids stand under {MANY_SPECIES} species or more, such as {crowded[0]['value']} of "
-            f"{crowded[0]['images']:,} images of {crowded[0]['species']:,} species: are they ids? `split` uses none"
+            f"{crowded:,} ids stand under {MANY_SPECIES} species or more, such as {most['value']} of "
+            f"{most['images']:,} images of {most['species']:,} species: are they ids? `split` uses no such image"
         )
     if contradictions := figures["contradictions"]:
         yield f"records of one image do not say the same{in_words(contradictions)}: see {CONTRADICTIONS_OUT}"

@@ -29,8 +29,8 @@ METRICS = Path("metrics/near_duplicates.json")
 REPORT = Path("data/reports/near_duplicates.json")
 DISTANCES_OUT = Path("plots/near_duplicate_distances.csv")
 
-# By which the pairs are counted apart: what records and files say of images, whatever these look like.
-LINKS = ("observation_id", "photo_id", "sha256")
+# By which the pairs are counted apart: what a record and a file say of an image first, whatever it looks like.
+SHARED = ("observation_id", "photo_id", "sha256")
 ALIKE = {"first": pl.UInt32, "second": pl.UInt32, "distance": pl.Int32, "mirrored": pl.Boolean}
 _ALONE, _LINKED = "found by their looks alone", "one observation, photo or file"
 
@@ -68,7 +68,7 @@ def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFra
     which are disputed, so that a thousand pictures that are nearly copies are none either.
 
     Args:
-        images: with the columns row (UInt32), phash, species and ``LINKS``.
+        images: with the columns row (UInt32), phash, species and ``SHARED``.
         params: the limit of distance, and whether mirror images count.
 
     Returns:
@@ -108,7 +108,7 @@ class Tally:
     def __init__(self, images: pl.DataFrame, max_distance: int) -> None:
         """Begin with none; ``max_distance`` is that of pairs which count as alike."""
         # Numbers of the links' values, negative where a row has none: quicker to compare than text.
-        self._links = [images[name].rank("dense").fill_null(0).cast(pl.Int32).to_numpy() - 1 for name in LINKS]
+        self._links = [images[name].rank("dense").fill_null(0).cast(pl.Int32).to_numpy() - 1 for name in SHARED]
         self._max_distance = max_distance
         self._counts = {kind: np.zeros(MAX_DISTANCE + 1, np.int64) for kind in (_ALONE, _LINKED)}
         self._mirrored = 0

@@ -30,7 +30,7 @@ from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
 from stages.splitting.figures import class_sizes, headline, long_tail, number_classes, summarize
 from stages.splitting.groups import drop_contradictions, group_rows, link_images, name_groups
 from stages.splitting.leaks import count_leaks
-from stages.splitting.memory import drop_strays, pin_groups, read_assignments, recall
+from stages.splitting.memory import drop_strays, lost_sources, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import CLASSES, LABELS, SPLITS
 from stages.tables.json_files import write_figures
@@ -60,6 +60,11 @@ def main() -> None:
     disputed = read_table(ALIKE_IN / "disputed.csv", DISPUTED)
     assignments = read_assignments(assignments_path(params.profile))
 
+    if lost := lost_sources(assignments, links):
+        say(
+            f"split: warning: no record has an id of {', '.join(lost)} any more, of which some are remembered: was the "
+            "shape renamed, or given `ids_of`? What is met again by such an id alone counts as new"
+        )
     rows, left_out = split_images(available, links, pairs, disputed, assignments, params.split)
     if rows["species"].n_unique() < 2:
         reasons = in_words(dict(left_out.group_by("reason").len().iter_rows()))
@@ -87,6 +92,8 @@ def main() -> None:
     write_table(class_sizes(classes), CLASS_SIZES, CLASS_SIZES_OUT)
     write_figures(REPORT, figures)
     write_figures(METRICS, headline(figures))
+    if torn := {kind: number for kind, number in leaks.items() if number}:
+        say(f"split: warning: things stand in two splits{in_words(torn)}: ids that are spelled in a way nobody knows?")
     sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
     say(f"split: images in {sizes}; {left_out.height:,} left out{in_words(reasons)}")
 

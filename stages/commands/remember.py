@@ -55,7 +55,14 @@ def main() -> None:
 
 
 def given_images(places: list[Path], params: Params) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the images of a split that was made elsewhere: what ``present_images`` gives."""
+    """Give the images of a split that was made elsewhere, and what links them, as ``present_images`` does.
+
+    Returns:
+        image_name, split and used; and all that they may be met again by: image_name, kind, value.
+
+    Raises:
+        UserError: as ``find_files`` and ``read_given``.
+    """
     rows, links = read_given(find_files(places), params.documents)
     return rows, links.select("image_name", "kind", "value").drop_nulls().unique()
 
@@ -80,7 +87,7 @@ def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     of_a_group = read_table(AVAILABLE_IN, AVAILABLE).join(left_out, on=["image_name", "species"])
     of_a_group = of_a_group.with_columns(used=pl.lit(False))
     rows = pl.concat(part.select("image_name", "sha256", "split", "used") for part in (*used, of_a_group))
-    links = read_table(LINKS_IN, LINKS, only=("image_name", "kind", "value")).join(rows, on="image_name", how="semi")
+    links = read_table(LINKS_IN, LINKS, only=("image_name", "kind", "value"))
     digests = rows.select("image_name", kind=pl.lit("sha256"), value="sha256")
     return rows, pl.concat([links.select("image_name", "kind", "value"), digests]).drop_nulls().unique()
 

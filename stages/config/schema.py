@@ -18,7 +18,25 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Pixels = Annotated[int, Field(ge=16, le=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
-Paths = Text | Annotated[list[Text], Field(min_length=1)]
+
+
+def _a_path(value: str) -> str:
+    if not re.fullmatch(_PATH, value):
+        raise ValueError("must be names of fields with dots between them (photo.id, or images[].href through an array)")
+    return value
+
+
+def _a_plain_name(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError("must be a name of letters, digits, dots, hyphens and underscores")
+    return value
+
+
+_KEYS = r"[^.\[\]\s](?:[^.\[\]\r\n]*[^.\[\]\s])?"
+_PATH = rf"{_KEYS}(?:\.{_KEYS})*(?:\[\](?:\.{_KEYS})*)?"
+Path = Annotated[str, AfterValidator(_a_path)]
+Paths = Path | Annotated[list[Path], Field(min_length=1)]
+ShapeName = Annotated[str, AfterValidator(_a_plain_name)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -103,8 +121,8 @@ class DocumentShape(Section):
         columns: where the columns of a record stand.
     """
 
-    when: Annotated[list[Text], Field(min_length=1)]
-    ids_of: Text | None = None
+    when: Annotated[list[Path], Field(min_length=1)]
+    ids_of: ShapeName | None = None
     columns: DocumentColumns
 
     @model_validator(mode="after")
@@ -397,7 +415,7 @@ class Params(Section):
 
     profile: Text
     source: Annotated[DumpSource | MongoDBSource, Field(discriminator="kind")]
-    documents: Annotated[dict[Text, DocumentShape], Field(min_length=1)]
+    documents: Annotated[dict[ShapeName, DocumentShape], Field(min_length=1)]
     names: Names
     licenses: Licenses
     inventory: Inventory

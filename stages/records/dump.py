@@ -45,9 +45,7 @@ def read_dump(path: Path) -> Iterator[Document | Unreadable]:
     Raises:
         UserError: the file is missing or empty, of no known format, cut off or damaged; the place is named.
     """
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    reader = {".bson": _read_bson, ".jsonl": _read_json, ".json": _read_json}.get("".join(suffixes[-1:]))
-    if reader is None:
+    if not is_dump(path):
         raise UserError(f"{path}: of no known format: its name must end in .bson, .jsonl or .json (and .gz)")
     if not path.is_file():
         raise UserError(f"{path} is missing: put the dump there, or name another file in params.yaml (source.file)")
@@ -58,9 +56,18 @@ def read_dump(path: Path) -> Iterator[Document | Unreadable]:
         raw.seek(0)
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw) if magic == _GZIP_MAGIC else raw)
         try:
-            yield from reader(path, stream)
+            yield from (_read_bson if _format(path) == ".bson" else _read_json)(path, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(f"{path} is damaged: its gzip data ends or breaks early ({error}): {_REPAIR}") from None
+
+
+def is_dump(path: Path) -> bool:
+    """Say whether a file is of a format that ``read_dump`` reads, by its name."""
+    return _format(path) in (".bson", ".jsonl", ".json")
+
+
+def _format(path: Path) -> str:
+    return "".join([suffix for suffix in path.suffixes if suffix != ".gz"][-1:])
 
 
 def split_bson(batch: bytes) -> Iterator[bytes]:
@@ -115,6 +122,8 @@ def _broken(raw: bytes, length: int) -> BrokenBSONError:
 
 def _read_json(path: Path, stream: BinaryIO) -> Iterator[Document | Unreadable]:
     head = stream.read(_BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{path} is text in UTF-16: write it in UTF-8 (PowerShell: `| Out-File -Encoding utf8 FILE`)")
     blocks = chain([head], iter(lambda: stream.read(_BLOCK_BYTES), b""))
     if _begins_array(head):
         return _read_array(path, blocks)
@@ -133,7 +142,7 @@ def _begins_array(head: bytes) -> bool:
         return False
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not others.strip()
 
@@ -179,12 +188,13 @@ def _read_lines(path: Path, blocks: Iterator[bytes]) -> Iterator[Document | Unre
                 unreadable += 1
                 yield Unreadable(f"line {number}", _TOO_LONG)
                 continue
+            if not line.strip():
+                continue
             try:
                 document = from_json(line, plain=plain)
             except NoDocumentError as error:
-                if line.strip():
-                    unreadable += 1
-                    yield Unreadable(f"line {number}", str(error))
+                unreadable += 1
+                yield Unreadable(f"line {number}", str(error))
                 continue
             any_read = True
             yield document

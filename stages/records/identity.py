@@ -14,7 +14,7 @@ import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import bson
 from bson.datetime_ms import DatetimeMS
@@ -22,23 +22,26 @@ from bson.datetime_ms import DatetimeMS
 from stages.records import inaturalist
 
 LONGEST = 200  # characters of an id; a longer one is named by its digest
-MOST_ENTRIES = 100  # of a list of ids
+MOST_ENTRIES = 100  # of a list of ids, those of lists in it included
+_LONGEST_LOOKED_AT = 10_000  # characters; composing accents takes time that grows with their square
 # What programs and people write for "nothing". As an id it would join what has nothing in common.
 _NOTHING = frozenset({
     "", "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "n/a", "n.a.", "#n/a", "#na", "nat", "<na>",
     "missing", "empty", "-", "--", "---", "?", ".", "-1", "false", "true", "inf", "-inf", "infinity", "-infinity",
     "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "s/d", "s/n", "sin dato", "sin datos", "[]", "{}", "()",
 })  # fmt: skip
-NULL_LIKE, INEXACT = "null_like", "inexact_number"
-_LARGEST_EXACT = 2**53  # beyond, a floating-point number stands for several whole ones (IEEE 754)
+NULL_LIKE, INEXACT, NESTED = "null_like", "inexact_number", "nested"
+_INEXACT = 2**53  # from there on, a floating-point number stands for several whole ones (IEEE 754)
 _MOST_DIGITS = 40
 _ZERO = re.compile(r"[+-]?0+(?:\.0+)?")
-_WHOLE = re.compile(r"\+?(\d+)\.0*")
+_WHOLE = re.compile(r"\+?(-?\d+)(?:\.0*)?")
+_ROUNDED = re.compile(r"[+-]?\d\.\d+E\+?\d+", re.IGNORECASE)  # how spreadsheets write long numbers, cut to six digits
 _HEX_ID = re.compile(r"[0-9a-fA-F]{24}")
 _UUID = re.compile(r"(?:urn:uuid:)?\{?[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?", re.IGNORECASE)
 _OBJECT_ID_TEXT = re.compile(r"ObjectId\(['\"]?([0-9a-fA-F]{24})['\"]?\)")
 _ESCAPED = re.compile(r"%([0-9a-fA-F]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
+_KEPT_IN_PATHS = "".join(chr(code) for code in range(0x21, 0x7F))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -49,7 +52,7 @@ class Link(NamedTuple):
         kind: ``observation_id``, ``photo_id`` or ``address``.
         raw: what the document says, as text; of more than ``LONGEST`` characters the beginning and a digest.
         value: its one spelling, with whose id it is before it (``inaturalist:77``); ``None`` where it names nothing.
-        problem: why it names nothing: ``null_like``, ``inexact_number`` or a type; ``None`` where it does.
+        problem: why it names nothing, as ``id_texts`` says it; ``None`` where it does.
     """
 
     kind: str
@@ -62,19 +65,29 @@ def id_texts(value: Any) -> tuple[list[str], str | None]:
     """Give what an id names, each in its one spelling: 77, 77.0, "77" and Decimal128 77.0 are all ``77``.
 
     A list names each of its entries, and a document (a compound ``_id``) is one id of all its fields, whatever their
-    order. A UUID and an ObjectId are the same as texts and as binary.
+    order. A UUID and an ObjectId are the same as texts and as binary. A text keeps leading zeros and the zeros of a
+    fraction: ``1.10`` may be the tenth photo of plot 1.
 
     Returns:
-        The ids; and why there is none: ``null_like``, ``inexact_number``, or the type of what cannot name anything.
-        Neither for what is not there.
+        The ids; and why there is none: ``null_like``, ``inexact_number``, ``nested`` (too deep to be looked at), or the
+        type of what cannot name anything. Neither for what is not there.
     """
+    try:
+        return _texts(value)
+    except RecursionError:
+        return [], NESTED
+
+
+def _texts(value: Any) -> tuple[list[str], str | None]:
     if value is None:
         return [], None
     if isinstance(value, list | tuple):
         if len(value) > MOST_ENTRIES:
             return [], "list"
-        found = [id_texts(entry) for entry in value]
+        found = [_texts(entry) for entry in value]
         ids = sorted({text for texts, _ in found for text in texts})
+        if len(ids) > MOST_ENTRIES:
+            return [], "list"
         problems = [problem for _, problem in found if problem]
         return ids, None if ids else next(iter(problems), NULL_LIKE)
     if isinstance(value, dict):
@@ -89,17 +102,22 @@ def id_texts(value: Any) -> tuple[list[str], str | None]:
 
 def _compound(document: dict[Any, Any]) -> tuple[list[str], str | None]:
     """Name a document by all of its fields; by nothing, where none of them names anything."""
-    named = {str(key): id_texts(value) for key, value in document.items()}
-    for _, problem in named.values():
+    fields: dict[str, Any] = {}
+    names_something = False
+    for key, value in document.items():
+        texts, problem = ([], None) if isinstance(value, bool) else _texts(value)
         if problem not in (None, NULL_LIKE):
             return [], problem
-    if not any(texts for texts, _ in named.values()):
+        names_something |= bool(texts)
+        # A field may well be 0 or false beside others: the first photo of sighting 5 is {sighting: 5, photo: 0}.
+        if isinstance(value, bool):
+            fields[str(key)] = str(value).lower()
+        elif value is None or isinstance(value, dict | list | tuple):
+            fields[str(key)] = texts
+        else:
+            fields[str(key)] = _scalar(value)[0]
+    if not names_something:
         return [], NULL_LIKE
-    # A field may well be 0 beside others: the first photo of sighting 5 is {sighting: 5, photo: 0}.
-    fields = {
-        key: texts if isinstance(value, dict | list | tuple) or value is None else _scalar(value)[0]
-        for (key, (texts, _)), value in zip(named.items(), document.values(), strict=True)
-    }
     return [_bounded(json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")))], None
 
 
@@ -113,13 +131,14 @@ def _scalar(value: Any) -> tuple[str | None, str | None]:
         case bson.Decimal128():
             return _number(value.to_decimal())
         case str():
-            return _text(value), None
+            text = _text(value)
+            return (None, INEXACT) if _ROUNDED.fullmatch(text) else (text, None)
         case bson.ObjectId() | uuid.UUID():
             return str(value), None
         case bytes():
             return _bytes(value), None
         case bson.DBRef():
-            texts, problem = id_texts(value.id)
+            texts, problem = _texts(value.id)
             return (texts[0], None) if texts else (None, problem)
     if text := _moment(value):
         return text, None
@@ -132,7 +151,7 @@ def _number(value: float | Decimal) -> tuple[str | None, str | None]:
         return str(int(value)), None
     if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
         return None, NULL_LIKE
-    if isinstance(value, float) and abs(value) > _LARGEST_EXACT:
+    if isinstance(value, float) and abs(value) >= _INEXACT:
         return None, INEXACT
     exact = Decimal(repr(float(value))) if isinstance(value, float) else value
     if abs(exact.adjusted()) > _MOST_DIGITS:
@@ -155,6 +174,8 @@ def _moment(value: Any) -> str | None:
 
 def _text(text: str) -> str:
     """Bring a text to one spelling; letters' case stays, but in what is hexadecimal."""
+    if len(text) > _LONGEST_LOOKED_AT:
+        return text
     text = visible(text)
     if whole := _WHOLE.fullmatch(text):
         return whole[1]
@@ -165,21 +186,28 @@ def _text(text: str) -> str:
     if _UUID.fullmatch(text) and not text.isdecimal():
         return str(uuid.UUID(text))
     if text[:8].lower().startswith(("http://", "https://")):
-        return address(text).rstrip("/")
+        # Pages that are put together in the browser name things behind the #, and so do addresses that are names.
+        return address(text, fragment=True).rstrip("/")
     return text
 
 
 def visible(text: str) -> str:
-    """Give a text in composed compatibility characters (NFKC), without what cannot be seen and white space around."""
+    """Give a text in composed characters (NFC), without what cannot be seen and white space around.
+
+    Full-width letters and digits are as others; x² stays what it is, as x2 may be another.
+    """
     if not (text.isascii() and text.isprintable()):
-        text = unicodedata.normalize("NFKC", text)
-        text = "".join(
-            " " if letter.isspace() else letter
-            for letter in text
-            if letter.isspace() or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")
-        )
-        text = unicodedata.normalize("NFKC", text)  # what was hidden may have kept two letters apart
+        text = "".join(_plain(letter) for letter in text)
+        text = unicodedata.normalize("NFC", text)
     return text.strip()
+
+
+def _plain(letter: str) -> str:
+    if letter.isspace():
+        return " "
+    if unicodedata.category(letter) in ("Cc", "Cf", "Cs"):
+        return ""
+    return unicodedata.normalize("NFKC", letter) if unicodedata.east_asian_width(letter) == "F" else letter
 
 
 def is_null_like(text: str) -> bool:
@@ -188,27 +216,34 @@ def is_null_like(text: str) -> bool:
 
 
 def _bytes(value: bytes) -> str:
-    """Name bytes in hexadecimal; sixteen are a UUID, under whichever subtype a driver stored it."""
-    return str(uuid.UUID(bytes=bytes(value))) if len(value) == 16 else value.hex()
+    """Name bytes: sixteen are a UUID, under whichever subtype a driver stored it, and twelve an ObjectId."""
+    if len(value) == 16:
+        return str(uuid.UUID(bytes=bytes(value)))
+    return value.hex() if len(value) == 12 else f"0x{value.hex()}"
 
 
 def _bounded(text: str) -> str:
     return text if len(text) <= LONGEST else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def address(url: str) -> str:
-    """Give a URL without what makes no difference: scheme, letters' case of the host, its usual port, the fragment.
+def address(url: str, *, fragment: bool = False) -> str:
+    """Give a URL without what makes no difference: scheme, letters' case of the host, its usual port, who asks.
 
-    Escapes are written in one way (RFC 3986, 6.2.2). What follows a question mark stays: it may say which image it is.
+    Escapes are written in one way (RFC 3986, 6.2.2), names of hosts in their ASCII form. What follows a question mark
+    stays: it may say which image it is. What follows a # is never sent, and stays only where it is asked for.
     """
     try:
         parts = urlsplit(url.strip())
         host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
+        host = host if host.isascii() else host.encode("idna").decode()
+    except ValueError:  # UnicodeError too
         return url.strip()
     usual = port in (None, _DEFAULT_PORTS.get(parts.scheme))
-    path = _ESCAPED.sub(_unescape, parts.path or "/")
-    return f"{host}{'' if usual else f':{port}'}{path}{f'?{parts.query}' if parts.query else ''}"
+    path = quote(_ESCAPED.sub(_unescape, parts.path or "/"), safe=_KEPT_IN_PATHS).replace("/./", "/")
+    query = f"?{parts.query}" if parts.query else ""
+    return (
+        f"{host}{'' if usual else f':{port}'}{path}{query}{f'#{parts.fragment}' if fragment and parts.fragment else ''}"
+    )
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -230,28 +265,28 @@ def links_of(source: str, image_url: str, photo: Any, observation: Any) -> list[
         observation: the observation's id in the document, or ``None``.
     """
     links = []
-    number = inaturalist.photo_number(image_url)
+    of_image = address(image_url)
+    number = inaturalist.photo_number(f"https://{of_image}")
     if number:
         links.append(Link("photo_id", _raw(image_url), f"{inaturalist.SOURCE}:{number}", None))
     else:
-        links.append(Link("address", _raw(image_url), _bounded(address(image_url)), None))
+        links.append(Link("address", _raw(image_url), _bounded(of_image), None))
     for kind, value in (("photo_id", photo), ("observation_id", observation)):
         if value is None:
             continue
-        try:
-            texts, problem = id_texts(value)
-        except RecursionError:
-            texts, problem = [], "nested"
+        texts, problem = id_texts(value)
+        raw = _raw(value)
         if problem:
-            links.append(Link(kind, _raw(value), None, problem))
+            links.append(Link(kind, raw, None, problem))
         for text in texts:
             if of_inaturalist := _of_inaturalist(kind, text):
-                links.append(Link(kind, _raw(value), f"{inaturalist.SOURCE}:{of_inaturalist}", None))
+                links.append(Link(kind, raw, f"{inaturalist.SOURCE}:{of_inaturalist}", None))
                 continue
             if kind == "observation_id" and number and text.isdecimal() and source != inaturalist.SOURCE:
-                links.append(Link(kind, _raw(value), f"{inaturalist.SOURCE}:{text}", None))
-            links.append(Link(kind, _raw(value), f"{source}:{text}", None))
-    return list(dict.fromkeys(links))
+                links.append(Link(kind, raw, f"{inaturalist.SOURCE}:{text}", None))
+            links.append(Link(kind, raw, f"{source}:{text}", None))
+    # The address of a photo says as much as its id beside it.
+    return list({(link.kind, link.value or link.raw): link for link in reversed(links)}.values())[::-1]
 
 
 def _of_inaturalist(kind: str, text: str) -> str | None:

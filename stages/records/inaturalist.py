@@ -29,10 +29,13 @@ _SCHEME = r"(?i)^https?://"
 _PHOTO = rf"{_SCHEME}(?:{_SITES}\.?(?::\d+)?|{_BUCKET}|{_OLD_BUCKET})/+photos/0*(\d+)(?:[/?#.]|$)"
 _SIZE = r"(/photos/\d+/)(\w+)(\.\w+)"
 _IN_BUCKET = rf"{_SCHEME}{_BUCKET}/"
-_OBSERVATION = (
-    rf"(?i)^(?:https?:)?(?://)?{_SITES}\.?(?::\d+)?/+(?:[a-z]{{2}}(?:-[a-z]{{2}})?/+)?observations/+0*(\d+)(?:[/?#.]|$)"
-)
+_OBSERVATION = rf"(?i)^(?:https?:)?(?://)?{_SITES}\.?(?::\d+)?/+(?:(?:[a-z]{{2}}(?:-[a-z]{{2}})?|v\d+)/+)?observations/+0*(\d+)(?:[/?#.]|$)"
 _PHOTO_RE, _OBSERVATION_RE = re.compile(_PHOTO), re.compile(_OBSERVATION)
+
+
+def photo_url(number: str) -> str:
+    """Give an address of a photo."""
+    return f"https://{OPEN_DATA_HOST}/photos/{number}/original.jpg"
 
 
 def photo_number(url: str) -> str | None:

@@ -14,6 +14,7 @@ import bson
 
 from stages.config.schema import DocumentShape
 from stages.records.identity import MOST_ENTRIES, NULL_LIKE, id_texts, is_null_like, links_of, visible
+from stages.records.licenses import NONE
 from stages.records.unknown_shapes import UnknownShapes
 
 # The columns of a record, as text or null, and `links`: all that may connect its image with others.
@@ -21,10 +22,8 @@ Row = dict[str, Any]
 
 LONGEST_URL = 4_000
 LONGEST_TEXT = 500  # of a species' name, a license or an observer
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ABSENT = object()
-# JSON can say one half of a surrogate pair, which is no text that could be written or asked for.
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class DocumentReader:
@@ -179,8 +178,8 @@ class _CompiledShape:
                 row[link.kind] = link.value
         row.setdefault("photo_id", None)
         row.setdefault("observation_id", None)
-        for column in ("license", "observer"):
-            row[column] = self._remark(document, entry, column)
+        row["license"] = self._license(document, entry)
+        row["observer"] = self._remark(document, entry, "observer")
         return row, self.source if species else "no_species"
 
     def _values(self, document: dict[str, Any], entry: Any, column: str) -> list[Any]:
@@ -192,7 +191,7 @@ class _CompiledShape:
     def _text_of(self, document: dict[str, Any], entry: Any, column: str) -> str | None:
         """Give the first of a column's texts that is not empty."""
         for value in self._values(document, entry, column):
-            if isinstance(value, str) and (text := value.strip()) and not _HALF_A_CHARACTER.search(text):
+            if isinstance(value, str) and (text := value.strip()):
                 return text
         return None
 
@@ -214,6 +213,19 @@ class _CompiledShape:
             else:
                 return self._bounded(column, text)
         return None
+
+    def _license(self, document: dict[str, Any], entry: Any) -> str | None:
+        """Give what is said of the license; that there is none is said too, by null or a word for it.
+
+        Null only where nothing is said: then another record of the image may know more.
+        """
+        text = self._remark(document, entry, "license")
+        if text is not None:
+            return text
+        values = (
+            _dig(entry if of_entry else document, keys, _ABSENT) for of_entry, keys in self.columns.get("license", ())
+        )
+        return NONE if any(value is not _ABSENT for value in values) else None
 
     def _bounded(self, column: str, text: str) -> str:
         """Cut off what no such text needs, and count it: a name of megabytes would be written many times."""
@@ -245,7 +257,7 @@ def _as_text(value: Any) -> str | None:
         return "; ".join(text for text in texts if text) or None
     if isinstance(value, bool) or not isinstance(value, str | int | float | bson.Decimal128 | bson.ObjectId):
         return None
-    text = visible(str(value))
+    text = visible(str(value)[: 4 * LONGEST_TEXT])
     return " ".join(text.split()) if "  " in text else text
 
 

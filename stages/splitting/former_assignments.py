@@ -58,7 +58,7 @@ def bring_up(former: pl.DataFrame) -> pl.DataFrame:
 def _present_ids(photo_id: str | None, observation_id: str | None) -> list[tuple[str, str]]:
     """Spell the ids of an image as today: a photo of iNaturalist's was its number alone, others had their source."""
     of_inaturalist = photo_id is not None and photo_id.isdecimal()
-    url = f"https://{inaturalist.OPEN_DATA_HOST}/photos/{photo_id}/original.jpg" if of_inaturalist else ""
+    url = inaturalist.photo_url(photo_id) if photo_id and of_inaturalist else ""
     of_photo, _, own_photo = ("" if of_inaturalist else photo_id or "").partition(":")
     of_observation, _, own_observation = (observation_id or "").partition(":")
     links = links_of(of_photo, url, own_photo, None) + links_of(of_observation, url, None, own_observation)

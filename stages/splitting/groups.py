@@ -29,8 +29,8 @@ def link_images(rows: pl.DataFrame, links: pl.DataFrame, assignments: pl.DataFra
 def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) -> pl.Series:
     """Number the groups: rows of one species that links or pairs connect, directly or through others, have one number.
 
-    Connected components of the graph between images and the values of their links (Tarjan 1972), by SciPy. An image
-    that is not in ``rows`` connects too: a photo that nobody has downloaded may belong to two observations.
+    Connected components of the graph between images and the values of their links (Tarjan 1972), by SciPy. Images that
+    are not in ``rows`` connect too: a photo that nobody has downloaded may belong to two observations.
 
     Args:
         rows: with image_name and species.
@@ -40,18 +40,17 @@ def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) ->
     # A value that stands once links nothing.
     linked = linked.filter(pl.len().over("kind", "value") > 1)
     named = rows.select("image_name", "species").with_row_index("row")
-    # Of one species: what connects two species is an error in the data, and is left out.
-    present = linked.join(named, on="image_name").select("species", "kind", "value", node=pl.col("row").cast(pl.Int64))
-    species = present.select("kind", "value", "species").unique()
-    of_one = species.filter(pl.len().over("kind", "value") == 1)
-    absent = linked.join(named, on="image_name", how="anti").join(of_one, on=["kind", "value"])
-    absent = absent.select(
-        "species",
-        "kind",
-        "value",
-        node=pl.struct("image_name", "species").rank("dense").cast(pl.Int64) + rows.height - 1,
+    present = linked.join(named, on="image_name")
+    species = present.group_by("kind", "value").agg(several=pl.col("species").n_unique() > 1)
+    # What names two species connects the rows of each alone, and no others: it is an error in the data.
+    absent = linked.join(named, on="image_name", how="anti").join(species, on=["kind", "value"], how="left")
+    absent = absent.filter(~pl.col("several").fill_null(False)).with_columns(
+        node=pl.col("image_name").rank("dense").cast(pl.Int64) + rows.height - 1, species=pl.lit(None, pl.String)
     )
-    edges = pl.concat([present, absent])
+    present = present.join(species, on=["kind", "value"]).with_columns(
+        node=pl.col("row").cast(pl.Int64), species=pl.when("several").then("species")
+    )
+    edges = pl.concat([part.select("kind", "value", "species", "node") for part in (present, absent)])
     image = edges["node"].to_numpy()
     beyond = rows.height + absent.height
     value = edges.select(pl.struct("kind", "value", "species").rank("dense")).to_series().to_numpy().astype(np.int64)
@@ -61,7 +60,9 @@ def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) ->
     nodes = beyond + int(value.max(initial=0))
     graph = coo_matrix((np.ones(len(source), np.int8), (source, target)), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
-    return pl.Series("group", component[: rows.height])
+    # Over images that nobody has, rows of two species may hang together.
+    apart = rows.select("species", component=pl.Series(component[: rows.height]))
+    return apart.select(group=pl.struct("component", "species").rank("dense")).to_series()
 
 
 def _pairs_of_rows(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -7,10 +7,16 @@ see its mistakes.
 
 import polars as pl
 
-_SITES = r"inaturalist\.|inaturalist-open-data|naturalista\.(?:mx|uy)|argentinat\.|biodiversity4all\."
+_SITES = (
+    r"^(?:https?:)?/*(?:[^/?#]*[.@])?(?:inaturalist\.(?:[a-z]{2,4}\.)*[a-z]{2,4}|naturalista\.(?:mx|uy)|argentinat\.org"
+    r"|biodiversity4all\.org|inaturalist-open-data\.s3[a-z0-9.-]*|s3[a-z0-9.-]*(?::[0-9]+)?/+(?:inaturalist-open-data"
+    r"|static\.inaturalist\.org))\.?(?::[0-9]+)?/"
+)
 _PAGE = r"/(?:photos|observations)/+0*([0-9]+)"
 _HEXADECIMAL = r"^(?:binary \d+ |urn:uuid:|\{)?(?:[0-9a-f]-?){24,32}\}?$"
 _DASHED = r"^\{?([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})\}?$"
+# What is no id though it has letters or digits: -1, numbers cut off, and what Python calls things that name nothing.
+_NO_ID = r"(?i)^(?:-[19]9*(?:\.0+)?|[+-]?[0-9](?:\.[0-9]+)?e\+?[0-9]+|(?:min|max)key\(\)|regex\(.*|objectid\W*0*\W*)$"
 _EMPTY_WORDS = (  # without signs and spaces
     "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "nat", "missing", "empty", "true", "false",
     "inf", "infinity", "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "sindatos", "sindato", "sd", "sn",
@@ -75,14 +81,15 @@ def _words(links: pl.DataFrame) -> pl.DataFrame:
     numbers = links.filter(is_number).select("image_name", whose="source", which=raw)
     links = links.filter(~is_number)
     low = raw.str.to_lowercase()
-    links = links.filter(~(low.str.contains(_SITES) & low.str.contains(_PAGE)) & (raw != "-1"))
+    links = links.filter(~(low.str.contains(_SITES) & low.str.contains(_PAGE)) & ~raw.str.contains(_NO_ID))
     # Letters count as they are written, but for what is hexadecimal.
     plain = pl.when(low.str.contains(_HEXADECIMAL)).then(low).otherwise(raw)
-    plain = plain.str.replace(r"^(?:binary \d+|urn:uuid:) ?", "").str.replace_all(r"\b([0-9]+)\.0+\b", "$1")
+    plain = plain.str.replace(r"^(?:binary \d+|urn:uuid:) ?", "")
     plain = plain.str.replace(_DASHED, "$1$2$3$4$5").str.replace(r"^\+", "").str.replace(r"(?i)^https?://", "")
     # A list names each of its entries; the fields of a document come in any order.
     parts = pl.when(raw.str.contains(r"^[\[{]")).then(plain.str.split(", ")).otherwise(pl.concat_list(plain))
-    parts = parts.list.eval(pl.element().str.replace_all(r"[\[\]{}'\"\s]", ""))
+    cleaned = pl.element().str.replace_all(r"[\[\]{}'\"\s]", "").str.replace(r"(^|:)([0-9]+)\.0+$", "$1$2")
+    parts = parts.list.eval(cleaned)
     of_fields = pl.concat_list(parts.list.sort().list.join(", "))
     entries = pl.when(raw.str.starts_with("{")).then(of_fields).otherwise(parts)
     named = links.select("image_name", whose="source", which=entries).explode("which").drop_nulls()

@@ -47,7 +47,12 @@ def recall(rows: pl.DataFrame, linked: pl.DataFrame, assignments: pl.DataFrame) 
         linked: what links images, as ``link_images`` gives it.
         assignments: columns of ``ASSIGNMENTS``.
     """
-    known = assignments.group_by("kind", "value").agg(rank=_rank(pl.col("split")).min())
+    remembered = assignments.select("image_name", "kind", "value", rank=rank_of(pl.col("split")))
+    # What is an image's by now, was its before: also of one that is not there any more.
+    splits = remembered.group_by("image_name").agg(pl.col("rank").min())
+    found_since = linked.join(splits, on="image_name").select("kind", "value", "rank")
+    known = pl.concat([remembered.select("kind", "value", "rank"), found_since])
+    known = known.group_by("kind", "value").agg(pl.col("rank").min())
     names = rows.select("image_name", kind=pl.lit("image_name"), value="image_name").unique()
     met = pl.concat([names, linked.select(names.columns)]).join(known, on=["kind", "value"])
     surest = met.with_columns(order=pl.col("kind").replace_strict(_ORDER, return_dtype=pl.Int8))
@@ -55,6 +60,19 @@ def recall(rows: pl.DataFrame, linked: pl.DataFrame, assignments: pl.DataFrame) 
     found = surest.sort("order", "rank").unique("image_name", keep="first", maintain_order=True)
     ranks = rows.select("image_name").join(found, on="image_name", how="left", maintain_order="left")
     return ranks.select(earlier=_split(pl.col("rank"))).to_series()
+
+
+def lost_sources(assignments: pl.DataFrame, links: pl.DataFrame) -> list[str]:
+    """Name the sources of remembered ids of which no record is left: their ids find nothing any more.
+
+    Args:
+        assignments: columns of ``ASSIGNMENTS``.
+        links: with kind and value of ``LINKS``.
+    """
+    source = pl.col("value").str.extract("^([^:]+):", 1)
+    ids = pl.col("kind").is_in(["photo_id", "observation_id"])
+    remembered, present = (table.filter(ids).select(source).to_series().unique() for table in (assignments, links))
+    return sorted(set(remembered.drop_nulls()) - set(present.drop_nulls()))
 
 
 def pin_groups(rows: pl.DataFrame) -> pl.Series:
@@ -66,7 +84,7 @@ def pin_groups(rows: pl.DataFrame) -> pl.Series:
         rows: with the columns group and earlier; all that is available, as also what is not used says where its group
             was.
     """
-    return rows.select(pinned=_split(_rank(pl.col("earlier")).min().over("group"))).to_series()
+    return rows.select(pinned=_split(rank_of(pl.col("earlier")).min().over("group"))).to_series()
 
 
 def drop_strays(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -92,7 +110,7 @@ def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame, linked: pl
     Args:
         assignments: the earlier ones, columns of ``ASSIGNMENTS``.
         rows: with image_name, split and used.
-        linked: all that they may be met again by: image_name, kind, value.
+        linked: all that they and remembered images may be met again by: image_name, kind, value.
 
     Returns:
         Columns of ``ASSIGNMENTS``, sorted; the split of an image never changes.
@@ -103,13 +121,18 @@ def extend_assignments(assignments: pl.DataFrame, rows: pl.DataFrame, linked: pl
     names = now.select("image_name", kind=pl.lit("image_name"), value="image_name").unique()
     identities = pl.concat([names, linked.select(names.columns)])
     added = now.unique("image_name", keep="first", maintain_order=True).join(identities, on="image_name")
-    together = pl.concat([assignments, added.select(ASSIGNMENTS.keys())])
+    # An image that is not there any more is known by what its documents say by now.
+    away = first.join(now, on="image_name", how="anti").join(linked, on="image_name")
+    away = away.select("image_name", "kind", "value", split="known", used=pl.lit(False))
+    added = pl.concat([added.select(ASSIGNMENTS.keys()), away])
+    together = pl.concat([assignments.select(ASSIGNMENTS.keys()), added])
     together = together.group_by("image_name", "kind", "value", maintain_order=True)
     extended = together.agg(pl.col("split").first(), pl.col("used").any())
     return extended.sort("image_name", "kind", "value").select(ASSIGNMENTS.keys())
 
 
-def _rank(split: pl.Expr) -> pl.Expr:
+def rank_of(split: pl.Expr) -> pl.Expr:
+    """Give the place of a split in ``PRECEDENCE``."""
     return split.replace_strict({name: rank for rank, name in enumerate(PRECEDENCE)}, return_dtype=pl.Int8)
 
 

@@ -23,8 +23,9 @@ _UNFIT = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x206
 _ESCAPES = {chr(code): ascii(chr(code))[1:-1] for code in _UNFIT}
 _ANY_UNFIT = r"[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 # Apostrophes are among what may stand before the sign: a text that has some already gets one more, and loses it again.
-_FORMULA = r"^([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
-_KEPT_FORMULA = r"^'([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
+# A spreadsheet in Spanish or German takes a semicolon for the end of a cell.
+_FORMULA = r"(^|;)([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
+_KEPT_FORMULA = r"(^|;)'([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
 
 
 def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> None:
@@ -85,9 +86,9 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
 def _fit(text: pl.Expr) -> pl.Expr:
     """Give text as it can stand in a CSV."""
     shown = pl.when(text.str.contains(_ANY_UNFIT)).then(text.str.replace_many(_ESCAPES)).otherwise(text)
-    return shown.str.replace(_FORMULA, "'${1}")
+    return shown.str.replace_all(_FORMULA, "${1}'${2}")
 
 
 def _as_it_was(text: pl.Expr) -> pl.Expr:
     """Give text as it was before ``_fit``, but for control characters."""
-    return text.str.replace(_KEPT_FORMULA, "${1}")
+    return text.str.replace_all(_KEPT_FORMULA, "${1}${2}")

@@ -165,6 +165,24 @@ def test_what_is_remembered_already_stays_where_it_is(workspace):
     assert "2 images are remembered in another split already, and stay there" in said
 
 
+@pytest.mark.parametrize("name", ["holdover.jsonl", "dataset_train_val.jsonl", "part-3.bson.gz"])
+def test_a_file_that_does_not_say_its_split_is_not_passed_over(workspace, name):
+    write_given(workspace / "old", train=[0, 1], val=[2], testing=[3])
+    (workspace / "old" / name).write_text("{}\n")
+    assert f"old/{name}: its name does not say which split" in complaint(
+        run_here("commands.remember", workspace, "--from", "old")
+    )
+    (workspace / "old" / name).unlink()
+    (workspace / "old/dataset_train_stratified.jsonl.dvc").write_text("outs: []\n")
+    result = run_stage("commands.remember", workspace, "--from", "old")
+    assert "remember: 4 new images, 4 in all" in result.stdout
+
+
+def test_a_split_without_a_test_is_said(workspace):
+    write_given(workspace / "old", training=[0, 1], dev=[2])
+    assert "remember: there is no file of test\n" in run_stage("commands.remember", workspace, "--from", "old").stdout
+
+
 @pytest.mark.parametrize(
     ("places", "said"),
     [

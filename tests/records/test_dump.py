@@ -348,3 +348,17 @@ def test_what_stands_beside_a_value_does_not_change_it(value, ascii_only):
     alone, with_another = from_json(text), from_json(beside)
     assert repr(dict(alone)) == repr({key: one for key, one in with_another.items() if key == "a"})
     assert isinstance(alone, Mended) == isinstance(with_another, Mended)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_file_in_utf_16_is_said_to_be_one(tmp_path, encoding):
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "d.jsonl").write_bytes((mark + '{"_id": 1}\n').encode(encoding))
+    with pytest.raises(UserError, match="is text in UTF-16"):
+        list(read_dump(tmp_path / "d.jsonl"))
+
+
+def test_an_array_that_begins_deeper_than_any_document_is_one_line(tmp_path):
+    (tmp_path / "d.json").write_text("[" * 200_000)
+    with pytest.raises(UserError, match=r"d\.json"):
+        list(read_dump(tmp_path / "d.json"))

@@ -238,7 +238,7 @@ def test_kill_9_and_a_restart_in_mid_cursor_change_nothing(tmp_path, params, mon
         shaped = shape_records(got, DocumentReader(params.documents))
         assert shaped.read == 1000
         expected = shape_records(documents, DocumentReader(params.documents))
-        assert drop_repeated(shaped.records).equals(drop_repeated(expected.records))
+        assert drop_repeated(shaped.records.table()).equals(drop_repeated(expected.records.table()))
 
 
 @pytest.mark.slow

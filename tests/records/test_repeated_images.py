@@ -45,10 +45,16 @@ def test_what_does_not_agree_is_listed_and_the_license_that_allows_least_is_kept
     ]
 
 
+def test_a_photo_that_is_said_to_have_no_license_gets_none_from_another_record():
+    known, contradictions = share_knowledge(records_of({"license": "none"}, {"license": "cc-by"}))
+    assert known["license"].to_list() == ["none", "none"]
+    assert contradictions.select("column", "kept", "other").rows() == [("license", "none", "cc-by")]
+
+
 values = st.fixed_dictionaries(
     {},
     optional={
-        "license": st.sampled_from(["cc0", "cc-by", "CC BY 4.0", "cc-by-nc", "all rights reserved", "GFDL"]),
+        "license": st.sampled_from(["cc0", "cc-by", "CC BY 4.0", "cc-by-nc", "all rights reserved", "GFDL", "none"]),
         "observer": st.sampled_from(["ann", "bob"]),
         "observation_id": st.sampled_from(["s:1", "s:2", "t:1"]),
         "photo_id": st.sampled_from(["s:1", "inaturalist:5"]),

@@ -28,7 +28,6 @@ def test_an_inaturalist_document(reader):
     row = only_row(reader, INATURALIST)
     assert [tuple(link) for link in row.pop("links")] == [
         ("photo_id", INATURALIST["image_url"], "inaturalist:123", None),
-        ("photo_id", "123", "inaturalist:123", None),
         ("observation_id", "77", "inaturalist:77", None),
     ]
     assert row == {
@@ -103,8 +102,7 @@ def test_an_id_that_is_no_id_joins_nothing(reader, nothing):
         (LEGACY | {"url": None}, "no_url"),
         (LEGACY | {"url": " "}, "no_url"),
         (LEGACY | {"url": 5}, "no_url"),
-        (LEGACY | {"url": "https://old.example/\ud800.jpg"}, "no_url"),
-        (LEGACY | {"scientific_name": "Rosa \udfff"}, "no_species"),
+        (LEGACY | {"url": "https://old.example/\ud800.jpg"}, "bad_url"),
         (LEGACY | {"url": "file:///etc/passwd"}, "bad_url"),
         (LEGACY | {"url": "javascript:alert(1)"}, "bad_url"),
         (LEGACY | {"url": "https://"}, "bad_url"),
@@ -131,17 +129,30 @@ def test_what_cannot_be_used_has_a_reason(reader, document, reason):
         ("  cc \x1b[31m by\n", "cc [31m by", {}),
         (4, "4", {}),
         (["cc-by", "cc-by-nc"], "cc-by; cc-by-nc", {}),
-        ({"code": "cc-by"}, None, {"dict": 1}),
-        (True, None, {"bool": 1}),
-        ("nan", None, {"null_like": 1}),
-        ("N/A", None, {"null_like": 1}),
+        # Something is said, and no license: a record that says one does not make it free.
+        ({"code": "cc-by"}, "none", {"dict": 1}),
+        (True, "none", {"bool": 1}),
+        ("nan", "none", {"null_like": 1}),
+        ("N/A", "none", {"null_like": 1}),
         ("x" * 10_000_000, "x" * 499 + "…", {"cut_off": 1}),
-        (None, None, {}),
+        (None, "none", {}),
     ],
 )
 def test_a_license_is_one_bounded_line_or_is_counted(reader, value, text, unusable):
     assert only_row(reader, LEGACY | {"rights": value})["license"] == text
     assert reader.unusable() == {("license", kind): number for kind, number in unusable.items()}
+
+
+def test_where_nothing_is_said_of_the_license_another_record_may_know_it(reader):
+    assert only_row(reader, {name: value for name, value in LEGACY.items() if name != "rights"})["license"] is None
+
+
+def test_an_id_that_is_nested_without_end_stops_nothing(reader):
+    deep: dict = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    row = only_row(reader, LEGACY | {"_id": deep, "author": deep, "sighting": deep})
+    assert (row["document_id"], row["observation_id"], row["observer"]) == (None, None, None)
 
 
 def test_no_text_of_a_row_is_longer_than_its_bound(reader):

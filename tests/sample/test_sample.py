@@ -70,7 +70,7 @@ def test_ids_of_every_type_are_there_and_a_byte_and_a_document_that_cannot_be_re
 def test_the_long_tail(documents, inventory, params):
     cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv"))
     shaped = shape_records(documents, DocumentReader(params.documents))
-    records, _, _ = name_records(shaped.records.drop_nulls("species"), cleaner)
+    records, _, _ = name_records(shaped.records.table().drop_nulls("species"), cleaner)
     records = drop_repeated(records)
     sound = inventory.filter(pl.col("verdict") == "sound")
     images = records.join(sound, on="image_name", how="semi").group_by("species").len()["len"].sort()

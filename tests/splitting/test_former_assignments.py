@@ -63,10 +63,10 @@ def test_each_former_spelling_is_met_again(params, tmp_path, photo_id, observati
     write_table(pl.DataFrame([row], FORMER_ASSIGNMENTS, orient="row"), FORMER_ASSIGNMENTS, path)
     present = read_assignments(path)
     shaped = shape_records([document], DocumentReader(params.documents))
-    rows = available_rows([{"image_name": shaped.records["image_name"][0], "sha256": "other"}])
+    rows = available_rows([{"image_name": shaped.records.table()["image_name"][0], "sha256": "other"}])
     for kind, former in (("photo_id", photo_id), ("observation_id", observation_id)):
         if former:
-            links = shaped.links.filter(pl.col("kind") == kind)
+            links = shaped.links.table().filter(pl.col("kind") == kind)
             assert recall(rows, link_images(rows, links, present), present).to_list() == ["val"]
 
 

@@ -4,8 +4,18 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from stages.splitting.groups import drop_contradictions, group_rows
-from tests.support.splits import NO_DISPUTES, NO_PAIRS, SHARES, alike, linked, populations, split, split_population
+from stages.splitting.groups import drop_contradictions, group_rows, link_images
+from tests.support.splits import (
+    NO_DISPUTES,
+    NO_PAIRS,
+    NOTHING,
+    SHARES,
+    alike,
+    linked,
+    populations,
+    split,
+    split_population,
+)
 from tests.support.tables import available_rows
 
 
@@ -106,3 +116,35 @@ def test_images_that_look_alike_are_one_group():
     rows = available_rows([{"species": "A", "observation_id": "o"}, *[{"species": "A"}] * 3])
     groups = group_rows(rows, linked(rows), alike((0, 2), (2, 3), (3, 99))).to_list()
     assert groups[0] == groups[2] == groups[3] != groups[1]
+
+
+def test_a_value_under_many_species_takes_no_more_room_than_its_images():
+    """A word for nothing that nobody thought of: as pairs of images and species they would fill any memory."""
+    species = [{"species": f"species {n % 2000}", "observation_id": "no aplica"} for n in range(60_000)]
+    rows = available_rows(species)
+    groups = group_rows(rows, linked(rows), NO_PAIRS)
+    assert groups.n_unique() == 2000
+    kept, left_out = drop_contradictions(rows, linked(rows), NO_DISPUTES)
+    assert (kept.height, left_out.height) == (0, 60_000)
+
+
+@pytest.mark.parametrize("away", [1, 2, 5])
+def test_images_that_nobody_has_connect_over_any_number_of_them(away):
+    """a - observation - X1 - photo - X2 - ... - b, and none of the X was ever downloaded."""
+    rows = available_rows([{"species": "A"}, {"species": "A"}, {"species": "A"}, {"species": "B"}])
+    chain = [rows["image_name"][0], *(f"away {n}" for n in range(away)), rows["image_name"][1]]
+    links = pl.DataFrame(
+        [(name, "photo_id", f"s:{place}") for n, name in enumerate(chain) for place in (n - 1, n)],
+        schema=["image_name", "kind", "value"],
+        orient="row",
+    )
+    groups = group_rows(rows, link_images(rows, links, NOTHING), NO_PAIRS).to_list()
+    assert groups[0] == groups[1]
+    assert len(set(groups)) == 3
+
+
+def test_rows_of_two_species_that_hang_together_over_an_image_nobody_has_are_two_groups():
+    rows = available_rows([{"species": "A"}, {"species": "B"}])
+    links = [(rows["image_name"][0], "s:1"), ("away", "s:1"), ("away", "s:2"), (rows["image_name"][1], "s:2")]
+    links = pl.DataFrame(links, schema=["image_name", "value"], orient="row").with_columns(kind=pl.lit("photo_id"))
+    assert group_rows(rows, link_images(rows, links, NOTHING), NO_PAIRS).n_unique() == 2

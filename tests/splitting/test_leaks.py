@@ -25,6 +25,7 @@ OWN = {
     "float": float,
     "text": str,
     "text of a float": lambda n: f"{n}.0",
+    "with a sign": lambda n: f"+{n}",
     "decimal": lambda n: bson.Decimal128(f"{n}.0"),
     "list": lambda n: [n],
 }
@@ -48,6 +49,7 @@ PAGES = {
     "page": lambda n: f"https://www.inaturalist.org/observations/{n}",
     "http": lambda n: f"http://www.inaturalist.org/observations/{n}",
     "other site": lambda n: f"https://www.naturalista.mx/observations/{n}?locale=es",
+    "api": lambda n: f"https://api.inaturalist.org/v1/observations/{n}",
     "capitals": lambda n: f"HTTPS://WWW.INATURALIST.ORG/observations/{n}",
 }
 KINDS = {"own": OWN, "uuid": IDENTIFIERS, "object id": OBJECT_IDS, "compound": COMPOUND, "page": PAGES}
@@ -64,14 +66,14 @@ def legacy(url: str, species: str, observation) -> dict:
 
 def shaped(params, documents):
     found = shape_records(documents, DocumentReader(params.documents))
-    records = drop_repeated(share_knowledge(found.records)[0].drop_nulls("species"))
+    records = drop_repeated(share_knowledge(found.records.table())[0].drop_nulls("species"))
     filled = records.with_row_index("n").with_columns(
         bytes=pl.lit(1, pl.Int64),
         sha256=pl.format("digest {}", "n"),
         width=pl.lit(1, pl.Int32),
         height=pl.lit(1, pl.Int32),
     )
-    return filled.select(AVAILABLE.keys()), found.links
+    return filled.select(AVAILABLE.keys()), found.links.table()
 
 
 def torn_observations(rows: pl.DataFrame, observation_of: dict[str, int]) -> set[int]:

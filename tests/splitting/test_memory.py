@@ -6,10 +6,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stages.splitting.divide import divide
-from stages.splitting.memory import extend_assignments, pin_groups, recall
+from stages.splitting.groups import link_images
+from stages.splitting.memory import extend_assignments, lost_sources, pin_groups, recall
 from stages.tables.remember import ASSIGNMENTS
 from tests.support.splits import NOTHING, SHARES, alike, check, known_by, linked, names, note, populations, split, where
-from tests.support.tables import available_rows
+from tests.support.tables import available_rows, links_of_rows
 
 
 def remembered(rows: pl.DataFrame, assignments: pl.DataFrame = NOTHING) -> pl.DataFrame:
@@ -225,3 +226,21 @@ def test_an_identity_that_was_in_two_splits_counts_as_trained_on():
     )
     assert recall(rows, linked(rows, known), known).to_list() == ["train"]
     assert pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val"))).to_list() == ["val"]
+
+
+def test_a_photo_that_is_gone_passes_its_split_on_to_what_its_document_says_by_now():
+    """It was tested when nothing was known but its address; now its document names its observation."""
+    known = pl.DataFrame([("gone.jpg", "image_name", "gone.jpg", "test", True)], schema=ASSIGNMENTS, orient="row")
+    rows = available_rows([{"observation_id": "s:1"}, {"observation_id": "s:2"}])
+    links = pl.concat([links_of_rows(rows), links_of_rows(rows.head(1)).with_columns(image_name=pl.lit("gone.jpg"))])
+    assert recall(rows, link_images(rows, links, known), known).to_list() == ["test", None]
+    extended = extend_assignments(known, rows.with_columns(split=pl.lit("train"), used=pl.lit(True)), links)
+    of_observation = extended.filter(pl.col("value") == "s:1", pl.col("image_name") == "gone.jpg")
+    assert of_observation["split"].to_list() == ["test"]
+
+
+def test_sources_of_which_no_record_is_left_are_named():
+    known = [("a.jpg", "observation_id", f"{source}:1", "val", True) for source in ("jsonl", "legacy")]
+    known += [("a.jpg", "address", "h.example/a.jpg", "val", True)]
+    links = links_of_rows(available_rows([{"observation_id": "legacy:7"}]))
+    assert lost_sources(pl.DataFrame(known, schema=ASSIGNMENTS, orient="row"), links) == ["jsonl"]

@@ -75,9 +75,9 @@ def test_the_sample_is_spelled_in_every_way_and_comes_out_right(workspace):
 def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params):
     twice = [INATURALIST, INATURALIST | {"_id": bson.ObjectId()}, INATURALIST | {"taxon": {"name": "Rosa gallica"}}]
     shaped = shape_records(twice, DocumentReader(params.documents))
-    unique = drop_repeated(shaped.records)
+    unique = drop_repeated(shaped.records.table())
     assert unique["species"].to_list() == ["Rosa canina", "Rosa gallica"]
-    repeated = shaped.records.height - unique.height
+    repeated = shaped.records.table().height - unique.height
     figures = summarize(unique, shaped.refused, documents=shaped.read, repeated=repeated)
     assert (figures["documents"], figures["images"], figures["repeated"], figures["species"]) == (3, 2, 1, 2)
 
@@ -85,9 +85,9 @@ def test_one_url_twice_is_one_record_but_two_names_are_kept_for_the_split(params
 @given(st.permutations(range(6)))
 def test_the_order_of_the_documents_does_not_matter(params, order):
     documents = [INATURALIST, LEGACY, ARRAY, LEGACY | {"_id": 6}, INATURALIST | {"_id": 9}, LEGACY | {"_id": None}]
-    expected = drop_repeated(shape_records(documents, DocumentReader(params.documents)).records)
+    expected = drop_repeated(shape_records(documents, DocumentReader(params.documents)).records.table())
     shuffled = shape_records([documents[index] for index in order], DocumentReader(params.documents))
-    assert drop_repeated(shuffled.records).equals(expected)
+    assert drop_repeated(shuffled.records.table()).equals(expected)
 
 
 def put_dump(workspace: Path, documents: list[dict]) -> None:
@@ -182,7 +182,7 @@ def test_what_cannot_be_read_is_counted_and_listed_and_stops_nothing(workspace):
 def test_of_many_unreadable_documents_the_first_are_listed_and_all_counted(params):
     many = (Unreadable(f"line {number}", "no JSON object") for number in range(MOST_LISTED + 5))
     shaped = shape_records(many, DocumentReader(params.documents))
-    assert shaped.records.is_empty()
+    assert shaped.records.table().is_empty()
     assert shaped.refused == {"unreadable_document": MOST_LISTED + 5}
     assert shaped.read == MOST_LISTED + 5
     assert len(shaped.odd.unreadable) == MOST_LISTED
@@ -222,3 +222,15 @@ def test_export_of_the_sample_counts_every_document(workspace):
     names = (workspace / "data/names.csv").read_text(encoding="utf-8")
     assert "\n'=HYPERLINK" in names.replace('"', "")
     assert "\x1b" not in names
+
+
+def test_ids_of_many_species_are_all_counted_and_the_worst_is_told(workspace):
+    many = [
+        LEGACY | {"_id": n, "url": f"https://h.example/{n}.jpg", "sighting": f"no {n // 3}", "scientific_name": name}
+        for n, name in enumerate(["Rosa canina", "Abies alba", "Quercus robur"] * 25)
+    ]
+    put_dump(workspace, many)
+    said = run_here("export", workspace).stdout
+    assert "export: 25 ids stand under 3 species or more, such as legacy:no 0 of 3 images of 3 species" in said
+    crowded = json.loads((workspace / "data/reports/export.json").read_text())["crowded_ids"]
+    assert (crowded["ids"], len(crowded["most_crowded"])) == (25, 20)

@@ -73,7 +73,7 @@ def test_a_csv_runs_nothing_in_a_spreadsheet_or_on_a_terminal(tmp_path: Path, te
     assert csv_of(tmp_path / "table.csv", text) == [f"{cell},-1"]
 
 
-TRICKY = st.text(st.sampled_from("'\"=+-@ \u00a0\ufeff＝,;aé\\n🌹x"), max_size=6)
+TRICKY = st.text(st.sampled_from(";'\"=+-@ \u00a0\ufeff＝,;aé\\n🌹x"), max_size=6)
 CONTROL = ("Cc", "Cs")
 TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -97,3 +97,12 @@ def test_any_text_is_one_line_without_control_characters(tmp_path_factory, texts
     assert len(lines) == len(texts)
     assert not any(unicodedata.category(char) == "Cc" or char in TURNING for line in lines for char in line)
     assert read_table(path, TEXT).height == len(texts)
+
+
+@given(st.lists(TRICKY | st.text(st.characters(exclude_categories=CONTROL, exclude_characters=TURNING)), min_size=1))
+def test_where_a_semicolon_ends_a_cell_nothing_runs_either(tmp_path_factory, texts):
+    """As in a spreadsheet in Spanish or German, whose cells a comma does not end."""
+    path = tmp_path_factory.mktemp("csv") / "table.csv"
+    for line in csv_of(path, *texts):
+        for cell in line.split(";"):
+            assert cell.lstrip('" \u00a0\ufeff')[:1] not in tuple("=+-@＝")
