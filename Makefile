@@ -63,8 +63,8 @@ inventory: .venv/run.stamp ## judge every file of the active profile's image cac
 preflight: .venv/run.stamp ## try whether the active profile's training can work, and say how long it takes
 	@python -m stages.commands.preflight
 
-remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there
-	@python -m stages.commands.remember
+remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there (ARGS="--from FOLDER")
+	@python -m stages.commands.remember $(ARGS)
 
 credits: .venv/run.stamp ## write photographer, license and URL of every image of the splits
 	@python -m stages.commands.credits

@@ -3,7 +3,8 @@
 Every document is counted: as records by source, or by the reason why it gives none. A URL that stands twice under
 the same species gives one record, which keeps what any record of the image knows; where they do not say the same,
 data/contradictions.csv lists it. data/links.parquet holds what may connect images (observations, photos, addresses), of
-all records, those that are not used too: as the documents say it, and in one spelling.
+all records, those that are not used too: as the documents say it, and in one spelling. data/names.csv and
+data/suspicious_names.csv say what became of names, data/unreadable.csv which documents could not be read.
 """
 
 from collections import Counter

@@ -2,11 +2,11 @@
 
 The rules, in order:
 
-1. What names two species is used for neither: images that share a SHA-256, a photo id or an observation, or that look
-   alike, under different species.
-2. Images that share an observation, a photo id or a SHA-256, or that look alike, are one group (so are groups linked
-   by a third image), and a group never stands in two splits. On DanishFungi the split by image, which ignores this, is
-   3.4 points of top-1 too good.
+1. What names two species is used for neither: images that share a SHA-256, a photo, an address or an observation, or
+   that look alike, under different species.
+2. Images that share an observation, an address, a photo or a SHA-256, or that look alike, are one group (so are groups
+   linked by others, whether these are there or not), and a group never stands in two splits. On DanishFungi the split
+   by image, which ignores this, is 3.4 points of top-1 too good.
 3. What was in a split before stays there, see stages/splitting/memory.py.
 4. A species with one group is in train; with two, in train and val; with three or more, in all three, and otherwise
    as near to 80/10/10 by images as whole groups allow. So every species in val or test is in train.

@@ -67,7 +67,7 @@ def _keyed_by_name(value: object, *, former: str, entry: str) -> object:
 
 
 class DumpSource(Section):
-    """Records from a mongodump (.bson) or JSON lines (.jsonl) file, gzip or not."""
+    """Records from a file of a mongodump (.bson), JSON lines or a JSON array (.json, .jsonl), gzip or not."""
 
     kind: Literal["dump"]
     file: Text

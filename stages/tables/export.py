@@ -7,11 +7,11 @@ from stages.tables.table import Schema
 RECORDS: Schema = {
     "image_url": pl.String,
     "image_name": pl.String,  # md5(image_url) + ".jpg": the file's name in the image cache
-    "photo_id": pl.String,  # source:id; one photo has several URLs; null where no source gives one
-    "observation_id": pl.String,  # source:id; null where no source knows an observation
+    "photo_id": pl.String,  # whose:id; one photo has several URLs; null where no source gives one
+    "observation_id": pl.String,  # whose:id; null where no source knows an observation
     "species": pl.String,
     "source": pl.String,
-    "license": pl.String,  # null means: no open license
+    "license": pl.String,  # "none": said that there is none; null: nothing said
     "observer": pl.String,
     "document_id": pl.String,
 }

@@ -146,6 +146,11 @@ class Walk:
             document["scientific_name"] = species
         path.write_bytes(gzip.compress(b"".join(map(bson.encode, documents)), mtime=0))
 
+    def add_synonym(self, synonym: str, accepted: str) -> None:
+        """Say in the file of synonyms that one name is another's."""
+        path = self.repo / SOURCES / "synonyms.csv"
+        path.write_text(path.read_text(encoding="utf-8") + f"{synonym},{accepted}\n", encoding="utf-8")
+
     def use_library(self, name: str, version: str) -> None:
         """Let a library be of another version, for the commit and for what is installed: by what its records say."""
         libraries = yaml.safe_load((self.repo / "libraries.yaml").read_text(encoding="utf-8"))
@@ -284,5 +289,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "images are remembered (`make remember`)": _remember,
     "fewer true boxes (`boxes.parquet`)": _without_boxes,
     "a newer timm": lambda walk: walk.use_library("timm", "99.1"),
+    "a newer gnparser that reads the same": lambda walk: walk.use_library("gnparser", "99.1"),
+    "a synonym more, of names that no record has": lambda walk: walk.add_synonym("Rosa nova", "Rosa vetus"),
     "a newer OpenCV": lambda walk: walk.use_library("opencv-contrib-python-headless", "99.1"),
 }
