@@ -197,4 +197,5 @@ def identity(element: bytes, *, mend: bool = False) -> Any:
 def one_line(words: object) -> str:
     """Give the beginning of what an error or a value says as one line, with escapes for what cannot be printed."""
     text = " ".join(str(words).split())[:_SHORT]
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text) or type(words).__name__
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return shown[:_SHORT] or type(words).__name__

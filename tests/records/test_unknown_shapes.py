@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from stages.config.schema import DocumentShape
+from stages.records.guessed_shape import FILL_IN
 from stages.records.shapes import DocumentReader
 from stages.records.unknown_shapes import (
     FIELDS_KEPT,
-    FILL_IN,
     SETS_KEPT,
     FieldSet,
     UnknownShapes,
