@@ -83,7 +83,7 @@ class Pieces:
     def _pack(self) -> None:
         if self._rows:
             packed = BytesIO()
-            pl.DataFrame(self._rows, schema=self._schema, orient="row").write_ipc(packed, compression="lz4")
+            pl.DataFrame(self._rows, schema=self._schema, orient="row").write_ipc(packed, compression="zstd")
             self._packed.append(packed.getvalue())
             self._rows = []
 
