@@ -163,6 +163,9 @@ class NameCleaner:
         """Read a synonym, but no longer one than any name; one that was misapplied, or is uncertain, is refused."""
         if len(text) > MAX_LENGTH or names_nothing(text):
             return None
+        before = self._read_before.get(text)
+        if before and UNCERTAIN not in before.rules:
+            return before
         return read_name(text, lambda name: name in self._known or is_known(name))
 
 

@@ -172,7 +172,7 @@ def resolve(
             return _ends(table, ways, clean, where), tuple(left_out)
         broken = set(circle[circle.index(circle[-1]) :]) & set(kept)
         if not broken:
-            shown = " -> ".join([*(row.synonym for row in circle), circle[-1].accepted])
+            shown = " -> ".join(row.synonym for row in circle)
             raise UserError(f"{where}: {shown} goes round in a circle")
         left_out += [row.synonym for row in kept if row in broken]
         kept = [row for row in kept if row not in broken]
