@@ -21,7 +21,7 @@ from stages.runtime.errors import UserError
 # How a name and a synonym are the same: to the letter; in any case; in any case, where the name is refused else.
 _WRITTEN, _FOLDED, _UNCLEAR = "written", "folded", "unclear"
 _PART = re.compile(r"'.+?'(?= '|$)|(?:[^\s']\S*\. )?\S+")  # a cultivar, or an epithet with its rank or without
-_RANK = re.compile(r"[^\s']\S*\. ")
+_RANK = re.compile(r"^[^\s']\S*\. ")
 _BRACKETS_LAST = re.compile(r"\([^()]*\)$")
 
 Key = tuple[str, str]
@@ -84,7 +84,7 @@ def forms(reading: Reading, *, whole: bool) -> list[Form]:
     return [
         Form(
             " ".join([reading.species, *parts[:length]]),
-            " ".join([reading.species, *(_RANK.sub("", part, count=1) for part in parts[:length])]),
+            " ".join([reading.species, *(_RANK.sub("", part) for part in parts[:length])]),
         )
         for length in range(len(parts), shortest - 1, -1)
         if length or not reading.refused

@@ -86,6 +86,15 @@ def test_spellings_of_a_subspecies_are_one_synonym(written, name):
     assert clean("Quercus ilex 'Ballota'", rows) == "Quercus ilex"
 
 
+@pytest.mark.parametrize("cultivar", ["'Mme. A. Meilland'", "'Queen's Delight'", "'St. Ives'", "'var. Alba'"])
+def test_a_cultivar_is_found_by_its_whole_epithet(cultivar):
+    rows = {f"Rosa gallica {cultivar}": "Rosa × alba"}
+    assert clean(f"Rosa gallica L. {cultivar}", rows) == "Rosa × alba"
+    for other in ("'Meilland'", "'A. Meilland'", "'Delight'", "'Ives'", "'Alba'", "var. alba", "alba", ""):
+        assert clean(f"Rosa gallica {other}".strip(), rows, known=["Rosa gallica"]) == "Rosa gallica"
+    assert clean(f"Rosa gallica var. alba {cultivar}", {"Rosa gallica var. alba": "Rosa × alba"}) == "Rosa × alba"
+
+
 def test_what_is_cut_behind_a_synonym_is_told():
     found = NameCleaner(RULES, BALLOTA).clean("Quercus ilex subsp. ballota var. minor 'Fordii'")
     assert found.cut == (("below_species", "var. minor 'Fordii'"),)
