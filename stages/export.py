@@ -60,7 +60,11 @@ def main() -> None:
     params = stage_params("export")
     check_libraries("export")
     synonyms = synonyms_path(params.profile)
-    cleaner = NameCleaner(params.names, read_synonyms(synonyms), where=str(synonyms))
+    by_hand, of_checklist = read_synonyms(synonyms)
+    cleaner = NameCleaner(params.names, by_hand, of_checklist=of_checklist, where=str(synonyms))
+    if cleaner.overruled:
+        first, number = cleaner.overruled[0], len(cleaner.overruled)
+        say(f"export: {synonyms}: {number:,} rows of a checklist are other by hand, which wins, such as {first!r}")
     source, whole = _documents(params.source, params.profile, params.documents)
     documents = progress(source, what="export", unit="documents")
 

@@ -8,6 +8,7 @@ by hand stay, and win. What the checklist leaves open is listed in synonyms_ambi
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -25,10 +26,11 @@ from stages.runtime.progress import say
 from stages.runtime.wording import in_words
 from stages.tables.export import NAMES, RECORDS
 from stages.tables.synonyms import UNDECIDED
-from stages.tables.table import read_table, write_table
+from stages.tables.table import read_table, with_control_characters, write_table
 
 RECORDS_IN = Path("data/records.parquet")
 NAMES_IN = Path("data/names.csv")
+SHOWN = 5  # synonyms in a line
 
 
 def main() -> None:
@@ -44,7 +46,9 @@ def main() -> None:
     out, undecided_out = synonyms_path(params.profile), undecided_path(params.profile)
     earlier = read_synonym_rows(out)
     by_hand = earlier.accepted_by_hand
-    images = count_images(records, found, NameCleaner(rules, by_hand, where=str(out)))
+    of_sources = names_of_sources(records, found)
+    alone = NameCleaner(rules, by_hand, where=str(out)).knowing(name for name, _, _ in of_sources)
+    images = count_images(records, of_sources, alone)
 
     kind = f"{checklist.form}, ids of {checklist.publisher}"
     say(f"synonyms: {checklist.member or path.name}: {kind}; asking it for {len(images):,} names of the records")
@@ -56,8 +60,7 @@ def main() -> None:
 
     written, change = with_checklist(earlier, renaming.rows)
     # As export will read them: what it would refuse must not be written.
-    together = by_hand | {synonym: accepted for synonym, accepted, _ in renaming.rows}
-    NameCleaner(rules, together, where=str(out))
+    NameCleaner(rules, by_hand, of_checklist={row[0]: row[1] for row in renaming.rows}, where=str(out))
     write_table(pl.DataFrame(renaming.listed, schema=UNDECIDED, orient="row"), UNDECIDED, undecided_out)
     write_synonym_rows(out, written)
 
@@ -71,6 +74,9 @@ def main() -> None:
     if reasons[BY_HAND]:
         name, candidates = next((name, found) for name, reason, found, _ in renaming.listed if reason == BY_HAND)
         say(f"synonyms: {reasons[BY_HAND]:,} names are other by hand, and stay so: {name} would be {candidates}")
+    if unused := without_use(by_hand, (name for name, _, _ in of_sources), alone):
+        shown = ", ".join(repr(synonym) for synonym in unused[:SHOWN])
+        say(f"synonyms: {len(unused):,} rows by hand rename nothing in the records, such as {shown}")
     say(f"next: {advice(params.names, out)}")
 
 
@@ -85,25 +91,59 @@ def _exported(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     return read_table(RECORDS_IN, RECORDS, only=["species"]), read_table(NAMES_IN, NAMES)
 
 
-def count_images(records: pl.DataFrame, found: pl.DataFrame, cleaner: NameCleaner) -> dict[str, int]:
-    """Count the images of each name that the records would have without a checklist, sorted by name.
+def names_of_sources(records: pl.DataFrame, found: pl.DataFrame) -> list[tuple[str, str | None, int]]:
+    """Give the names that sources write, as far as export left them: (name, its species now, images).
 
-    Where an earlier run's synonyms have renamed images, they count for the name that they had before: so a second run
-    finds the same. (A URL that stands twice under one species counts twice then.)
+    What export did not touch is no row of ``found``: it is a species with more images than all names together that
+    became it. (A URL that stands twice under one species counts twice there, and may hide that.) Control characters
+    stand in ``found`` as escapes, and are read back as what they most likely were.
 
     Args:
         records: with the column species.
         found: columns of ``NAMES``.
-        cleaner: with the synonyms by hand alone.
+    """
+    touched = found.select("found", "species", "images").rows()
+    left = Counter(dict(records.group_by("species").len().iter_rows()))
+    for _, species, count in touched:
+        left[species] -= count
+    # A species that only synonyms lead to is no name of a source, and so no evidence that a first run had.
+    led_to = set(found.filter(pl.col("rules").str.split("; ").list.contains("synonyms"))["species"])
+    untouched = [(name, name, max(left[name], 0)) for name in sorted(records["species"].unique())]
+    return [
+        *((with_control_characters(name), species, count) for name, species, count in touched),
+        *((name, species, count) for name, species, count in untouched if count or name not in led_to),
+    ]
+
+
+def count_images(
+    records: pl.DataFrame, names: Iterable[tuple[str, str | None, int]], cleaner: NameCleaner
+) -> dict[str, int]:
+    """Count the images of each name that the records would have without a checklist, sorted by name.
+
+    Where an earlier run's synonyms have renamed images, they count for the name that they had before: so a second run
+    finds the same.
+
+    Args:
+        records: with the column species.
+        names: as ``names_of_sources`` gives them.
+        cleaner: with the synonyms by hand alone, which knows the names.
     """
     images: Counter[str] = Counter(dict(records.group_by("species").len().iter_rows()))
-    for name, species, count in found.select("found", "species", "images").iter_rows():
+    for name, species, count in names:
         before = cleaner.clean(name).name
-        if before is not None and before != species:
+        if before == species:
+            continue
+        if before is not None:
             images[before] += count
-            if species is not None:
-                images[species] -= count
+        if species is not None:
+            images[species] -= count
     return {name: max(images[name], 0) for name in sorted(images)}
+
+
+def without_use(by_hand: Mapping[str, str], names: Iterable[str], cleaner: NameCleaner) -> list[str]:
+    """Give the synonyms by hand that rename none of the names; one that says that a name stays is none of them."""
+    used = {synonym for name in names for synonym in cleaner.clean(name).synonyms}
+    return [synonym for synonym, accepted in by_hand.items() if synonym not in used and synonym != accepted]
 
 
 def taxa_of(rows: pl.DataFrame) -> list[Taxon]:

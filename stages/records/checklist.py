@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 import polars as pl
 
+from stages.records.synonyms import OTHER_PUBLISHER
 from stages.runtime.errors import UserError
 from stages.runtime.progress import ProgressLine
 from stages.tables.table import Schema
@@ -58,7 +59,11 @@ _BLOCK_BYTES = 16_777_216
 _LONGEST_HEADER = 65_536
 _GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK"
 _ENCRYPTED = 0x1
-_ABOVE_SPECIES = "genus|section|series|family|tribe|order|class|phylum|division|kingdom|domain"
+# Parts of what ranks above a species are called, and what holds several species under the name of one.
+_ABOVE_SPECIES = (
+    "genus", "section", "series", "family", "tribe", "order", "class", "phylum", "division", "kingdom", "domain",
+    "aggregate", "speciesgroup", "complex", "superspecies",
+)  # fmt: skip
 _SPECIES = ("species", "nothospecies", "sp", "hybrid", "agamospecies", "agamosp")
 _PLANTS = ("plantae", "viridiplantae", "")
 
@@ -70,7 +75,7 @@ class Checklist(NamedTuple):
         path: of the file.
         member: of the archive that the file is, if it is one.
         form: ``WCVP`` or ``Darwin Core``.
-        publisher: what stands before its ids: ``WCVP``, ``WFO``, ``GBIF``, else the file's name.
+        publisher: what stands before its ids: one of ``PUBLISHERS``, else ``OTHER_PUBLISHER`` and the file's name.
         delimiter: between the cells of a row.
         quoted: cells may stand in quotes, and hold delimiters then.
         columns: number of each column that is read, by its name here.
@@ -132,7 +137,7 @@ def _members(path: Path) -> list[str]:
 
 
 def _recognize(path: Path, member: str | None, header: bytes, row: bytes) -> Checklist | None:
-    line = header.decode("utf-8", "replace").removeprefix("\ufeff").strip("\r\n")
+    line = header.decode("utf-8", "replace").removeprefix("\ufeff").strip("\r\n").partition("\r")[0]
     for delimiter in "|\t,":
         names = [name.strip(' "').lower().removeprefix("dwc:") for name in line.split(delimiter)]
         for form, needed in _FORMS.items():
@@ -142,6 +147,8 @@ def _recognize(path: Path, member: str | None, header: bytes, row: bytes) -> Che
                 if any(name in names for name in spellings)
             }
             if needed.keys() <= places.keys():
+                if b"\r" in header.rstrip(b"\r\n"):
+                    raise UserError(f"{path}: lines end in CR alone: save it with line ends LF or CRLF")
                 # With tabs and pipes a quote is part of a name or author, unless the header is quoted too.
                 quoted = delimiter == "," or line.startswith('"')
                 publisher = _publisher(path, form, names, row)
@@ -156,11 +163,13 @@ def _publisher(path: Path, form: str, names: list[str], row: bytes) -> str:
         return "WFO"
     if "canonicalname" in names and "datasetid" in names:
         return "GBIF"
-    return re.sub(r"[^\w-]+", "_", path.name.split(".")[0]) or "checklist"
+    return OTHER_PUBLISHER + re.sub(r"[^\w-]+", "_", path.name.split(".")[0])
 
 
 def read_checklist(checklist: Checklist, names: Collection[str]) -> tuple[pl.DataFrame, int]:
-    """Read the rows that may bear one of the names, and those of the names that are accepted for them, to the end.
+    """Read the rows that may bear one of the names, and all with the ids of these or of their accepted names.
+
+    And so on, as accepted names may be synonyms themselves.
 
     Args:
         checklist: as ``find_checklist`` gives it.
@@ -170,11 +179,14 @@ def read_checklist(checklist: Checklist, names: Collection[str]) -> tuple[pl.Dat
         Rows (columns of ``ROWS``) in no particular order, each once; and how many the table has.
 
     Raises:
-        UserError: the table is damaged or is no text in UTF-8.
+        UserError: the table is damaged, has no rows, or is no text in UTF-8.
     """
     rows, total = _scan(checklist, _may_bear(names), what="names", total=None)
+    if not total:
+        raise UserError(f"{checklist.path} has a header and no rows: is it whole, and are its line ends LF or CRLF?")
     sought: set[str] = set()
-    while missing := set(rows["accepted_id"].drop_nulls()) - set(rows["id"]) - sought:
+    # The ids of rows that are there too: another row may have the same one.
+    while missing := (set(rows["accepted_id"].drop_nulls()) | set(rows["id"])) - sought:
         more, _ = _scan(checklist, _has_id(missing), what="accepted names", total=total)
         rows = pl.concat([rows, more]).unique()
         sought |= missing  # what is not there by now is not in the table
@@ -183,7 +195,7 @@ def read_checklist(checklist: Checklist, names: Collection[str]) -> tuple[pl.Dat
 
 def is_species(rank: str | None) -> bool:
     """Whether a rank, as ``ROWS`` has it, is a species or one below it; where none is given, it may be."""
-    return re.search(_ABOVE_SPECIES, rank or "") is None
+    return not any(part in (rank or "") for part in _ABOVE_SPECIES)
 
 
 def _may_bear(names: Collection[str]) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
@@ -194,7 +206,7 @@ def _may_bear(names: Collection[str]) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
 
     def keep(rows: pl.LazyFrame) -> pl.LazyFrame:
         of_species = pl.col("rank").is_in([*_SPECIES, ""]) | pl.col("rank").is_null()
-        no_higher = ~pl.col("rank").fill_null("").str.contains(_ABOVE_SPECIES)
+        no_higher = ~pl.col("rank").fill_null("").str.contains_any(list(_ABOVE_SPECIES))
         plant = pl.col("kingdom").fill_null("").str.to_lowercase().is_in(_PLANTS)
         bears = (of_species & pl.col("key").is_in(all_keys)) | pl.col("key").is_in(below)
         return rows.filter(plant & (of_species | no_higher)).with_columns(key=_skeleton("name")).filter(bears)
@@ -237,21 +249,38 @@ def _scan(
 
 
 def _blocks(checklist: Checklist, stream: BinaryIO) -> Iterator[bytes]:
-    """Give whole rows, some megabytes at a time."""
-    left = b""
+    """Give whole rows, some megabytes at a time; no byte is looked at more often than a few times."""
+    left: list[bytes] = []  # pieces in which no row ends, but for where the first begins
+    within_quotes = False
     while piece := stream.read(_BLOCK_BYTES):
-        left += piece
-        end = left.rfind(b"\n") + 1
-        # A line that ends within quotes is no row.
-        while checklist.quoted and end and left.count(b'"', 0, end) % 2:
-            end = left.rfind(b"\n", 0, end - 1) + 1
+        end = _end_of_rows(piece, within_quotes=within_quotes) if checklist.quoted else piece.rfind(b"\n") + 1
+        within_quotes ^= checklist.quoted and piece.count(b'"') % 2 == 1
         if end:
-            yield left[:end]
-            left = left[end:]
-        elif len(left) > 8 * _BLOCK_BYTES:
-            raise UserError(f"{checklist.path} is no table: a row of it has no end (see to the quotes in it)")
-    if left.strip():
-        yield left
+            yield b"".join([*left, piece[:end]])
+            left = [piece[end:]]
+        else:
+            left.append(piece)
+            if sum(map(len, left)) > 8 * _BLOCK_BYTES:
+                raise UserError(f"{checklist.path} is no table: a row of it has no end (see to the quotes in it)")
+    if (last := b"".join(left)).strip():
+        yield last
+
+
+def _end_of_rows(piece: bytes, *, within_quotes: bool) -> int:
+    """Give where the last whole row of a piece of a table ends; 0 where none does.
+
+    Args:
+        piece: from anywhere in the table.
+        within_quotes: whether it begins there: a line that ends within quotes is no row.
+    """
+    odd = piece.count(b'"') % 2 == 1  # quotes in front of the line end that is looked at
+    looked_at = len(piece)
+    while end := piece.rfind(b"\n", 0, looked_at) + 1:
+        odd ^= piece.count(b'"', end, looked_at) % 2 == 1
+        if odd == within_quotes:
+            return end
+        looked_at = end - 1
+    return 0
 
 
 def _parse(checklist: Checklist, block: bytes) -> pl.DataFrame:
@@ -270,7 +299,10 @@ def _parse(checklist: Checklist, block: bytes) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         if "utf" in str(error).lower():
             raise UserError(f"{checklist.path} is no text in UTF-8: download it again, or save it as one") from None
-        raise UserError(f"{checklist.path} is damaged ({error}): download it again") from None
+        raise UserError(
+            f"{checklist.path} is damaged: rows of it have fewer columns than its header ({checklist.width}), or "
+            "quotes that nothing closes: download it again, or mend it"
+        ) from None
     # Some writers quote some cells of a table that is said to have no quotes.
     cells = {
         name: pl.col(f"column_{number + 1}").str.strip_chars(' \t\r"') for name, number in checklist.columns.items()

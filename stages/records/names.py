@@ -3,7 +3,7 @@
 ``name_reading.py`` beside this says what a name says; here are the rules of params.yaml (``names``) and the synonyms.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from stages.config.schema import Names
 from stages.records.name_reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
 from stages.records.name_words import names_nothing
 from stages.records.spelling import tidy
-from stages.runtime.errors import UserError
+from stages.records.synonym_ends import End, Key, forms, key_of_refused, keys_as_written, resolve, row_of
 
 MAX_LENGTH = 200  # characters: no name is as long, and the parser's time grows faster than a name does
 TOO_LONG, NO_NAME = "too_long", "no_name"
@@ -26,25 +26,38 @@ class Cleaned(NamedTuple):
         rules: the names of the rules that changed or refused it, in their order.
         cut: what was cut off: pairs of a kind (``AUTHORS``, ``BELOW_SPECIES``, ``REMARK``) and the words.
         of: what is left of it then, before synonyms; empty where the name was not cut.
+        synonyms: those that led to the name, as their rows write them, in order.
     """
 
     name: str | None
     rules: tuple[str, ...]
     cut: tuple[tuple[str, str], ...] = ()
     of: str = ""
+    synonyms: tuple[str, ...] = ()
 
 
 class NameCleaner:
-    """Applies the rules of params.yaml to names, one after the other."""
+    """Applies the rules of params.yaml to names, one after the other.
+
+    Attributes:
+        overruled: synonyms of a checklist that are left out, as those by hand say otherwise.
+    """
 
     def __init__(
-        self, rules: Names, synonyms: dict[str, str], *, where: str = "synonyms", known: frozenset[str] = frozenset()
+        self,
+        rules: Names,
+        synonyms: Mapping[str, str],
+        *,
+        of_checklist: Mapping[str, str] | None = None,
+        where: str = "synonyms",
+        known: frozenset[str] = frozenset(),
     ) -> None:
         """Prepare the rules.
 
         Args:
             rules: section ``names`` of params.yaml.
             synonyms: accepted name by synonym; their spelling is cleaned by the same rules as any name's.
+            of_checklist: likewise, of a checklist; where ``synonyms`` say otherwise, they win.
             where: they come from, for messages.
             known: species' names that are known: evidence that a longer name is of one of them.
 
@@ -55,10 +68,18 @@ class NameCleaner:
         self._rules = rules
         self._known = known
         self._read_before: dict[str, Reading] = {}
-        self._accepted: dict[str, str] = {}  # by a synonym in small letters
+        self._ends: dict[Key, End] = {}
+        self.overruled: tuple[str, ...] = ()
         if rules.synonyms:
-            self._know(synonyms.values())
-            self._accepted = self._resolve(synonyms, where)
+            of_checklist = of_checklist or {}
+            self._know(name for rows in (synonyms, of_checklist) for row in rows.items() for name in row)
+            self._ends, self.overruled = resolve(
+                [row_of(*row, self._read_synonym) for row in synonyms.items()],
+                [row_of(*row, self._read_synonym) for row in of_checklist.items()],
+                ways_on=self._keys,
+                clean=lambda accepted: self.clean(accepted).name,
+                where=where,
+            )
 
     def knowing(self, names: Iterable[str]) -> "NameCleaner":
         """Give a cleaner that knows, beside what this one knows, the species that names plainly say."""
@@ -86,11 +107,12 @@ class NameCleaner:
         if len(text) > MAX_LENGTH:
             return Cleaned(None, (*rules, TOO_LONG))
         # As written first, with authors: Rosa gallica auct. non L. And what is no scientific name may have a synonym.
-        if (accepted := self._accepted.get(text.casefold())) is not None:
-            return Cleaned(accepted, (*rules, "synonyms"))
-        if names_nothing(text):
-            return Cleaned(None, (*rules, NO_NAME))
-        return self._decide(text, self._read(text), rules)
+        if end := self._end_of(keys_as_written(text)):
+            return Cleaned(end.name, (*rules, "synonyms"), synonyms=end.synonyms)
+        reading = None if names_nothing(text) else self._read(text)
+        if (reading is None or reading.refused) and (end := self._end_of([key_of_refused(text)])):
+            return Cleaned(end.name, (*rules, "synonyms"), synonyms=end.synonyms)
+        return Cleaned(None, (*rules, NO_NAME)) if reading is None else self._decide(text, reading, rules)
 
     def _decide(self, text: str, reading: Reading, rules: tuple[str, ...]) -> Cleaned:
         """Apply the rules to what a name says."""
@@ -100,58 +122,51 @@ class NameCleaner:
         rules += tuple(rule for rule in reading.rules if rule != reading.refused)
         if reading.refused and reading.refused != GENUS_ONLY:
             return Cleaned(None, (*rules, reading.refused))
-        is_genus = reading.refused == GENUS_ONLY
-        # Before a subspecies is rolled up into its species: it may be a synonym alone.
-        whole = self._rules.below_species == "keep" or reading.full.casefold() in self._accepted
-        label = reading.full if whole else reading.species
-        if label != reading.full:
+        # With what is below the species first: a subspecies may be a synonym alone.
+        found = ((form.name, end) for form in forms(reading, whole=self._whole) if (end := self._end_of(form.keys)))
+        name, end = next(found, (reading.full if self._whole else reading.species, None))
+        if name != reading.full:
             rules += (BELOW_SPECIES,)
-        cut = _cut(reading, label)
-        of = label if cut else ""
-        if (accepted := self._accepted.get(label.casefold())) is not None:
-            return Cleaned(accepted, (*rules, "synonyms"), cut, of)
+        cut = _cut(reading, name)
+        of = name if cut else ""
+        if end:
+            return Cleaned(end.name, (*rules, "synonyms"), cut, of, end.synonyms)
         # A cultivar is a kind of its own, also without a species: Rosa 'Iceberg'.
-        if is_genus and label == reading.species and self._rules.genus_only == "refuse":
+        if reading.refused == GENUS_ONLY and name == reading.species and self._rules.genus_only == "refuse":
             return Cleaned(None, (*rules, GENUS_ONLY))
-        if label != text and not rules:
+        if name != text and not rules:
             rules = ("spelling",)
-        return Cleaned(label, rules, cut, of)
+        return Cleaned(name, rules, cut, of)
+
+    @property
+    def _whole(self) -> bool:
+        return self._rules.below_species == "keep"
+
+    def _end_of(self, keys: Iterable[Key]) -> End | None:
+        return next((self._ends[key] for key in keys if key in self._ends), None)
+
+    def _keys(self, name: str) -> Iterator[Key]:
+        """Give the keys by which ``clean`` looks for a name among the synonyms, in its order."""
+        text = tidy(name)
+        yield from keys_as_written(text)
+        reading = self._read(text) if len(text) <= MAX_LENGTH and not names_nothing(text) else None
+        if reading is None or reading.refused:
+            yield key_of_refused(text)
+        for form in forms(reading, whole=self._whole) if reading else ():
+            yield from form.keys
 
     def _read(self, text: str) -> Reading:
         strip = self._rules.uncertain == "strip"
         return self._read_before.get(text) or read_name(text, self._known.__contains__, strip_doubts=strip)
 
-    def _spellings(self, synonym: str) -> tuple[str, ...]:
-        """Give how a synonym is found, in small letters: as it is written, and as what it plainly names.
-
-        What is below its species stays; and one that was misapplied, or is uncertain, stands for what it says alone.
-        """
-        text = tidy(synonym)
-        reading = read_name(text, self._known.__contains__) if len(text) <= MAX_LENGTH else None
-        named = reading.full.casefold() if reading and reading.full else ""
-        return tuple(dict.fromkeys(filter(None, (named, text.casefold()))))
-
-    def _resolve(self, synonyms: dict[str, str], where: str) -> dict[str, str]:
-        direct: dict[str, str] = {}
-        for synonym, accepted in synonyms.items():
-            after = self.clean(accepted).name
-            if after is None:
-                raise UserError(f"{where}: {accepted!r} cannot be an accepted name: the rules of `names` refuse it")
-            for before in self._spellings(synonym):
-                if before != after.casefold() and direct.setdefault(before, after) != after:
-                    raise UserError(
-                        f"{where}: {synonym!r} has two accepted names, {direct[before]!r} and {after!r}: keep one"
-                    )
-        resolved = {}
-        for synonym, accepted in direct.items():
-            way, name = [synonym], accepted
-            while name.casefold() in direct:
-                way.append(name)
-                name = direct[name.casefold()]
-                if name in way:
-                    raise UserError(f"{where}: {' -> '.join([*way, name])} goes round in a circle")
-            resolved[synonym] = name
-        return resolved
+    def _read_synonym(self, text: str, is_known: Callable[[str], bool]) -> Reading | None:
+        """Read a synonym, but no longer one than any name; one that was misapplied, or is uncertain, is refused."""
+        if len(text) > MAX_LENGTH or names_nothing(text):
+            return None
+        before = self._read_before.get(text)
+        if before and UNCERTAIN not in before.rules:
+            return before
+        return read_name(text, lambda name: name in self._known or is_known(name))
 
 
 def clean_names(names: Iterable[str], cleaner: NameCleaner) -> dict[str, Cleaned]:
@@ -161,10 +176,11 @@ def clean_names(names: Iterable[str], cleaner: NameCleaner) -> dict[str, Cleaned
     return {name: knowing.clean(name) for name in distinct}
 
 
-def _cut(reading: Reading, label: str) -> tuple[tuple[str, str], ...]:
-    """Say what of a name is no part of its label, by kind."""
-    below = "" if label == reading.full else reading.below
+def _cut(reading: Reading, name: str) -> tuple[tuple[str, str], ...]:
+    """Say what of a name, as it was read, is no part of what is taken of it, by kind."""
+    rest = reading.full.removeprefix(name).lstrip()
+    below = rest if reading.below.endswith(rest) else reading.below
     # Of a subspecies' authors and its species' none tells which subspecies it is, where that is cut off with them.
-    authors = reading.authors_below if label != reading.species else reading.authors
+    authors = reading.authors_below if name != reading.species else reading.authors
     found = ((AUTHORS, authors), (BELOW_SPECIES, below), (REMARK, reading.remarks))
     return tuple((kind, words) for kind, words in found if words)

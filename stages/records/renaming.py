@@ -6,13 +6,12 @@ just one species. All others are listed with the reason.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from enum import Enum
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
 from stages.config.schema import Names
-from stages.records.names import NameCleaner
+from stages.records.names import REMARK, Cleaned, NameCleaner
 
 ABSENT = "not in the checklist"
 AMBIGUOUS = "a synonym of several"
@@ -26,18 +25,19 @@ NO_ACCEPTED = "its accepted name is not in the checklist"
 NO_SPECIES = "its accepted name is no species"
 PRO_PARTE = "a synonym in part"
 REFUSED = "its accepted name is refused by the rules"
+TWICE = "an id of its rows stands at another row too"
 UNSETTLED = "unplaced or unchecked"
 
 
 class Kind(Enum):
     """What a checklist says of a name."""
 
-    ACCEPTED = "accepted"
-    DOUBTFUL = "may stand on its own"
-    SYNONYM = "is another's"
-    PRO_PARTE = "is another's in part"
-    MISAPPLIED = "was used for another"
-    UNSETTLED = "nothing"
+    ACCEPTED = auto()
+    DOUBTFUL = auto()  # it may stand on its own
+    SYNONYM = auto()  # it is another's
+    PRO_PARTE = auto()  # it is another's in part
+    MISAPPLIED = auto()  # it was used for another
+    UNSETTLED = auto()  # nothing
 
 
 # Statuses as checklists write them, letters only, small. Kew's artificial hybrids and local biotypes are their own
@@ -52,6 +52,8 @@ _KINDS = {
     Kind.PRO_PARTE: ("propartesynonym", "ambiguoussynonym"),
     Kind.MISAPPLIED: ("misapplied", "misappliedname"),
 }  # fmt: skip
+# Remarks on a name that leave it what it is: Rosa rubra Mill. nom. illeg. bears the name, Rosa rubra agg. does not.
+_OF_THE_NAME = re.compile(r"\(?\b(?:nom\. ?\w+|ined|pro \w+)\b\.?\)?")
 _KIND_OF = {status: kind for kind, statuses in _KINDS.items() for status in statuses}
 
 
@@ -141,83 +143,145 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
         rules: section ``names`` of params.yaml.
         publisher: what to write before ids.
     """
-    forms, cleaner = form_cleaner(rules), NameCleaner(rules, {})
+    rows = _Rows(taxa, rules)
+    return {name: _verdict(name, rows, publisher) for name in names}
 
-    @cache
-    def form_of(name: str) -> str | None:
-        return forms.clean(name).name
 
-    @cache
-    def species_of(name: str) -> str | None:
-        return cleaner.clean(name).name
+class _Lead(NamedTuple):
+    """A row of a name, and where it leads to.
 
-    by_id: dict[str, Taxon] = {}
-    by_name: dict[str, list[Taxon]] = defaultdict(list)
-    for taxon in sorted(set(taxa), key=lambda taxon: (len(taxon.id), taxon)):
-        by_id.setdefault(taxon.id, taxon)
-        by_name[taxon.name].append(taxon)
-    by_form: dict[str, list[Taxon]] = defaultdict(list)
-    for name, same in by_name.items():
-        if form := form_of(name):
-            by_form[form] += same
+    Attributes:
+        taxon: the row.
+        end: that of its accepted name; ``None`` where there is none.
+        species: the accepted name after the rules; ``None`` also where they refuse it.
+        broken: why there is no end.
+    """
 
-    def verdict(name: str) -> Verdict:
-        form = form_of(name)
-        own = [taxon for taxon in by_form.get(form or "", ()) if taxon.is_species]
-        own.sort(key=lambda taxon: (len(taxon.id), taxon))
-        if not own:
-            return Verdict(reason=ABSENT)
-        ends: dict[Taxon, str | None] = {}  # the species' names that rows lead to; None where the rules refuse it
-        shown: set[str] = set()
-        broken: list[str] = []
-        for taxon in own:
-            end = follow(taxon, by_id)
-            if isinstance(end, str):
-                broken += [end] if taxon.kind is Kind.SYNONYM else []
-                continue
-            ends[taxon] = species_of(end.name)
-            shown.add(f"{f'{end.name} {end.authors}'.strip()} [{publisher}:{end.id}]")
-        kinds = {taxon.kind for taxon in own}
-        said = {taxon: end for taxon, end in ends.items() if taxon.kind is Kind.SYNONYM}
-        candidates = tuple(sorted(shown))
-        if Kind.ACCEPTED in kinds:
-            others = any(species is None or form_of(species) != form for species in ends.values())
-            return Verdict(reason=HOMONYM, candidates=candidates) if others else Verdict()
-        targets = set(ends.values())
-        reason = (
-            DOUBTFUL if Kind.DOUBTFUL in kinds
-            else PRO_PARTE if Kind.PRO_PARTE in kinds
-            else AMBIGUOUS if len(set(said.values())) > 1
-            else MISAPPLIED if Kind.MISAPPLIED in kinds and (len(targets) > 1 or not said)
-            else (broken or [UNSETTLED])[0] if not said
-            else AMBIGUOUS if len(targets) > 1  # a status that is not known points elsewhere
-            else REFUSED if None in targets
-            else None
-        )  # fmt: skip
-        if reason:
-            return Verdict(reason=reason, candidates=candidates)
-        (accepted,) = targets
-        if accepted is None or form_of(accepted) == form:
-            return Verdict()  # a subspecies of its own is accepted
-        return Verdict(accepted, f"{publisher}:{plain_id(next(iter(said)).id)}", candidates=candidates)
+    taxon: Taxon
+    end: Taxon | None
+    species: str | None
+    broken: str | None
 
-    return {name: verdict(name) for name in names}
+
+class _Rows:
+    """The rows of a checklist by what is asked for."""
+
+    def __init__(self, taxa: Iterable[Taxon], rules: Names) -> None:
+        self._forms, self._cleaner = form_cleaner(rules), NameCleaner(rules, {})
+        self._cleaned: dict[str, Cleaned] = {}
+        self._by_id: dict[str, Taxon | None] = {}  # None where several rows have one id
+        self._by_form: dict[str, list[Taxon]] = defaultdict(list)
+        self._beside: dict[str, list[Taxon]] = defaultdict(list)
+        for taxon in sorted(set(taxa), key=lambda taxon: (len(taxon.id), taxon)):
+            self._by_id[taxon.id] = None if taxon.id in self._by_id else taxon
+            cleaned = self._form(taxon.name)
+            if taxon.is_species and cleaned.name and not _of_another_scope(cleaned):
+                bearers = self._beside if "remark" in cleaned.rules else self._by_form
+                bearers[cleaned.name].append(taxon)
+
+    def form_of(self, name: str) -> str | None:
+        """Give the form by which a name is compared."""
+        return self._form(name).name
+
+    def leads_of(self, name: str) -> list[_Lead]:
+        """Give the rows that bear a name; none where all of these say something against it (``nom. illeg.``)."""
+        form = self.form_of(name)
+        if form is None or form not in self._by_form:
+            return []
+        own = [*self._by_form[form], *self._beside.get(form, ())]
+        return [self._lead(taxon) for taxon in sorted(own, key=lambda taxon: (len(taxon.id), taxon))]
+
+    def _lead(self, taxon: Taxon) -> _Lead:
+        end = follow(taxon, self._by_id)
+        if isinstance(end, str):
+            return _Lead(taxon, None, None, end)
+        species = None if _of_another_scope(self._form(end.name)) else self._cleaner.clean(end.name).name
+        return _Lead(taxon, end, species, None)
+
+    def _form(self, name: str) -> Cleaned:
+        if name not in self._cleaned:
+            self._cleaned[name] = self._forms.clean(name)
+        return self._cleaned[name]
+
+
+def _of_another_scope(cleaned: Cleaned) -> bool:
+    """Whether a name is no species': an aggregate, or a species in a wider or narrower sense, or a gardener's."""
+    remarks = [words for kind, words in cleaned.cut if kind == REMARK]
+    return "remark" in cleaned.rules and any(_OF_THE_NAME.sub("", words).strip() for words in remarks)
+
+
+def _verdict(name: str, rows: _Rows, publisher: str) -> Verdict:
+    leads = rows.leads_of(name)
+    if not leads:
+        return Verdict(reason=ABSENT)
+    ends = {lead.end for lead in leads if lead.end}
+    candidates = tuple(sorted(f"{f'{end.name} {end.authors}'.strip()} [{publisher}:{end.id}]" for end in ends))
+    own = rows.form_of(name)
+    if any(lead.taxon.kind is Kind.ACCEPTED for lead in leads):
+        others = any(lead.species is None or rows.form_of(lead.species) != own for lead in leads if lead.end)
+        return Verdict(reason=HOMONYM, candidates=candidates) if others else Verdict()
+    if reason := _left_open(leads):
+        return Verdict(reason=reason, candidates=candidates)
+    accepted = leads[0].species  # that of all
+    if accepted is None or rows.form_of(accepted) == own:
+        return Verdict()  # a subspecies of its own is accepted
+    saying = next(lead.taxon for lead in leads if lead.taxon.kind is Kind.SYNONYM)
+    return Verdict(accepted, f"{publisher}:{plain_id(saying.id)}", candidates=candidates)
+
+
+def _left_open(leads: Sequence[_Lead]) -> str | None:
+    """Say why the rows of a name that is not accepted do not decide; ``None`` where all say one thing."""
+    by_kind: dict[Kind, list[_Lead]] = defaultdict(list)
+    for lead in leads:
+        by_kind[lead.taxon.kind].append(lead)
+    if Kind.DOUBTFUL in by_kind:
+        return DOUBTFUL
+    if Kind.PRO_PARTE in by_kind:
+        return PRO_PARTE
+    synonyms = by_kind[Kind.SYNONYM]
+    if len(_species(synonyms)) > 1:
+        return AMBIGUOUS
+    agreed = bool(_species(synonyms)) and len(_species(leads)) == 1
+    misapplied = by_kind[Kind.MISAPPLIED]
+    if misapplied and (not agreed or any(lead.broken for lead in misapplied)):
+        return MISAPPLIED
+    if broken := [lead.broken for lead in synonyms if lead.broken]:
+        return broken[0]
+    if not synonyms or any(lead.broken for lead in leads):
+        return UNSETTLED
+    if not agreed:
+        return AMBIGUOUS  # a status that is not known points elsewhere
+    return REFUSED if _species(leads) == {None} else None
+
+
+def _species(leads: Sequence[_Lead]) -> set[str | None]:
+    """Give the names that rows lead to; ``None`` is among them where the rules refuse one."""
+    return {lead.species for lead in leads if lead.end}
 
 
 def plain_id(text: str) -> str:
     """Give an id in the signs that ids are written with; of one that is an address, its last part."""
-    return re.sub(r"[^\w.:-]", "_", text.rstrip("/").rsplit("/", 1)[-1])
+    return re.sub(r"[^\w.:-]", "_", text.rstrip("/").rsplit("/", 1)[-1] or text)
 
 
-def follow(taxon: Taxon, by_id: Mapping[str, Taxon]) -> Taxon | str:
-    """Give the accepted name that a row leads to, over as many others as it takes; or the reason why there is none."""
+def follow(taxon: Taxon, by_id: Mapping[str, Taxon | None]) -> Taxon | str:
+    """Give the accepted name that a row leads to, over as many others as it takes; or the reason why there is none.
+
+    Args:
+        taxon: the row.
+        by_id: all rows; ``None`` where several have one id.
+    """
     way = [taxon]
+    if by_id[taxon.id] is None:
+        return TWICE
     while way[-1].kind is not Kind.ACCEPTED:
         if len(way) > 1 and way[-1].kind is not Kind.SYNONYM:
             return NOT_ACCEPTED
-        after = by_id.get(way[-1].accepted_id)
-        if after is None:
+        if way[-1].accepted_id not in by_id:
             return NO_ACCEPTED
+        after = by_id[way[-1].accepted_id]
+        if after is None:
+            return TWICE
         if after in way:
             return CIRCLE
         way.append(after)
@@ -237,37 +301,19 @@ def settle(
         rules: section ``names`` of params.yaml.
     """
     own = dict(names_by_hand(by_hand, rules))
-    plain = NameCleaner(rules, {})
-    accepted_by_hand = {plain.clean(accepted).name for accepted in by_hand.values()} - own.keys()
-    renamed: dict[str, Verdict] = {}
-    listed: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for name in images:
-        said = verdicts[name]
-        if said.accepted is None:
-            if said.reason:
-                listed[name] = said.reason, said.candidates
-        elif name in accepted_by_hand or name in by_hand:
-            listed[name] = BY_HAND, said.candidates
-        else:
-            renamed[name] = said
-    while circle := _circle({name: str(said.accepted) for name, said in renamed.items()} | own) & renamed.keys():
-        for name in circle:
-            listed[name] = CIRCLE, renamed.pop(name).candidates
+    alone = NameCleaner(rules.model_copy(update={"synonyms": True}), by_hand)
+    accepted_by_hand = {alone.clean(synonym).name for synonym in by_hand}
+    renamed, listed = _divide({name: verdicts[name] for name in images}, own, accepted_by_hand)
     ways = {name: str(said.accepted) for name, said in renamed.items()} | own
     for name, accepted in own.items():
         said = verdicts.get(name, Verdict())
         if said.accepted is not None and said.accepted not in (accepted, _way(name, ways)[-1]):
-            listed[name] = BY_HAND, said.candidates
+            listed[name] = said._replace(reason=BY_HAND)
     occurring = {name for name, count in images.items() if count}
     return Renaming(
         rows=sorted((name, str(said.accepted), str(said.source)) for name, said in renamed.items()),
-        listed=sorted(
-            (
-                (name, reason, "; ".join(candidates) or None, images.get(name, 0))
-                for name, (reason, candidates) in listed.items()
-                if name in occurring or reason == BY_HAND
-            ),
-            key=lambda entry: (-entry[3], entry[0]),
+        listed=_in_order(
+            {name: said for name, said in listed.items() if name in occurring or said.reason == BY_HAND}, images
         ),
         names=len(occurring),
         accepted=sum(
@@ -276,6 +322,39 @@ def settle(
         images=sum(images[name] for name in renamed),
         merged=len(occurring) - len({_way(name, ways)[-1] for name in occurring}),
     )
+
+
+def _divide(
+    verdicts: Mapping[str, Verdict], by_hand: Mapping[str, str], accepted_by_hand: Collection[str | None]
+) -> tuple[dict[str, Verdict], dict[str, Verdict]]:
+    """Divide names into those that are renamed and those that are left to a person."""
+    renamed: dict[str, Verdict] = {}
+    listed: dict[str, Verdict] = {}
+    for name, said in verdicts.items():
+        if said.accepted is None:
+            if said.reason:
+                listed[name] = said
+        elif name in by_hand:
+            pass  # it is no more
+        elif name in accepted_by_hand:
+            listed[name] = said._replace(reason=BY_HAND)
+        else:
+            renamed[name] = said
+    while circle := _circle({name: str(said.accepted) for name, said in renamed.items()} | dict(by_hand)):
+        if circle.isdisjoint(renamed):
+            break
+        for name in circle & renamed.keys():
+            listed[name] = renamed.pop(name)._replace(reason=CIRCLE)
+    return renamed, listed
+
+
+def _in_order(listed: Mapping[str, Verdict], images: Mapping[str, int]) -> list[tuple[str, str, str | None, int]]:
+    """Give what is listed as rows (name, reason, candidates, images), those of the most images first."""
+    rows = (
+        (name, str(said.reason), "; ".join(said.candidates) or None, images.get(name, 0))
+        for name, said in listed.items()
+    )
+    return sorted(rows, key=lambda row: (-row[3], row[0]))
 
 
 def names_by_hand(by_hand: Mapping[str, str], rules: Names) -> list[tuple[str, str]]:

@@ -1,20 +1,19 @@
 """The rows of the file of synonyms, those by hand and those of a checklist, and how the latter are replaced.
 
-A row is of a checklist where its column ``source`` holds one word, a colon and an id: ``WCVP:123456``. All others are
-by hand, and stay as they are.
+Rows by hand stay as they are.
 """
 
 import csv
-import re
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.records.synonyms import read_synonyms
+from stages.records.synonyms import each_cell, is_of_checklist, place_of_source, read_cells, read_synonyms
 from stages.runtime.outputs import replacing
+from stages.tables.table import no_formula
 
 COLUMNS = ("synonym", "accepted", "source")
-_OF_A_CHECKLIST = re.compile(r"[\w-]+:[\w.:-]+")
 
 
 class SynonymRows(NamedTuple):
@@ -51,11 +50,9 @@ def read_synonym_rows(path: Path) -> SynonymRows:
         UserError: as ``read_synonyms``.
     """
     read_synonyms(path)
-    lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines())) if path.is_file() else []
-    header, *rows = [line for line in lines if any(cell.strip() for cell in line)] or [list(COLUMNS[:2])]
-    names = [name.strip() for name in header]
+    header, *rows = read_cells(path) or [list(COLUMNS[:2])]
     # Wherever the column stands, it is the third from now on; other columns keep their order.
-    place = names.index("source") if "source" in names else None
+    place = place_of_source(header)
     order = [number for number in range(2, len(header)) if number != place]
 
     def arranged(row: list[str]) -> list[str]:
@@ -64,8 +61,8 @@ def read_synonym_rows(path: Path) -> SynonymRows:
         return [*cells[:2], source, *(cells[number] for number in order), *cells[len(header) :]]
 
     rows = [arranged(row) for row in rows]
-    of_checklist = [row for row in rows if _OF_A_CHECKLIST.fullmatch(row[2].strip())]
-    by_hand = [row for row in rows if not _OF_A_CHECKLIST.fullmatch(row[2].strip())]
+    of_checklist = [row for row in rows if is_of_checklist(row, source=2)]
+    by_hand = [row for row in rows if not is_of_checklist(row, source=2)]
     return SynonymRows([*COLUMNS, *(header[number] for number in order)], by_hand, of_checklist)
 
 
@@ -87,8 +84,14 @@ def with_checklist(earlier: SynonymRows, rows: Iterable[tuple[str, str, str]]) -
 
 
 def write_synonym_rows(path: Path, rows: SynonymRows) -> None:
-    """Write a file of synonyms, sorted, whole or not at all."""
+    """Write a file of synonyms, sorted, whole or not at all; what a spreadsheet would run gets an apostrophe."""
+    filled = each_cell(sorted([*rows.by_hand, *rows.of_checklist]), no_formula)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(rows.header)
-        writer.writerows(sorted([*rows.by_hand, *rows.of_checklist]))
+        file.writelines(map(_line, [rows.header, *filled]))
+
+
+def _line(row: list[str]) -> str:
+    """Give a row as a line, which ends in LF; the writer puts quotes around a lone CR only where lines end in both."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(row)
+    return line.getvalue().removesuffix("\r\n") + "\n"

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import yaml
 
-from stages.commands.synonyms import count_images
+from stages.commands.synonyms import count_images, names_of_sources, without_use
 from stages.records.names import NameCleaner
 from stages.records.synonyms import read_synonyms
 from stages.tables.export import NAMES, RECORDS
@@ -27,6 +27,11 @@ FOUND = {
     "Rosa canina": 2,
     "Nowhereia plantifolia": 1,
     "TIBOUCHINA URVILLEANA": 1,
+    # Names that the others are evidence for: an epithet without a rank, and one with a capital.
+    "Quercus ilex": 2,
+    "Quercus ilex ballota": 5,
+    "Rosa Canina": 1,
+    "Quercus\\tilex": 1,
 }
 
 
@@ -58,14 +63,14 @@ def undecided(workspace) -> list[tuple]:
 def test_from_two_classes_to_one(workspace, table, file):
     put_documents(workspace)
     before = species(workspace)
-    assert len(before) == 8
+    assert len(before) == 9
     path = write_packed(workspace / file, {"wcvp_names.csv": table()})
     result = run_stage("commands.synonyms", workspace, str(path))
     assert result.returncode == 0, result.stderr
     assert (
-        f"{len(PLANTS)} rows read; of 8 names it accepts 3 and renames 4 (7 images), so that 2 fewer" in result.stdout
+        f"{len(PLANTS)} rows read; of 9 names it accepts 3 and renames 5 (15 images), so that 2 fewer" in result.stdout
     )
-    assert "4 rows of the checklist (4 new, 0 gone, 0 changed) and 0 by hand" in result.stdout
+    assert "5 rows of the checklist (5 new, 0 gone, 0 changed) and 0 by hand" in result.stdout
     assert "2 names are left to you (accepted, and a synonym of another too 1, not in the checklist 1)" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("next: look at `git diff data/sources/sample/synonyms.csv`")
     out = workspace / "data/sources/sample/synonyms.csv"
@@ -74,21 +79,22 @@ def test_from_two_classes_to_one(workspace, table, file):
         "synonym,accepted",
         "Aster novi-belgii,Symphyotrichum novi-belgii",
         "Mentha × citrata,Mentha × piperita",
+        "Quercus ilex,Quercus rotundifolia",
         "Solanum rantonnetii,Lycianthes rantonnetii",
         "Tibouchina urvilleana,Pleroma urvilleanum",
     ]
     listed = undecided(workspace)
     assert listed == [
-        ("Rosa canina", "accepted, and a synonym of another too", 2),
+        ("Rosa canina", "accepted, and a synonym of another too", 3),
         ("Nowhereia plantifolia", "not in the checklist", 1),
     ]
     assert species(workspace) == {
-        "Symphyotrichum novi-belgii": 5, "Lycianthes rantonnetii": 3, "Mentha × piperita": 1, "Rosa canina": 2,
-        "Nowhereia plantifolia": 1, "Pleroma urvilleanum": 1,
+        "Symphyotrichum novi-belgii": 5, "Lycianthes rantonnetii": 3, "Mentha × piperita": 1, "Rosa canina": 3,
+        "Quercus rotundifolia": 8, "Nowhereia plantifolia": 1, "Pleroma urvilleanum": 1,
     }  # fmt: skip
     # After the export the old names are no classes any more, and the same file says the same.
     again = run_here("commands.synonyms", workspace, str(path))
-    assert "of 8 names it accepts 3 and renames 4 (7 images), so that 2 fewer" in again.stdout
+    assert "of 9 names it accepts 3 and renames 5 (15 images), so that 2 fewer" in again.stdout
     assert "(0 new, 0 gone, 0 changed)" in again.stdout
     assert out.read_text().splitlines() == written
     assert undecided(workspace) == listed
@@ -103,12 +109,14 @@ def test_what_is_by_hand_wins_and_an_older_checklist_goes(workspace):
     path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
     species(workspace)
     said = run_here("commands.synonyms", workspace, str(path)).stdout
-    assert "3 rows of the checklist (2 new, 1 gone, 1 changed) and 2 by hand" in said
+    assert "4 rows of the checklist (3 new, 1 gone, 1 changed) and 2 by hand" in said
     assert "1 names are other by hand, and stay so: Solanum rantonnetii would be Lycianthes rantonnetii" in said
+    assert "1 rows by hand rename nothing in the records, such as 'Rosa gallica var. x'" in said
     assert out.read_text().splitlines() == [
         "synonym,accepted,source,note",
         "Aster novi-belgii,Symphyotrichum novi-belgii,WCVP:2,",
         "Mentha × citrata,Mentha × piperita,WCVP:31,",
+        "Quercus ilex,Quercus rotundifolia,WCVP:61,",
         by_hand[1],
         by_hand[0],
         "Tibouchina urvilleana,Pleroma urvilleanum,WCVP:21,",
@@ -128,22 +136,60 @@ def test_a_name_that_is_accepted_by_hand_stays(workspace):
     assert species(workspace)["Aster novi-belgii"] == 5
 
 
+def counted(species: dict[str, int], found: list[tuple], by_hand: dict[str, str] | None = None) -> dict[str, int]:
+    urls = [str(number) for number in range(sum(species.values()))]
+    of_each = [name for name, count in species.items() for _ in range(count)]
+    records = records_of(*urls).with_columns(species=pl.Series(of_each))
+    names = names_of_sources(records, pl.DataFrame(found, schema=NAMES, orient="row"))
+    return count_images(records, names, NameCleaner(RULES, by_hand or {}).knowing(name for name, _, _ in names))
+
+
 def test_images_count_for_the_name_that_they_had_before():
-    records = records_of("a", "b", "c").with_columns(species=pl.Series(["Rosa gallica", "Rosa gallica", "Rosa canina"]))
-    found = pl.DataFrame(
+    records = {"Rosa gallica": 2, "Rosa canina": 1}
+    found = [
+        ("Rosa alba", "Rosa gallica", "synonyms", 2),
+        ("Rosa canina L.", "Rosa canina", "authorship", 1),
+        ("Rosa sp.", None, "genus_only", 5),
+    ]
+    assert counted(records, found) == {"Rosa alba": 2, "Rosa canina": 1, "Rosa gallica": 0}
+    assert counted(records, found, {"Rosa alba": "Rosa gallica"}) == {"Rosa canina": 1, "Rosa gallica": 2}
+    # What is by hand since the export counts already.
+    assert counted({"Rosa alba": 2}, [], {"Rosa alba": "Rosa gallica"}) == {"Rosa alba": 0, "Rosa gallica": 2}
+
+
+def test_images_count_alike_before_and_after_where_names_are_evidence_for_others():
+    below = ("Quercus ilex ballota", "Quercus ilex", "below_species", 5)
+    capital = ("Rosa Canina", "Rosa canina", "case", 3)
+    before = counted({"Quercus ilex": 7, "Rosa canina": 4}, [below, capital])
+    assert before == {"Quercus ilex": 7, "Rosa canina": 4}
+    after = counted(
+        {"Quercus rotundifolia": 7, "Rosa dumalis": 4},
         [
-            ("Rosa alba", "Rosa gallica", "synonyms", 2),
-            ("Rosa canina L.", "Rosa canina", "authorship", 1),
-            ("Rosa sp.", None, "genus_only", 5),
+            ("Quercus ilex ballota", "Quercus rotundifolia", "below_species; synonyms", 5),
+            ("Quercus ilex", "Quercus rotundifolia", "synonyms", 2),
+            ("Rosa Canina", "Rosa dumalis", "case; synonyms", 3),
+            ("Rosa canina", "Rosa dumalis", "synonyms", 1),
         ],
-        schema=NAMES,
-        orient="row",
     )
-    assert count_images(records, found, NameCleaner(RULES, {})) == {
-        "Rosa alba": 2, "Rosa canina": 1, "Rosa gallica": 0,
-    }  # fmt: skip
-    by_hand = NameCleaner(RULES, {"Rosa alba": "Rosa gallica"})
-    assert count_images(records, found, by_hand) == {"Rosa canina": 1, "Rosa gallica": 2}
+    assert {name: count for name, count in after.items() if count} == before
+    # An accepted name that no source writes was no evidence before.
+    refused = ("Rosa Dumalis", None, "unclear_name", 2)
+    before = counted({"Rosa canina": 1}, [refused])
+    renamed = ("Rosa canina", "Rosa dumalis", "synonyms", 1)
+    after = counted({"Rosa dumalis": 3}, [renamed, ("Rosa Dumalis", "Rosa dumalis", "case", 2)])
+    assert {name: count for name, count in after.items() if count} == before == {"Rosa canina": 1}
+
+
+def test_control_characters_that_stand_as_escapes_are_read_back():
+    found = ("Quercus\\tilex\\x0b", "Quercus rotundifolia", "unicode; synonyms", 2)
+    assert counted({"Quercus rotundifolia": 2}, [found]) == {"Quercus ilex": 2, "Quercus rotundifolia": 0}
+
+
+def test_rows_by_hand_without_use():
+    by_hand = {"Rosa aa": "Rosa bb", "Rosa bb": "Rosa cc", "Rosa dd": "Rosa ee", "Rosa ff": "Rosa ff"}
+    cleaner = NameCleaner(RULES, by_hand)
+    assert without_use(by_hand, ["Rosa aa", "Rosa gg"], cleaner) == ["Rosa dd"]
+    assert without_use(by_hand, [], cleaner) == ["Rosa aa", "Rosa bb", "Rosa dd"]
 
 
 def put_names(workspace) -> None:
@@ -178,6 +224,37 @@ def test_a_bad_checklist_is_one_line_and_changes_nothing(workspace, content, sai
     assert out.read_text() == "synonym,accepted\nRosa alba,Rosa gallica\n"
 
 
+@pytest.mark.parametrize("end", [None, "\r"])
+def test_a_checklist_without_rows_wipes_nothing(workspace, end):
+    put_names(workspace)
+    out = workspace / "data/sources/sample/synonyms.csv"
+    out.parent.mkdir(parents=True)
+    out.write_text("synonym,accepted,source\nRosa alba,Rosa gallica,WCVP:1\n")
+    table = wcvp([]) if end is None else wcvp().replace("\n", end)
+    path = write_packed(workspace / "wcvp_names.csv", {"": table})
+    before = sorted(workspace.rglob("*"))
+    assert "line ends" in complaint(run_here("commands.synonyms", workspace, str(path)))
+    assert sorted(workspace.rglob("*")) == before
+    assert out.read_text() == "synonym,accepted,source\nRosa alba,Rosa gallica,WCVP:1\n"
+
+
+def test_a_row_copied_from_the_list_with_its_apostrophe_renames(workspace):
+    put_documents(workspace)
+    dump = workspace / "data/sources/sample/dump/plants.jsonl"
+    dump.write_text(dump.read_text().replace("Nowhereia plantifolia", "+ Laburnocytisus adamii"))
+    species(workspace)
+    path = write_packed(workspace / "wcvp_names.csv", {"": wcvp()})
+    run_here("commands.synonyms", workspace, str(path))
+    listed = (workspace / "data/sources/sample/synonyms_ambiguous.csv").read_text()
+    copied = next(line for line in listed.splitlines() if "adamii" in line).partition(",")[0]
+    assert copied == "'+ Laburnocytisus adamii"
+    out = workspace / "data/sources/sample/synonyms.csv"
+    out.write_text(out.read_text() + f"{copied},Laburnum anagyroides,\n")
+    run_here("commands.synonyms", workspace, str(path))
+    assert f"{copied},Laburnum anagyroides,\n" in out.read_text()
+    assert species(workspace)["Laburnum anagyroides"] == 1
+
+
 def test_rules_that_leave_synonyms_out_are_told_and_what_is_by_hand_wins_all_the_same(workspace):
     put_documents(workspace)
     params = (workspace / "params.yaml").read_text()
@@ -189,7 +266,7 @@ def test_rules_that_leave_synonyms_out_are_told_and_what_is_by_hand_wins_all_the
     out.write_text("synonym,accepted\nSolanum rantonnetii,Solanum other\n")
     species(workspace)
     said = run_here("commands.synonyms", workspace, str(path)).stdout
-    assert len(read_synonyms(out)) == 4
+    assert list(map(len, read_synonyms(out))) == [1, 4]
     assert "next: nothing changes as long as `names.synonyms` in params.yaml is false" in said
 
 

@@ -1,13 +1,16 @@
 """Checklists are read as their publishers ship them, and of millions of rows only those that are needed are kept."""
 
 import zipfile
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.records import checklist
-from stages.records.checklist import find_checklist, is_species, read_checklist
+from stages.records.checklist import Checklist, find_checklist, is_species, read_checklist
 from stages.runtime.errors import UserError
 from tests.support.checklists import PLANTS, gbif, wcvp, wfo, write_packed
 
@@ -50,7 +53,7 @@ def test_a_table_in_commas_has_quotes_and_rows_over_two_lines(tmp_path):
         encoding="utf-8",
     )
     assert read(path) == ({("Aster novi-belgii", None), ("Symphyotrichum novi-belgii", None)}, 2)
-    assert find_checklist(path).publisher == "My_list_2_"
+    assert find_checklist(path).publisher == "checklist-My_list_2_"
 
 
 def test_kews_darwin_core_archive_misspells_its_header(tmp_path):
@@ -82,8 +85,11 @@ def test_animals_are_no_plants_and_varieties_no_species(tmp_path):
 
 @pytest.mark.parametrize(
     ("rank", "species"),
-    [("species", True), ("variety", True), ("subsp", True), (None, True), ("genus", False), ("subfamily", False)],
-)
+    [
+        ("species", True), ("variety", True), ("subsp", True), (None, True), ("genus", False), ("subfamily", False),
+        ("speciesaggregate", False), ("aggregate", False), ("agamospecies", True), ("nothospecies", True),
+    ],
+)  # fmt: skip
 def test_ranks(rank, species):
     assert is_species(rank) == species
 
@@ -114,6 +120,88 @@ def test_a_block_does_not_end_within_quotes(tmp_path, monkeypatch, block):
     path.write_text("\n".join([*lines, '"9,Aster novi-belgii' + "\n" * 2000]))
     with pytest.raises(UserError, match="a row of it has no end"):
         read_checklist(find_checklist(path), NAMES)
+
+
+class Looked(bytes):
+    """Bytes that count how many of them are looked at."""
+
+    seen = 0
+
+    def count(self, sub, start=0, end=None):
+        end = len(self) if end is None else end
+        Looked.seen += end - start
+        return super().count(sub, start, end)
+
+    def rfind(self, sub, start=0, end=None):
+        end = len(self) if end is None else end
+        found = super().rfind(sub, start, end)
+        Looked.seen += end - max(found, start)
+        return found
+
+
+@pytest.mark.parametrize("quotes", ["", '"', '"one""', '""'])
+@pytest.mark.parametrize("megabytes", [1, 20])
+def test_a_stray_quote_makes_no_more_work(megabytes, quotes):
+    """A table of 1.6 MB took three times as long as one of 0.8 MB."""
+    row = b"1234567,Aster novi-belgii,species,synonym,7654321,a remark\n"
+    table = quotes.encode() + row * (megabytes * 1_000_000 // len(row))
+
+    class Stream(BytesIO):
+        def read(self, size=-1):
+            return Looked(super().read(size))
+
+    Looked.seen = 0
+    found = Checklist(Path("list.csv"), None, "Darwin Core", "checklist-list", ",", True, {"id": 0, "name": 1}, 6)
+    assert b"".join(checklist._blocks(found, Stream(table))) == table
+    assert len(table) <= Looked.seen < 4 * len(table)
+
+
+@given(st.text('a,"\n', max_size=40), st.integers(1, 9))
+def test_blocks_are_whole_rows_and_no_byte_is_lost(table, size):
+    whole = checklist._BLOCK_BYTES
+    found = Checklist(Path("list.csv"), None, "Darwin Core", "checklist-list", ",", True, {"id": 0, "name": 1}, 2)
+    try:
+        checklist._BLOCK_BYTES = size
+        blocks = []
+        with suppress(UserError):
+            blocks += checklist._blocks(found, BytesIO(table.encode()))
+    finally:
+        checklist._BLOCK_BYTES = whole
+    assert all(block.count(b'"') % 2 == 0 and block.endswith(b"\n") for block in blocks[:-1])
+    if blocks:
+        assert b"".join(blocks).strip() == table.encode().strip()
+
+
+@pytest.mark.parametrize("table", [wcvp, wfo, gbif])
+def test_a_table_without_rows_is_refused(tmp_path, table):
+    path = tmp_path / "list.txt"
+    path.write_text(table([]))
+    with pytest.raises(UserError, match="has a header and no rows"):
+        read(path)
+    path.write_bytes(table().encode().replace(b"\r\n", b"\n").replace(b"\n", b"\r"))
+    with pytest.raises(UserError, match="lines end in CR alone"):
+        read(path)
+
+
+def test_rows_with_the_id_of_another_are_read_too(tmp_path):
+    rows = [
+        *PLANTS,
+        ("2", "Species", "Synonym", "Ribes ef", "L.", "10"),
+        ("1", "Genus", "Accepted", "Ribes", "L.", "1"),
+    ]
+    path = write_packed(tmp_path / "names.csv", {"": wcvp(rows)})
+    found = read(path, ["Aster novi-belgii"])[0]
+    assert {name for name, _ in found} >= {"Ribes ef", "Ribes", "Aster novi-belgii"}
+
+
+@pytest.mark.parametrize(
+    "row", ['1,"Aster novi-belgii,species,synonym,2\n', "1\n", '1,Aster 5" novi,species,synonym,2\n']
+)
+def test_damaged_rows_are_told_in_words_of_this_project(tmp_path, row):
+    path = tmp_path / "list.csv"
+    path.write_text("taxonID,scientificName,taxonRank,taxonomicStatus,acceptedNameUsageID\n" + row)
+    with pytest.raises(UserError, match=r"fewer columns than its header \(5\), or quotes that nothing closes"):
+        read(path)
 
 
 def changed_zip(path, place, value):

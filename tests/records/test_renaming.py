@@ -20,6 +20,7 @@ from stages.records.renaming import (
     NOT_ACCEPTED,
     PRO_PARTE,
     REFUSED,
+    TWICE,
     UNSETTLED,
     Kind,
     Taxon,
@@ -106,10 +107,53 @@ def test_candidates_are_named_with_authors_and_ids():
     )  # fmt: skip
 
 
-def test_homonyms_of_one_species_and_rows_that_say_nothing_leave_it_decided():
+def test_homonyms_of_one_species_leave_it_decided():
     taxa = [OLD, NEW, OLD._replace(id="30", authors="Mill.", status="Illegitimate")]
-    taxa += [OLD._replace(id="4", authors="Hort.", status="Unplaced", accepted_id="")]
+    taxa += [OLD._replace(id="4", authors="Hort.", status="superseded")]
     assert said("Aster novi-belgii", *taxa).source == "WCVP:2"
+
+
+GENUS = Taxon("9", "Symphyotrichum", "Nees", "Accepted", "", is_species=False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        (UNSETTLED, {"status": "Unplaced", "accepted_id": ""}),
+        (UNSETTLED, {"status": "Unchecked", "accepted_id": "77"}),
+        (UNSETTLED, {"status": "", "accepted_id": "3"}),
+        (NO_ACCEPTED, {"accepted_id": "77"}),
+        (NO_ACCEPTED, {"accepted_id": ""}),
+        (NO_SPECIES, {"accepted_id": "9"}),
+        (CIRCLE, {"accepted_id": "3"}),
+        (MISAPPLIED, {"status": "Misapplied", "accepted_id": "77"}),
+        (MISAPPLIED, {"status": "Misapplied", "accepted_id": ""}),
+        (TWICE, {"id": "2"}),
+        (TWICE, {"name": "Rosa gallica", "id": "2"}),
+        (TWICE, {"name": "Rosa gallica", "id": "1", "status": "Accepted"}),
+        (UNSETTLED, {"name": "Aster novi-belgii Mill. nom. illeg.", "status": "Unplaced", "accepted_id": ""}),
+    ],
+)
+def test_another_row_that_contradicts_leaves_it_to_a_person(reason, change):
+    other = OLD._replace(id="3", authors="Mill.")._replace(**change)
+    found = said("Aster novi-belgii", OLD, NEW, GENUS, other)
+    assert (found.accepted, found.reason) == (None, reason)
+    accepted = said("Aster novi-belgii", OLD._replace(id="8", status="Accepted"), NEW, GENUS, other)
+    assert accepted.accepted is None
+
+
+@pytest.mark.parametrize("remark", ["agg.", "aggr.", "s.l.", "s. str.", "complex", "hort."])
+def test_an_aggregate_is_not_the_species_of_its_name(remark):
+    aggregate = OLD._replace(name=f"Aster novi-belgii {remark}")
+    assert said("Aster novi-belgii", aggregate, NEW).reason == ABSENT
+    assert said("Aster novi-belgii", OLD._replace(id="7"), NEW, aggregate._replace(accepted_id="")).accepted == NEW.name
+    assert said("Aster novi-belgii", OLD, NEW._replace(name=f"Rosa alba {remark}")).reason == REFUSED
+
+
+def test_a_name_against_the_code_bears_the_name_and_renames_it_not_alone():
+    illegitimate = OLD._replace(name="Aster novi-belgii Mill. nom. illeg.", id="3", accepted_id="5")
+    assert said("Aster novi-belgii", illegitimate, ALTERNATIVE).reason == ABSENT
+    assert said("Aster novi-belgii", OLD, NEW, illegitimate, ALTERNATIVE).reason == AMBIGUOUS
 
 
 def test_chains_are_followed_to_their_end():
@@ -141,6 +185,7 @@ def test_ids():
     assert plain_id("wfo-0000001234") == "wfo-0000001234"
     assert plain_id("https://list.example/taxon/123/") == "123"
     assert plain_id("a b") == "a_b"
+    assert plain_id("///") == "___"
 
 
 def renamed(accepted: str) -> Verdict:
@@ -225,7 +270,8 @@ def test_whatever_a_checklist_says_export_accepts_it(entries, by_hand, random):
     assert settle(images, judge(SPECIES, taxa, RULES, publisher="GBIF"), by_hand, RULES) == found
     rows = {synonym: accepted for synonym, accepted, _ in found.rows}
     assert not rows.keys() & by_hand.keys()
-    together = NameCleaner(RULES, by_hand | rows)
+    together = NameCleaner(RULES, by_hand, of_checklist=rows)
+    assert together.overruled == ()
     left = {together.clean(name).name for name in images}
     assert len(images) - len(left) == found.merged
     for synonym in by_hand:

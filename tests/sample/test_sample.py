@@ -68,7 +68,7 @@ def test_ids_of_every_type_are_there_and_a_byte_and_a_document_that_cannot_be_re
 
 
 def test_the_long_tail(documents, inventory, params):
-    cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv"))
+    cleaner = NameCleaner(params.names, read_synonyms(SAMPLE / "synonyms.csv").by_hand)
     shaped = shape_records(documents, DocumentReader(params.documents))
     records, _, _ = name_records(shaped.records.table().drop_nulls("species"), cleaner)
     records = drop_repeated(records)

@@ -37,6 +37,8 @@ PLANTS = [
     ("40", "Species", "Accepted", "Rosa canina", 'L. "sensu Linnaeo', "40"),
     ("41", "Species", "Illegitimate", "Rosa canina", "Hort.", "42"),
     ("42", "Species", "Accepted", "Rosa gallica", "L.", "42"),
+    ("60", "Species", "Accepted", "Quercus rotundifolia", "Lam.", "60"),
+    ("61", "Species", "Synonym", "Quercus ilex", "L.", "60"),
     ("50", "Genus", "Accepted", "Aster", "L.", "50"),
 ]
 
