@@ -30,7 +30,7 @@ from stages.splitting.divide import assign_splits, cap_train, drop_extra_photos
 from stages.splitting.figures import class_sizes, headline, long_tail, number_classes, summarize
 from stages.splitting.groups import drop_contradictions, group_rows, link_images, name_groups
 from stages.splitting.leaks import count_leaks
-from stages.splitting.memory import drop_strays, lost_sources, pin_groups, read_assignments, recall
+from stages.splitting.memory import drop_strays, follow, lost_sources, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.classes import CLASSES, LABELS, SPLITS
 from stages.tables.json_files import write_figures
@@ -62,8 +62,8 @@ def main() -> None:
 
     if lost := lost_sources(assignments, links):
         say(
-            f"split: warning: no record has an id of {', '.join(lost)} any more, of which some are remembered: was the "
-            "shape renamed, or given `ids_of`? What is met again by such an id alone counts as new"
+            f"split: warning: some {', '.join(lost)} are remembered, and no record has any: was a shape renamed, given "
+            "`ids_of`, or another path? What is met again by such an id alone counts as new"
         )
     rows, left_out = split_images(available, links, pairs, disputed, assignments, params.split)
     if rows["species"].n_unique() < 2:
@@ -126,7 +126,9 @@ def split_images(
     # Grouped and recalled before anything is left out: a row that is not used still shows that two others belong
     # together, and that they were in val.
     grouped = narrow.with_columns(group=group_rows(narrow, linked, pairs), earlier=recall(narrow, linked, assignments))
-    rows, contradictory = drop_contradictions(grouped.with_columns(pinned=pin_groups(grouped)), linked, disputed)
+    grouped = grouped.with_columns(followed=follow(grouped, linked, pairs, assignments))
+    grouped = grouped.with_columns(pinned=pin_groups(grouped)).drop("followed")
+    rows, contradictory = drop_contradictions(grouped, linked, disputed)
     rows, too_few = drop_small_classes(name_groups(rows), params.min_images_per_class)
     rows, stray = drop_strays(rows)
     rows = rows.with_columns(split=assign_splits(rows, params))

@@ -67,7 +67,7 @@ def is_dump(path: Path) -> bool:
 
 
 def _format(path: Path) -> str:
-    return "".join([suffix for suffix in path.suffixes if suffix != ".gz"][-1:])
+    return "".join([suffix for suffix in map(str.lower, path.suffixes) if suffix != ".gz"][-1:])
 
 
 def split_bson(batch: bytes) -> Iterator[bytes]:

@@ -22,8 +22,8 @@ from bson.datetime_ms import DatetimeMS
 from stages.records import inaturalist
 
 LONGEST = 200  # characters of an id; a longer one is named by its digest
-MOST_ENTRIES = 100  # of a list of ids, those of lists in it included
-_LONGEST_LOOKED_AT = 10_000  # characters; composing accents takes time that grows with their square
+MOST_ENTRIES = 100  # of a list of ids, those of lists in it included, and fields of a compound id
+_LONGEST_LOOKED_AT = 1_000  # characters; composing accents takes time that grows with their square
 # What programs and people write for "nothing". As an id it would join what has nothing in common.
 _NOTHING = frozenset({
     "", "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "n/a", "n.a.", "#n/a", "#na", "nat", "<na>",
@@ -37,11 +37,12 @@ _ZERO = re.compile(r"[+-]?0+(?:\.0+)?")
 _WHOLE = re.compile(r"\+?(-?\d+)(?:\.0*)?")
 _ROUNDED = re.compile(r"[+-]?\d\.\d+E\+?\d+", re.IGNORECASE)  # how spreadsheets write long numbers, cut to six digits
 _HEX_ID = re.compile(r"[0-9a-fA-F]{24}")
-_UUID = re.compile(r"(?:urn:uuid:)?\{?[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?", re.IGNORECASE)
+_UUID = re.compile(r"(?:urn:uuid:)?\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?", re.IGNORECASE | re.ASCII)
 _OBJECT_ID_TEXT = re.compile(r"ObjectId\(['\"]?([0-9a-fA-F]{24})['\"]?\)")
 _ESCAPED = re.compile(r"%([0-9a-fA-F]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
-_KEPT_IN_PATHS = "".join(chr(code) for code in range(0x21, 0x7F))
+_HERE = re.compile(r"/(?:\./)+")
+_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -102,6 +103,8 @@ def _texts(value: Any) -> tuple[list[str], str | None]:
 
 def _compound(document: dict[Any, Any]) -> tuple[list[str], str | None]:
     """Name a document by all of its fields; by nothing, where none of them names anything."""
+    if len(document) > MOST_ENTRIES:
+        return [], "dict"
     fields: dict[str, Any] = {}
     names_something = False
     for key, value in document.items():
@@ -183,8 +186,8 @@ def _text(text: str) -> str:
         return quoted[1].lower()
     if _HEX_ID.fullmatch(text) and not text.isdecimal():
         return text.lower()
-    if _UUID.fullmatch(text) and not text.isdecimal():
-        return str(uuid.UUID(text))
+    if (digits := _UUID.fullmatch(text)) and not text.isdecimal():
+        return str(uuid.UUID(hex=digits[1]))
     if text[:8].lower().startswith(("http://", "https://")):
         # Pages that are put together in the browser name things behind the #, and so do addresses that are names.
         return address(text, fragment=True).rstrip("/")
@@ -239,8 +242,9 @@ def address(url: str, *, fragment: bool = False) -> str:
     except ValueError:  # UnicodeError too
         return url.strip()
     usual = port in (None, _DEFAULT_PORTS.get(parts.scheme))
-    path = quote(_ESCAPED.sub(_unescape, parts.path or "/"), safe=_KEPT_IN_PATHS).replace("/./", "/")
-    query = f"?{parts.query}" if parts.query else ""
+    path, query = (quote(_ESCAPED.sub(_unescape, part), safe=_PRINTABLE) for part in (parts.path or "/", parts.query))
+    path = _HERE.sub("/", path)
+    query = f"?{query}" if query else ""
     return (
         f"{host}{'' if usual else f':{port}'}{path}{query}{f'#{parts.fragment}' if fragment and parts.fragment else ''}"
     )

@@ -11,6 +11,7 @@ OTHER = "other"  # something said that is none of the others
 CODES = ("cc0", "pd", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd", NONE, OTHER)
 # From the freest to the one that allows least.
 BY_FREEDOM = (*(code for code in CODES if code not in (NONE, OTHER)), OTHER, NONE)
+SEVERAL = "; "  # between the licenses of a list
 LONGEST = 500  # characters; what is longer is no license but a text about one
 
 # The parts of Creative Commons' long names, in their many spellings, as the codes use them.
@@ -43,10 +44,12 @@ def license_code(text: str | None) -> str:
     """
     if text and len(text) >= LONGEST:
         return OTHER
+    if text and SEVERAL in text:
+        return max(map(license_code, text.split(SEVERAL)), key=BY_FREEDOM.index)
     lowered = " ".join(_plain(text or "").lower().replace("_", " ").split())
     for name, code in _LONG_NAMES:
         lowered = name.sub(code, lowered)
-    if _CC0.search(lowered):
+    if _CC0.search(lowered) and not _CREATIVE_COMMONS.search(lowered) and not _RESERVED.search(lowered):
         return "cc0"
     if _CREATIVE_COMMONS.search(lowered) or _LONG_NAME_ALONE.fullmatch(lowered):
         if _UNCLEAR.search(lowered):

@@ -14,7 +14,7 @@ import bson
 
 from stages.config.schema import DocumentShape
 from stages.records.identity import MOST_ENTRIES, NULL_LIKE, id_texts, is_null_like, links_of, visible
-from stages.records.licenses import NONE
+from stages.records.licenses import NONE, SEVERAL
 from stages.records.unknown_shapes import UnknownShapes
 
 # The columns of a record, as text or null, and `links`: all that may connect its image with others.
@@ -253,8 +253,8 @@ def _dig(value: Any, keys: list[str], default: Any = None) -> Any:
 def _as_text(value: Any) -> str | None:
     """Give a text, a number or a list of them as one line; ``None`` for anything else."""
     if isinstance(value, list):
-        texts = [_as_text(entry) for entry in value[:MOST_ENTRIES] if not isinstance(entry, list)]
-        return "; ".join(text for text in texts if text) or None
+        texts = [_as_text(entry) for entry in value[:MOST_ENTRIES]]
+        return SEVERAL.join(text for text in texts if text) or None
     if isinstance(value, bool) or not isinstance(value, str | int | float | bson.Decimal128 | bson.ObjectId):
         return None
     text = visible(str(value)[: 4 * LONGEST_TEXT])

@@ -38,7 +38,7 @@ def find_files(places: Iterable[Path]) -> dict[Path, str]:
     for place in places:
         if not place.exists():
             raise UserError(f"{place} is missing: name the files of the split, or the folder that holds them")
-        files = [file for file in sorted(place.iterdir()) if file.is_file()] if place.is_dir() else [place]
+        files = sorted(filter(_may_hold_images, place.iterdir())) if place.is_dir() else [place]
         splits = {file: _split_of(file) if is_dump(file) or not place.is_dir() else None for file in files}
         unclear = [file for file, split in splits.items() if is_dump(file) and not split and "raw" not in _words(file)]
         if place.is_dir() and unclear:
@@ -59,6 +59,11 @@ def find_files(places: Iterable[Path]) -> dict[Path, str]:
 def _split_of(file: Path) -> str | None:
     splits = {_WORDS[word] for word in _words(file) if word in _WORDS}
     return splits.pop() if len(splits) == 1 else None
+
+
+def _may_hold_images(file: Path) -> bool:
+    """Whether a file is no folder, no hidden one, and not what mongodump says of a collection beside it."""
+    return file.is_file() and not file.name.startswith(".") and ".metadata.json" not in file.name
 
 
 def _words(file: Path) -> list[str]:

@@ -29,20 +29,35 @@ def link_images(rows: pl.DataFrame, links: pl.DataFrame, assignments: pl.DataFra
 def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) -> pl.Series:
     """Number the groups: rows of one species that links or pairs connect, directly or through others, have one number.
 
-    Connected components of the graph between images and the values of their links (Tarjan 1972), by SciPy. Images that
-    are not in ``rows`` connect too: a photo that nobody has downloaded may belong to two observations.
-
     Args:
         rows: with image_name and species.
         linked: as ``link_images`` gives it.
         pairs: image_name and other_name of images that look alike; names that ``rows`` lack are passed over.
+    """
+    component, _ = connect_images(rows, linked, pairs)
+    # Over images that nobody has, rows of two species may hang together.
+    return rows.select(group=pl.struct(component, "species").rank("dense")).to_series()
+
+
+def connect_images(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """Find the connected components of the graph between images and the values of their links (Tarjan 1972), by SciPy.
+
+    Images that are not in ``rows`` connect too: a photo that nobody has downloaded may belong to two observations. What
+    names two species connects the rows of each alone, and no others: it is an error in the data.
+
+    Args:
+        rows: with image_name and species.
+        linked: image_name, kind, value.
+        pairs: image_name and other_name of images that look alike; names that ``rows`` lack are passed over.
+
+    Returns:
+        The number of each row's component; and image_name and component of the images that ``rows`` lack.
     """
     # A value that stands once links nothing.
     linked = linked.filter(pl.len().over("kind", "value") > 1)
     named = rows.select("image_name", "species").with_row_index("row")
     present = linked.join(named, on="image_name")
     species = present.group_by("kind", "value").agg(several=pl.col("species").n_unique() > 1)
-    # What names two species connects the rows of each alone, and no others: it is an error in the data.
     absent = linked.join(named, on="image_name", how="anti").join(species, on=["kind", "value"], how="left")
     absent = absent.filter(~pl.col("several").fill_null(False)).with_columns(
         node=pl.col("image_name").rank("dense").cast(pl.Int64) + rows.height - 1, species=pl.lit(None, pl.String)
@@ -51,18 +66,17 @@ def group_rows(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame) ->
         node=pl.col("row").cast(pl.Int64), species=pl.when("several").then("species")
     )
     edges = pl.concat([part.select("kind", "value", "species", "node") for part in (present, absent)])
-    image = edges["node"].to_numpy()
     beyond = rows.height + absent.height
     value = edges.select(pl.struct("kind", "value", "species").rank("dense")).to_series().to_numpy().astype(np.int64)
     alike = _pairs_of_rows(rows, pairs)
-    source = np.concatenate([image, alike["row"].to_numpy().astype(np.int64)])
+    source = np.concatenate([edges["node"].to_numpy(), alike["row"].to_numpy().astype(np.int64)])
     target = np.concatenate([value - 1 + beyond, alike["other_row"].to_numpy().astype(np.int64)])
     nodes = beyond + int(value.max(initial=0))
     graph = coo_matrix((np.ones(len(source), np.int8), (source, target)), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    # Over images that nobody has, rows of two species may hang together.
-    apart = rows.select("species", component=pl.Series(component[: rows.height]))
-    return apart.select(group=pl.struct("component", "species").rank("dense")).to_series()
+    _, components = connected_components(graph, directed=False)
+    elsewhere = absent.select("image_name", "node").unique()
+    elsewhere = elsewhere.select("image_name", component=pl.Series(components[elsewhere["node"].to_numpy()]))
+    return pl.Series("component", components[: rows.height]), elsewhere
 
 
 def _pairs_of_rows(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -87,9 +87,13 @@ def _words(links: pl.DataFrame) -> pl.DataFrame:
     plain = plain.str.replace(r"^(?:binary \d+|urn:uuid:) ?", "")
     plain = plain.str.replace(_DASHED, "$1$2$3$4$5").str.replace(r"^\+", "").str.replace(r"(?i)^https?://", "")
     # A list names each of its entries; the fields of a document come in any order.
-    parts = pl.when(raw.str.contains(r"^[\[{]")).then(plain.str.split(", ")).otherwise(pl.concat_list(plain))
-    cleaned = pl.element().str.replace_all(r"[\[\]{}'\"\s]", "").str.replace(r"(^|:)([0-9]+)\.0+$", "$1$2")
-    parts = parts.list.eval(cleaned)
+    bare = pl.element().str.replace_all(r"[\[\]{}'\"\s]", "").str.replace(r"(^|:)([0-9]+)\.0+$", "$1$2")
+    composed = raw.str.contains(r"^[\[{]")
+    parts = (
+        pl.when(composed)
+        .then(plain.str.split(", ").list.eval(bare))
+        .otherwise(pl.concat_list(plain.str.replace(r"^([0-9]+)\.0+$", "$1")))
+    )
     of_fields = pl.concat_list(parts.list.sort().list.join(", "))
     entries = pl.when(raw.str.starts_with("{")).then(of_fields).otherwise(parts)
     named = links.select("image_name", whose="source", which=entries).explode("which").drop_nulls()

@@ -11,6 +11,7 @@ import polars as pl
 
 from stages.runtime.errors import UserError
 from stages.splitting.former_assignments import is_former, read_former
+from stages.splitting.groups import connect_images
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table
 
@@ -63,16 +64,43 @@ def recall(rows: pl.DataFrame, linked: pl.DataFrame, assignments: pl.DataFrame) 
 
 
 def lost_sources(assignments: pl.DataFrame, links: pl.DataFrame) -> list[str]:
-    """Name the sources of remembered ids of which no record is left: their ids find nothing any more.
+    """Name the sources of remembered ids, by kind, of which no record is left: their ids find nothing any more.
 
     Args:
         assignments: columns of ``ASSIGNMENTS``.
         links: with kind and value of ``LINKS``.
+
+    Returns:
+        Such as ``observation_id of jsonl``, sorted.
     """
-    source = pl.col("value").str.extract("^([^:]+):", 1)
     ids = pl.col("kind").is_in(["photo_id", "observation_id"])
+    source = pl.format("{} of {}", "kind", pl.col("value").str.extract("^([^:]+):", 1))
     remembered, present = (table.filter(ids).select(source).to_series().unique() for table in (assignments, links))
     return sorted(set(remembered.drop_nulls()) - set(present.drop_nulls()))
+
+
+def follow(rows: pl.DataFrame, linked: pl.DataFrame, pairs: pl.DataFrame, assignments: pl.DataFrame) -> pl.Series:
+    """Give the split that each row has to follow: that of remembered images which it hangs together with.
+
+    These need not be there any more, nor what they were known by: all that was ever remembered of them connects, and
+    so do images that nobody has. Groups are made of what is known now; a split is not given up for it.
+
+    Args:
+        rows: with image_name, species and earlier.
+        linked: what links images, as ``link_images`` gives it.
+        pairs: images that look alike.
+        assignments: columns of ``ASSIGNMENTS``.
+    """
+    if assignments.is_empty():
+        return pl.Series("followed", [None] * rows.height, dtype=pl.String)
+    remembered = assignments.filter(pl.col("kind") != "image_name").select(linked.columns)
+    component, elsewhere = connect_images(rows, pl.concat([linked, remembered]).unique(), pairs)
+    splits = assignments.group_by("image_name").agg(gone=rank_of(pl.col("split")).min())
+    gone = elsewhere.join(splits, on="image_name").group_by("component").agg(pl.col("gone").min())
+    there = rows.select("species", component, there=rank_of(pl.col("earlier")))
+    there = there.join(gone, on="component", how="left", maintain_order="left")
+    rank = pl.min_horizontal(pl.col("there").min().over("component", "species"), "gone")
+    return there.select(followed=_split(rank)).to_series()
 
 
 def pin_groups(rows: pl.DataFrame) -> pl.Series:
@@ -81,10 +109,11 @@ def pin_groups(rows: pl.DataFrame) -> pl.Series:
     Groups that were apart may turn out to belong together: then it is the split that comes first in ``PRECEDENCE``.
 
     Args:
-        rows: with the columns group and earlier; all that is available, as also what is not used says where its group
-            was.
+        rows: with the columns group, earlier and followed; all that is available, as also what is not used says where
+            its group was.
     """
-    return rows.select(pinned=_split(rank_of(pl.col("earlier")).min().over("group"))).to_series()
+    rank = pl.min_horizontal(rank_of(pl.col("earlier")), rank_of(pl.col("followed")))
+    return rows.select(pinned=_split(rank.min().over("group"))).to_series()
 
 
 def drop_strays(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

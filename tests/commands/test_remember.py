@@ -174,6 +174,9 @@ def test_a_file_that_does_not_say_its_split_is_not_passed_over(workspace, name):
     )
     (workspace / "old" / name).unlink()
     (workspace / "old/dataset_train_stratified.jsonl.dvc").write_text("outs: []\n")
+    (workspace / "old/train.metadata.json").write_text("{}\n")  # as mongodump writes it
+    (workspace / "old/._train.jsonl").write_text("not read\n")
+    (workspace / "old/dataset_val_stratified.jsonl").rename(workspace / "old/VAL.JSONL")
     result = run_stage("commands.remember", workspace, "--from", "old")
     assert "remember: 4 new images, 4 in all" in result.stdout
 

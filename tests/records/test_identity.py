@@ -38,6 +38,8 @@ def observation(value, *, source: str = "jsonl", url: str = "https://h.example/1
                 UUID.hex,
                 f"{{{UUID}}}",
                 UUID.urn,
+                UUID.urn.upper(),
+                f"Urn:Uuid:{UUID}",
                 bson.Binary.from_uuid(UUID),
                 bson.Binary(UUID.bytes, 3),
             ],
@@ -90,6 +92,7 @@ def test_an_id_has_one_spelling(spellings, name):
         (bson.Code("x"), "code"),
         (bson.MaxKey(), "maxkey"),
         (list(range(1000)), "list"),
+        ({f"field {n}": n for n in range(1000)}, "dict"),
     ],
 )  # fmt: skip
 def test_what_names_nothing_says_why(value, problem):
@@ -268,7 +271,8 @@ def test_a_number_beside_a_photo_of_inaturalists_links_as_its_own_and_as_theirs(
         ("http://h.example./a.jpg", "http://h.example/a.jpg", True),
         ("https://bücher.example/a.jpg", "https://xn--bcher-kva.example/a.jpg", True),
         ("https://h.example/é.jpg", "https://h.example/%C3%A9.jpg", True),
-        ("https://ann:x@h.example/a.jpg", "https://h.example/./a.jpg", True),
+        ("https://ann:x@h.example/a.jpg", "https://h.example/././a.jpg", True),
+        ("https://h.example/a?x=%7e", "https://h.example/a?x=~", True),
         ("https://h.example/a.jpg", "https://h.example/A.jpg", False),
         ("https://h.example/a.php?id=1", "https://h.example/a.php?id=2", False),
         ("https://h.example:8080/a.jpg", "https://h.example/a.jpg", False),

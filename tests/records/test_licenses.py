@@ -41,6 +41,11 @@ from stages.records.licenses import CODES, license_code
         ("GFDL", "other"),
         ("© someone", "none"),
         ("all rights reserved", "none"),
+        # Of several, the one that allows least.
+        ("CC0; CC BY-NC", "cc-by-nc"),
+        ("cc-by; all rights reserved", "none"),
+        ("CC0, some rights reserved", "none"),
+        ("CC0 and CC BY-NC", "cc-by-nc"),
         ("", "none"),
         (None, "none"),
     ],

@@ -129,6 +129,7 @@ def test_what_cannot_be_used_has_a_reason(reader, document, reason):
         ("  cc \x1b[31m by\n", "cc [31m by", {}),
         (4, "4", {}),
         (["cc-by", "cc-by-nc"], "cc-by; cc-by-nc", {}),
+        (["cc0", ["all rights reserved"]], "cc0; all rights reserved", {}),
         # Something is said, and no license: a record that says one does not make it free.
         ({"code": "cc-by"}, "none", {"dict": 1}),
         (True, "none", {"bool": 1}),

@@ -209,18 +209,12 @@ def test_what_names_nothing_joins_nothing(params, nothing):
 
 def test_ids_of_different_things_stay_apart(params):
     """What begins alike, or has the same digits, is not the same; and the counter does not think so either."""
-    ids = [
-        "1-23",
-        "12-3",
-        "a" * 300,
-        "a" * 301,
-        {"plot": 1, "photo": 2},
-        {"plot": 2, "photo": 1},
-        "A1",
-        "a1",
-        2**53 + 1,
-        2**53 + 2,
-    ]
+    ids = ["1-23", "12-3", "a" * 300, "a" * 301, {"plot": 1, "photo": 2}, {"plot": 2, "photo": 1}, "A1", "a1"]
+    ids += [2**53 + 1, 2**53 + 2, "1.10", "1.1", 77.5, 775, "10.0.0.1", "10.0.1", "x²", "x2", b"77", 3737]
+    ids += ["A-1", "A 1", "A_1", "A/1", "2020-01-05", "2020 01 05", -5, 5, "C", "C++", "foo", "foo.", "plot 1 12"]
+    ids += ["plot 11 2", "plot1 12", "a b", "ab", "a[b]", "obs:5", "obs:5.0"]
+    ids += ["https://app.example/#/obs/1", "https://app.example/#/obs/2", "https://h.example/a.php?id=1"]
+    ids += ["https://inaturalist.mirror1.example/observations/7", "https://inaturalist.mirror2.example/observations/7"]
     documents = [legacy(f"https://h.example/{n}.jpg", "Abies alba", value) for n, value in enumerate(ids)]
     rows, links = shaped(params, documents)
     used, _ = split_images(rows, links, NO_PAIRS, NO_DISPUTES, NOTHING, SHARES)

@@ -5,11 +5,27 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from stages.split import split_images
 from stages.splitting.divide import divide
 from stages.splitting.groups import link_images
 from stages.splitting.memory import extend_assignments, lost_sources, pin_groups, recall
+from stages.tables.links import LINKS
 from stages.tables.remember import ASSIGNMENTS
-from tests.support.splits import NOTHING, SHARES, alike, check, known_by, linked, names, note, populations, split, where
+from tests.support.splits import (
+    NO_DISPUTES,
+    NO_PAIRS,
+    NOTHING,
+    SHARES,
+    alike,
+    check,
+    known_by,
+    linked,
+    names,
+    note,
+    populations,
+    split,
+    where,
+)
 from tests.support.tables import available_rows, links_of_rows
 
 
@@ -225,7 +241,9 @@ def test_an_identity_that_was_in_two_splits_counts_as_trained_on():
         orient="row",
     )
     assert recall(rows, linked(rows, known), known).to_list() == ["train"]
-    assert pin_groups(rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val"))).to_list() == ["val"]
+    assert pin_groups(
+        rows.with_columns(group=pl.lit("g"), earlier=pl.lit("val"), followed=pl.lit(None, pl.String))
+    ).to_list() == ["val"]
 
 
 def test_a_photo_that_is_gone_passes_its_split_on_to_what_its_document_says_by_now():
@@ -243,4 +261,28 @@ def test_sources_of_which_no_record_is_left_are_named():
     known = [("a.jpg", "observation_id", f"{source}:1", "val", True) for source in ("jsonl", "legacy")]
     known += [("a.jpg", "address", "h.example/a.jpg", "val", True)]
     links = links_of_rows(available_rows([{"observation_id": "legacy:7"}]))
-    assert lost_sources(pl.DataFrame(known, schema=ASSIGNMENTS, orient="row"), links) == ["jsonl"]
+    assert lost_sources(pl.DataFrame(known, schema=ASSIGNMENTS, orient="row"), links) == ["observation_id of jsonl"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_new_image_follows_one_that_is_gone_over_images_that_nobody_has(seed):
+    """M was evaluated on and is gone; M - observation - X - photo - P, and X was never downloaded."""
+    few = available_rows([{"species": "A", "observation_id": f"s:{n}"} for n in range(40)])
+    params = SHARES.model_copy(update={"seed": seed})
+    assignments = note(NOTHING, split(few, params=params)[0])
+    at_val = next(name for name, at in where(assignments).items() if at == "val")
+    left = few.filter(pl.col("image_name") != at_val)
+    rows = pl.concat([left, available_rows([{"species": "A", "image_name": "new.jpg", "sha256": "new"}])])
+    number = int(at_val.split(".")[0], 16)
+    away = [
+        ("away.jpg", "observation_id", f"s:{number}"),
+        ("away.jpg", "photo_id", "s:p"),
+        ("new.jpg", "photo_id", "s:p"),
+    ]
+    chain = pl.DataFrame(away, schema=["image_name", "kind", "value"], orient="row")
+    chain = chain.with_columns(source=pl.lit("s"), raw="value", problem=pl.lit(None, pl.String)).select(LINKS.keys())
+    # Whether its documents are still there or not: what was remembered of it is enough.
+    for documents in (links_of_rows(few), links_of_rows(left)):
+        links = pl.concat([documents, chain])
+        used, _ = split_images(rows, links, NO_PAIRS, NO_DISPUTES, assignments, params)
+        assert where(used)["new.jpg"] == "val"
