@@ -11,7 +11,7 @@ tell ranks apart.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stages.records.name_reading import GENUS_ONLY, Reading
@@ -165,8 +165,8 @@ def resolve(
     while True:
         rows = [*by_hand, *kept]
         table = _table(rows)
-        onward = _table([row for row in rows if not _stays(row, table, ways_on)])
-        ways = {row: _follow(row, onward, ways_on) for row in rows}
+        staying = {row for row in rows if _stays(row, table, ways_on)}
+        ways = {row: _follow(row, table, staying, ways_on) for row in rows}
         circle = next((way for way in ways.values() if way[-1] in way[:-1]), None)
         if circle is None:
             return _ends(table, ways, clean, where), tuple(left_out)
@@ -212,19 +212,30 @@ def _table(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     return dict(table)
 
 
-def _follow(row: Row, table: Mapping[Key, list[Row]], ways_on: Callable[[str], Iterator[Key]]) -> list[Row]:
+def _follow(
+    row: Row, table: Mapping[Key, list[Row]], staying: Collection[Row], ways_on: Callable[[str], Iterator[Key]]
+) -> list[Row]:
     """Give a row and those that it leads to, to the end or back to one on the way."""
     way = [row]
-    while after := _next(way[-1], table, ways_on):
+    while after := _next(way[-1], table, staying, ways_on):
+        if after in way and (after in staying or way[-1] in staying):
+            break
         way.append(after)
         if after in way[:-1]:
             break
     return way
 
 
-def _next(row: Row, table: Mapping[Key, list[Row]], ways_on: Callable[[str], Iterator[Key]]) -> Row | None:
-    found = (other for key in ways_on(row.accepted) for other in table.get(key, ()) if other is not row)
-    return next(found, None)
+def _next(
+    row: Row, table: Mapping[Key, list[Row]], staying: Collection[Row], ways_on: Callable[[str], Iterator[Key]]
+) -> Row | None:
+    """Give the row for a row's accepted name; one that stays leads on only as what it is part of is another's."""
+    for key in ways_on(row.accepted):
+        others = [other for other in table.get(key, ()) if other is not row]
+        found = [other for other in others if other not in staying] or (others if row not in staying else [])
+        if found:
+            return found[0]
+    return None
 
 
 def _stays(row: Row, table: Mapping[Key, list[Row]], ways_on: Callable[[str], Iterator[Key]]) -> bool:

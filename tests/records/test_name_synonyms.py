@@ -145,6 +145,13 @@ def test_synonyms_are_followed_in_full_before_they_are_rolled_up(rows, end):
         assert clean("Rosa aa L.", rows) == end
 
 
+def test_a_name_that_stays_is_the_end_in_its_own_spelling():
+    rows = {"Rosa aa subsp. xx": "Rosa aa subsp. xx", "Rosa cc": "Rosa aa xx", "Rosa aa": "Rosa aa subsp. xx"}
+    assert clean("Rosa cc", rows, known=["Rosa aa"], below_species="keep") == "Rosa aa subsp. xx"
+    assert clean("Rosa aa xx", rows, known=["Rosa aa"], below_species="keep") == "Rosa aa subsp. xx"
+    assert clean("Rosa cc", rows) == clean("Rosa aa", rows) == clean("Rosa aa subsp. xx", rows) == "Rosa aa"
+
+
 EPITHET = st.sampled_from(["aa", "bb", "cc"])
 BELOW = st.sampled_from(["", " subsp. xx", " xx", " var. xx", " var. yy", " subsp. xx var. yy", " 'Peace'", " hort."])
 ANY = st.builds(lambda epithet, below: f"Rosa {epithet}{below}", EPITHET, BELOW)
