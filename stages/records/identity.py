@@ -20,15 +20,10 @@ import bson
 from bson.datetime_ms import DatetimeMS
 
 from stages.records import inaturalist
+from stages.records.nothing import is_null_like
 
 LONGEST = 200  # characters of an id; a longer one is named by its digest
 MOST_ENTRIES = 100  # of a list of ids
-# What programs and people write for "nothing". As an id it would join what has nothing in common.
-_NOTHING = frozenset({
-    "", "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "n/a", "n.a.", "#n/a", "#na", "nat", "<na>",
-    "missing", "empty", "-", "--", "---", "?", ".", "-1", "false", "true", "inf", "-inf", "infinity", "-infinity",
-    "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "s/d", "s/n", "sin dato", "sin datos", "[]", "{}", "()",
-})  # fmt: skip
 NULL_LIKE, INEXACT = "null_like", "inexact_number"
 _LARGEST_EXACT = 2**53  # beyond, a floating-point number stands for several whole ones (IEEE 754)
 _MOST_DIGITS = 40
@@ -180,11 +175,6 @@ def visible(text: str) -> str:
         )
         text = unicodedata.normalize("NFKC", text)  # what was hidden may have kept two letters apart
     return text.strip()
-
-
-def is_null_like(text: str) -> bool:
-    """Say whether a text is what programs and people write for "nothing"."""
-    return text.casefold() in _NOTHING
 
 
 def _bytes(value: bytes) -> str:

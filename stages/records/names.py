@@ -8,6 +8,7 @@ from copy import copy
 from typing import NamedTuple
 
 from stages.config.schema import Names
+from stages.records.known import Known
 from stages.records.name_reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
 from stages.records.name_words import names_nothing
 from stages.records.spelling import tidy
@@ -53,7 +54,7 @@ class NameCleaner:
                 not run on this machine.
         """
         self._rules = rules
-        self._known = known
+        self._known = Known(known)
         self._read_before: dict[str, Reading] = {}
         self._accepted: dict[str, str] = {}  # by a synonym in small letters
         if rules.synonyms:
@@ -69,12 +70,13 @@ class NameCleaner:
     def _know(self, names: Iterable[str]) -> None:
         """Take the species that names plainly say for known.
 
-        What is plain without evidence stays what it is with it, so that it need not be read again.
+        What is plain and open to no evidence stays what it is with more, so that it need not be read again.
         """
         texts = {tidy(name) for name in names if len(name) <= MAX_LENGTH}
         readings = ((text, self._read(text)) for text in texts if len(text) <= MAX_LENGTH and not names_nothing(text))
         plain = {text: reading for text, reading in readings if not reading.refused}
-        self._read_before = self._read_before | plain
+        closed = {text: reading for text, reading in plain.items() if not reading.open}
+        self._read_before = self._read_before | closed
         self._known |= {reading.species for reading in plain.values() if UNCERTAIN not in reading.rules}
 
     def clean(self, name: str) -> Cleaned:
@@ -119,7 +121,7 @@ class NameCleaner:
 
     def _read(self, text: str) -> Reading:
         strip = self._rules.uncertain == "strip"
-        return self._read_before.get(text) or read_name(text, self._known.__contains__, strip_doubts=strip)
+        return self._read_before.get(text) or read_name(text, self._known, strip_doubts=strip)
 
     def _spellings(self, synonym: str) -> tuple[str, ...]:
         """Give how a synonym is found, in small letters: as it is written, and as what it plainly names.
@@ -127,7 +129,7 @@ class NameCleaner:
         What is below its species stays; and one that was misapplied, or is uncertain, stands for what it says alone.
         """
         text = tidy(synonym)
-        reading = read_name(text, self._known.__contains__) if len(text) <= MAX_LENGTH else None
+        reading = read_name(text, self._known) if len(text) <= MAX_LENGTH else None
         named = reading.full.casefold() if reading and reading.full else ""
         return tuple(dict.fromkeys(filter(None, (named, text.casefold()))))
 
