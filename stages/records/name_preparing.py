@@ -45,6 +45,7 @@ _RANKS = "|".join(sorted(RANKS, key=len, reverse=True))
 _COMMA_BEFORE_A_RANK = re.compile(rf" , (?=(?i:{_RANKS})\.? [^\W\d_]+(?:-[^\W\d_]+)*(?:\s|$))")
 _RANK_IN_BRACKETS = re.compile(rf" \(((?i:{_RANKS})\.? [^()]+)\)")
 _YEAR_IN_BRACKETS = re.compile(r"\(((?:1[5-9]|20)\d\d)\)")
+_SMALL_LINNAEUS = re.compile(r"(?<=[^\W\d_]{3}) l\.(?=\s|$)")  # behind an epithet, and not in "s. l."
 _SUBGENUS = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+) \(([^\W\d_]+)\)(?= (?:{SIGN} )?([^\W\d_]))")
 _IN_BRACKETS = re.compile(r" \(([^()]*)\)")
 _PARENT = re.compile(r"(?:([^\W\d_]+\.?) )?([^\W\d_]{3,}(?:-[^\W\d_]+)*)(?: [^\W\d_]?\S*[^a-z].*)?")
@@ -183,7 +184,7 @@ def _set_words(name: Prepared, known: Known) -> str | None:
     is_known: Callable[[str], bool] = known.__contains__
     name.of_small = name.text == name.text.lower()
     text = _RANK_IN_BRACKETS.sub(r" \1", _YEAR_IN_BRACKETS.sub(r"\1", name.text))
-    name.text = _COMMA_BEFORE_A_RANK.sub(" ", text)
+    name.text = _SMALL_LINNAEUS.sub(" L.", _COMMA_BEFORE_A_RANK.sub(" ", text))
     name.change("higher_taxon", drop_higher_taxa(name.text))
     name.change("case", set_case(name.text, is_known))
     first, *more = name.text.split()

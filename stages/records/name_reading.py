@@ -24,7 +24,7 @@ _HARMLESS = frozenset({
     "Hybrid char is not separated by space", "Named graft-chimera", "Numeric prefix", "Author in upper case",
     "Ambiguous f. (filius or forma)", "`ex` authors are not required (ICZN only)", "`in` authors are not required",
     "Emend authors are not required", "Apostrophe is not allowed in canonical", "Combination of two uninomials",
-    "Ex authors are not required",
+    "Ex authors are not required", "The genus is a homonym of a bacterial genus",
 })  # fmt: skip
 _NAMING = ("GENUS", "UNINOMIAL", "SPECIES")
 _SHORTEST_BELOW = 4  # letters of an epithet without a rank

@@ -41,7 +41,9 @@ _SINGLE_QUOTES, _DOUBLE_QUOTES = "‘’‚‛`´ʼ‹›", "“”„‟«»"
 _QUOTES = str.maketrans(dict.fromkeys(_SINGLE_QUOTES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"'))
 # Listers of plants put marks in front: * is alien there and † extinct, and neither is a hybrid's sign.
 _MARKS_IN_FRONT = " ,;.:*†‡•·-#"
-_MARKS_BEHIND = re.compile(r"(?:[\s,;:!*†‡•·]|(?<=\s)-)+$")  # a hyphen at a word stands for what is missing there
+_MARKS_BEHIND = re.compile(
+    r"(?:[\s,;:!*†‡•·]|(?<=\s)-|(?<=[)\]])\.)+$"
+)  # a hyphen at a word stands for what is missing there
 _BRACKETS = {"(": ")", "[": "]"}
 _HIGHER = re.compile(
     r"[^\W\d_]{3,}(?:aceae|oideae|ales|eae|phyta|phytina|opsida|mycota|phyceae)|plantae|angiosperms?|gymnosperms?"

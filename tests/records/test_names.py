@@ -146,6 +146,74 @@ def clean(name: str, renamed: dict[str, str] | None = None, known: Known = (), *
         # Punctuation.
         ("Rosa canina.", "Rosa canina"),
         ("Rosa canina, L.", "Rosa canina"),
+        *((name, "Quercus robur") for name in (
+            "Quercus robur:", "Quercus robur -", "Quercus robur!", "Quercus robur*", "(Quercus robur)",
+            "[Quercus robur]", "(Quercus robur).", "Quercus robur †",
+        )),
+        ("Schinus molle L. (1753)", "Schinus molle"),
+        ("Rosa canina emend. Fries", "Rosa canina"),
+        ("Rosa canina L. emend. Fries", "Rosa canina"),
+        ("Thymus vulgaris l.", "Thymus vulgaris"),
+        ("Montanoa tomentosa Cerv.", "Montanoa tomentosa"),  # a genus of bacteria has the same name
+        # Families around a name.
+        ("Fagaceae: Quercus robur", "Quercus robur"),
+        ("Fagaceae, Quercus robur", "Quercus robur"),
+        ("Fagaceae - Quercus robur", "Quercus robur"),
+        ("Fagales: Fagaceae: Quercus robur L.", "Quercus robur"),
+        ("Equisetum arvense L. (Equisetaceae)", "Equisetum arvense"),
+        ("Quercus suber L., Fagaceae", "Quercus suber"),
+        ("Bellis perennis (Compositae)", "Bellis perennis"),
+        # Signs in brackets, and signs among capitals.
+        ("Salix (x) alba", "Salix × alba"),
+        ("Rosa (×) damascena", "Rosa × damascena"),
+        ("Rosa [×] damascena", "Rosa × damascena"),
+        ("Mentha (×) piperita L.", "Mentha × piperita"),
+        ("Citrus (×) limon (L.) Osbeck", "Citrus × limon"),
+        ("(x) Chitalpa tashkentensis", "× Chitalpa tashkentensis"),
+        ("Fragaria X Ananassa", "Fragaria × ananassa"),
+        ("Mentha X Piperita L.", "Mentha × piperita"),
+        # Parents in full of a hybrid that has a name.
+        ("Populus × canadensis Moench (Populus deltoides × P. nigra)", "Populus × canadensis"),
+        ("Mentha × piperita (aquatica × spicata)", "Mentha × piperita"),
+        ("× Chitalpa tashkentensis (Chilopsis linearis × Catalpa bignonioides)", "× Chitalpa tashkentensis"),
+        # Cultivars and their groups, ranks in brackets, behind a comma and with capitals.
+        ("Brassica oleracea Acephala Group", "Brassica oleracea"),
+        ("Brassica oleracea (Acephala Group)", "Brassica oleracea"),
+        ("Beta vulgaris L. Altissima Group", "Beta vulgaris"),
+        ("Buxus sempervirens cv. 'Exotica'", "Buxus sempervirens"),
+        ("Buxus sempervirens ´Alba´", "Buxus sempervirens"),
+        ("Buxus sempervirens «Alba»", "Buxus sempervirens"),
+        ("Buxus sempervirens ('Alba')", "Buxus sempervirens"),
+        ("malus domestica 'gala'", "Malus domestica"),
+        ("Malus domestica 'gala'", "Malus domestica"),
+        ("Coleus blumei 'Ne Plus Ultra'", "Coleus blumei"),
+        ("Rosa canina, subsp. alba", "Rosa canina"),
+        ("Rosa canina (subsp. alba)", "Rosa canina"),
+        ("Quercus ilex SUBSP. ballota", "Quercus ilex"),
+        ("Quercus ilex Subsp. ballota", "Quercus ilex"),
+        ("Rosa canina Var. alba", "Rosa canina"),
+        ("Acer palmatum F. purpureum", "Acer palmatum"),
+        # One bare word cannot be told from an author.
+        ("Rosa canina Linnaeus", "Rosa canina"),
+        ("Rosa canina Madrid", "Rosa canina"),
+        ("Rosa canina Escaramujo", "Rosa canina"),
+        ("Echeveria elegans Rose", "Echeveria elegans"),
+        ("Pterocarpus indicus Blanco", "Pterocarpus indicus"),
+        ("Stevia serrata La Llave", "Stevia serrata"),
+        ("Schinus molle (Linnaeus, 1753)", "Schinus molle"),
+        ("Cereus peruvianus (Linnaeus) Miller", "Cereus peruvianus"),
+        ("Dianthus cintranus R. Fern. & Amaral Franco", "Dianthus cintranus"),
+        # Compounds of words that are genera or Spanish words too.
+        ("Hibiscus rosa sinensis", "Hibiscus rosa-sinensis"),
+        ("Vaccinium vitis idaea L.", "Vaccinium vitis-idaea"),
+        ("Arctostaphylos uva ursi", "Arctostaphylos uva-ursi"),
+        ("Ribes uva crispa", "Ribes uva-crispa"),
+        ("Asplenium ruta muraria", "Asplenium ruta-muraria"),
+        ("Paliurus spina christi", "Paliurus spina-christi"),
+        ("Strychnos nux vomica", "Strychnos nux-vomica"),
+        # Epithets that look like remarks.
+        *((f"Rosa {epithet}", f"Rosa {epithet}") for epithet in ("hibrida", "hybrida", "dubia", "incerta", "nova")),
+        ("Geranium silvestre", "Geranium silvestre"),
     ],
 )  # fmt: skip
 def test_names_are_cleaned(name, species):
@@ -158,7 +226,9 @@ def test_names_are_cleaned(name, species):
         (
             "no_name",
             "?|N/A|n.a.|none|null|nan|indet.|Unknown|Unknown plant|unidentified|undetermined|not identified|sp."
-            "|planta|desconocida|sin identificar|Plantae|---|Unknown rosa|Planta no identificada|NO NAME",
+            "|planta|desconocida|sin identificar|Plantae|---|Unknown rosa|Planta no identificada|NO NAME"
+            "|Sin datos|sin dato|SIN_DATOS|Sin clasificar|undefined|missing|empty|false|nulo|s/d|especie nueva"
+            "|Árbol|<NA>",
         ),
         (
             "uncertain_name",
@@ -168,13 +238,25 @@ def test_names_are_cleaned(name, species):
             "|Rosa canina o gallica|Rosa canina vs. gallica|Rosa canina; Rosa gallica|Rosa canina, dog rose"
             "|Rosa canina; seen in May|Rosa canina, Dog Rose|ROSA CANINA, DOG ROSE|Rosa canina auct. non L."
             "|Rosa gallica auct.|Festuca ovina sensu Hackel|Rosa canina L. nec Mill.|Rosa canina non L."
-            "|Rosa canina L. p.p.|Rosa sp. ?",
+            "|Rosa canina L. p.p.|Rosa sp. ?"
+            "|Rosa <cf.> canina|Rosa &lt;aff&gt; canina|<probably> Rosa canina|Rosa [cf.] canina"
+            "|posible Rosa canina|casi Rosa canina|Rosa posible|Rosa quizá|Rosa quizás canina|Rosa dudosa"
+            "|Rosa similar|Rosa afín|Rosa casi canina|Rosa canina; R. Gallica|Rosa canina, R. Gallica"
+            "|Quercus robur Posible|Quercus robur (Dudosa)|Rosa canina Syn. Gallica|Rosa canina = Rosa gallica"
+            "|Rosa canina (or gallica)|Rosa canina L., Dog Rose"
+            '|Rosa "cf." gallica|Rosa "non" gallica|Rosa canina "?"|Rosa canina "not gallica"'
+            "|Rosa canina 'or gallica'|Rosa canina 'aff. gallica'|Rosa canina \"Non gallica\"|Rosa canina 'Posible'",
         ),
         (
             "genus_only",
             "Rosa|ROSA|Rosa sp.|Rosa spp|Rosa L.|Rosa ssp.|Rosa cv. Iceberg|Rosa hyb.|Abies Mill."
             "|Abies Miller 1754|Abies (Miller)|Rosa 'Iceberg'|Rosa sect. Caninae|Rosaceae|Rosaceae Juss."
-            "|Rosa species|Rosa unknown|&amp;times; Quercus",
+            "|Rosa species|Rosa unknown|&amp;times; Quercus"
+            "|Asteraceae amarilla|Fabaceae indeterminada|Rosales alba|Magnoliophyta alba|Plantae verde"
+            "|Gramineae verde|rosaceae alba|Poaceae alba L.|ABIES MILLER 1754"
+            "|Rosa indeterminada|Rosa indeterminado|Rosa no|Rosa nn|Rosa N.N.|Rosa hibrido|Rosa híbrido|Rosa hybride"
+            "|Rosa especies|Rosa esp|Rosa ind|Rosa unk|Rosa undet.|Rosa morfoespecie|Rosa spnov|Rosa cultivada"
+            "|Rosa none|Rosa null|Rosa na|Rosa tbd|Rosa identificar",
         ),
         (
             "unclear_name",
@@ -185,11 +267,24 @@ def test_names_are_cleaned(name, species):
             "|Mentha × piperita × spicata|P. nigra|Rosa canina × Q. petraea|Quercus Robur X Quercus Petraea"
             "|Rosa canina (wild)|Rosa canina (Rosa gallica)|Rosa canina B|Rosa canina 2|Rosa canina [dog rose]"
             "|Rosa canina and gallica|Rosa canina & Rosa gallica|Hyacinthoides non scripta|Rosa de Castilla"
-            "|Oreja de elefante|Rosa canina\ufffd|Rosa łanina|Cattleya × Laelia",
+            "|Oreja de elefante|Rosa canina\ufffd|Rosa łanina|Cattleya × Laelia|Silene flos-"
+            "|Rosa (canina × gallica) × alba|Quercus (robur × petraea) pubescens|Quercus robur (× petraea)"
+            "|Quercus robur (x petraea)|Rosa canina (Rosa gallica × Rosa alba)|Mentha × piperita (× spicata)"
+            "|Rosa × (canina × gallica)|Mentha × piperita (Mentha × spicata)"
+            "|Rosa canina <gallica>|Rosa <x> damascena|<Rosa> canina alba|Rosa canina<sup>gallica</sup>|Rosa<b1>canina"
+            "|Rosa <s>gallica<s> canina|Rosa canina Quercus Robur|Rosa canina Rosa Gallica"
+            "|Rosa canina, Rosa Gallica L.|Rosa canina L. & Gallica L.|Quercus robur (Quercus Petraea)"
+            "|Quercus robur (Q. Petraea)|Quercus robur (Confirmar)|Quercus robur (Wrong ID)|Quercus robur (No)"
+            "|Quercus robur (Misidentified)|Rosa canina WRONG|Rosa canina Híbrido|Rosa canina Verificar"
+            "|Rosa canina (Dog Rose)|Rosa canina Dog Rose|Rosa canina L. Dog Rose|Rosa canina L. (Dog Rose)"
+            "|Rosa canina (Dog Rose) L.|Rosa canina (Escaramujo)|Puccinia on Rosa|Puccinia sobre Rosa|Rosa con flores"
+            "|Rosa (wild) canina|Rosa (L.) canina|Rosa 'canina' gallica|Rosa L. 'canina' gallica|Rosa canina 'x gallica'"
+            '|Rosa canina "12"|genus Rosa|género rosa|familia rosaceae|Familia Rosaceae|Rosa rosaceae|Rosa canina Flor',
         ),
         (
             "not_scientific",
-            "black eyed susan|black eyed pea|Species 12|12345|犬薔薇|Tobacco mosaic virus|12 rosa",
+            "black eyed susan|black eyed pea|wild rosa canina|flor rosa blanca|clavel rosa palido|arbol uva negra"
+            "|Species 12|12345|犬薔薇|Tobacco mosaic virus|12 rosa",
         ),
     ],
 )
@@ -260,6 +355,9 @@ def test_each_rule_can_be_switched(name, rules, species):
         ("Mentha x Piperita", "Mentha × piperita", "Mentha × piperita"),
         ("Echinochloa Crus Galli", "Echinochloa crus-galli", "Echinochloa crus-galli"),
         ("Abies Miller", "Abies alba", None),
+        ("Abies Miller 1754", "Abies miller", None),
+        ("Rosa canina canina", "Rosa canina", "Rosa canina"),
+        ("Cattleya X Laelia", "Laelia anceps", None),
     ],
 )
 def test_a_known_species_is_evidence_for_a_longer_name_or_a_capital(name, known, species):
@@ -267,6 +365,44 @@ def test_a_known_species_is_evidence_for_a_longer_name_or_a_capital(name, known,
     found = clean_names([name, f"{known} L."], NameCleaner(RULES, {}))
     assert found[name].name == species
     assert clean(name, {"Rosa corymbifera": known}) == species  # an accepted name is known too
+
+
+NOTED = """posible dudosa no falsa duda quizá similar confirmar hibrido gall dead flower test xgallica blanca alb
+muerta semilla verificar amarilla híbrido""".split()
+
+
+@pytest.mark.parametrize("note", [*NOTED, "var. no", "subsp. posible", "Posible", "FLOR"])
+def test_a_note_behind_a_known_species_is_nothing_below_it(note):
+    assert clean(f"Rosa canina {note}", known=("Rosa canina",)) is None
+
+
+BEHIND = [
+    "gallica", "Gallica", "gallica L.", "L. gallica L.", "xgallica", "'gallica'", '"gallica"', "[gallica]", "<gallica>",
+    "(gallica)", "(Gallica)", "(Gallica) L.", "L. & Gallica L.", "& Gallica", "L., Gallica L.", "L. ex Gallica",
+    "<i>gallica</i>", "<sup>gallica</sup>", "(x gallica)", "(× gallica)", "Gallica Group", "Rosa gallica",
+    "Rosa Gallica", "(Rosa gallica)", "R. Gallica", "; R. gallica", ", R. Gallica", "/ gallica", "= gallica",
+    "quercus", "Quercus", "Quercus Robur", "(Quercus)", "L. & Quercus", "Robur", "Alba",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_another_known_species_behind_an_epithet_is_never_cut_off(behind):
+    known = ("Rosa canina", "Rosa gallica", "Quercus robur", "Abies alba")
+    assert clean(f"Rosa canina {behind}", known=known) is None
+    found = clean_names([f"Rosa canina {behind}", *known], NameCleaner(RULES, {}))
+    assert found[f"Rosa canina {behind}"].name is None
+
+
+def test_common_names_are_no_evidence_against_authors():
+    known = ("White rose", "Brown mustard", "Green moss", "Black oak")
+    for author in ("Britton & Rose", "Rose", "A.Gray", "R.Br. ex Brown", "(Hill) Moss", "Blanco"):
+        assert clean(f"Opuntia stricta {author}", known=known) == "Opuntia stricta"
+
+
+@pytest.mark.parametrize("name", ["Vicia sativa nigra", "Vicia Sativa Nigra", "vicia sativa nigra L."])
+def test_a_compound_that_turns_up_later_moves_no_name_from_its_species(name):
+    for known in (("Vicia sativa",), ("Vicia sativa", "Vicia sativa-nigra")):
+        assert clean(name, known=known) == "Vicia sativa"
 
 
 def test_three_words_are_kept_whole_where_kinds_below_the_species_are():
@@ -281,6 +417,9 @@ def test_what_was_cut_off_is_told_by_kind():
     assert found.cut == (("authors", "Mill."), ("remark", "s.l."))
     assert found.of == "Rosa canina var. alba"
     assert cleaned("Rosa cf. canina", uncertain="strip").cut == (("remark", "cf."),)
+    assert cleaned("Quercus (Cerris) suber").cut == (("remark", "(Cerris)"),)
+    assert cleaned("Populus × canadensis (P. nigra x deltoides)").cut == (("remark", "P. nigra × deltoides"),)
+    assert cleaned("Beta vulgaris L. Altissima Group").cut == (("authors", "L."), ("below_species", "Altissima Group"))
 
 
 epithets = st.text(string.ascii_lowercase, min_size=3, max_size=9).filter(
@@ -290,7 +429,9 @@ words = st.sampled_from([
     "x", "×", "L.", "(Mill.)", "ex", "subsp.", "ssp.", "var.", "f.", "'Gala'", "cf.", "sp.", "?", "1805", "de",
     "dos", "zur", "apud", "&", "MILL.", "cv.", "agg.", "/", "or", ";", "crus", "Rosaceae", "hort.", "(Cerris)",
     "ilex", "Rosa", "&amp;times;", "İ", "a\u200b\u0301", "ü", "_", "*", '"', "<i>", "sect.", "non", "+", ",",
-    "s.l.", "Rosa.",
+    "s.l.", "Rosa.", "(x)", "(×)", "(", ")", "[", "<cf.>", "<b>", "'canina'", "'Gala", "Group", "posible", "Posible",
+    "(Dudosa)", "Madrid", "Flor", "rosa", "uva", "-", ":", "!", "l.", "emend.", "Subsp.", "F.", "X", "(1753)", "«Alba»",
+    "(P. nigra x alba)", "Q.",
 ])  # fmt: skip
 switches = st.fixed_dictionaries(
     {
@@ -330,7 +471,10 @@ def test_every_spelling_of_a_species_is_one_name(genus, epithet, spelling):
 
 OTHERS = [
     "{} x {}", "{} {} alba", "cf. {} {}", "{} {}?", "{} {} x alba", "{} crus {}", "{} alba {}", "{} var. {}",
-    "{} L. {}", "{} {} or alba", "{} {}, alba", "Probably {} {}", "{} sp. {}",
+    "{} L. {}", "{} {} or alba", "{} {}, alba", "Probably {} {}", "{} sp. {}", "{} (x) {}", "{} ({}) alba",
+    "{} <b>{}</b>", "{} <cf.> {}", "{} <{}> alba", "{} alba<sup>{}</sup>", "{} '{}' alba", '{} alba "{}"', "{} alba ({})",
+    "{} alba [{}]", "{} {} posible", "{} {} Posible", "{} {} (Dudosa)", "posible {} {}", "{} {} Madrid", "{} {} rosa",
+    "{} {}!", "({} {})", "{} {} Alba Group", "{} × alba ({} × rubra)", "{} {}, subsp. alba", "{} uva {}",
 ]  # fmt: skip
 DECORATIONS = st.sampled_from([*SPELLINGS, *OTHERS])
 CASES = st.sampled_from([str, str.upper, str.lower, str.title])
@@ -346,6 +490,21 @@ def test_two_species_never_become_one(genus, one, other, first, second, set_firs
     }
     # A name of two epithets is under its first one, which may be neither of them, and one without any its genus.
     assert len(labels) == 2 or labels <= {None, genus, f"{genus} alba"}
+
+
+MIXED = [
+    "{g} {a} {b}", "{g} {a} {B}", "{g} {a} ({B})", "{g} {a} '{b}'", '{g} {a} "{b}"', "{g} {a} [{b}]", "{g} {a} <{b}>",
+    "{g} {a} L. {b} L.", "{g} {a} L. & {B}", "{g} {a} {g} {B}", "{g} {a}, {g} {B} L.", "{g} {a} (x {b})",
+    "{g} {a} ({g} {a} x {g} {b})", "{g} {a} {B} Group", "{g} {a} x{b}", "{g} ({a} x {b})", "{g} '{a}' {b}",
+    "{g} {a} <i>{b}</i>", "{g} {a}<sub>{b}</sub>", "{g} {a} or {b}", "{g} {a} (= {b})",
+]  # fmt: skip
+
+
+@given(epithets.map(str.capitalize), epithets, epithets, st.sampled_from(MIXED), st.sampled_from([str, str.title]))
+def test_a_name_of_two_known_species_is_neither(genus, one, other, template, set_case):
+    assume(one != other)
+    name = set_case(template.format(g=genus, a=one, b=other, B=other.capitalize()))
+    assert clean(name, known=(f"{genus} {one}", f"{genus} {other}")) is None
 
 
 @given(st.lists(epithets | words, min_size=1, max_size=4).map(" ".join).filter(str.strip), st.data())
