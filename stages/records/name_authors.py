@@ -8,7 +8,17 @@ import re
 from collections.abc import Iterator
 
 from stages.records.known import Known
-from stages.records.name_words import AUTHORS_TOO, NO_EPITHET, NOTES, PARTICLES, QUALIFIERS, RANKS, YEAR, key_of
+from stages.records.name_words import (
+    AUTHORS_TOO,
+    NO_EPITHET,
+    NOTES,
+    PARTICLES,
+    QUALIFIERS,
+    RANKS,
+    SMALL_NOTES,
+    YEAR,
+    key_of,
+)
 from stages.records.spelling import SIGN, is_plain
 
 _IN_OR_OUT_OF_BRACKETS = re.compile(r"\(([^()]*)\)?|([^()]+)")
@@ -17,7 +27,7 @@ _WORD = re.compile(r"(?<![^\W\d_])[^\W\d_](?:[^\W\d_]|['-](?=[^\W\d_]))+(?![.\w]
 _ABBREVIATION = re.compile(r"[^\W\d_]{2,}\.")
 _INITIAL = re.compile(r"(?<![^\W\d_])[^\W\d_]\.")
 _LINNAEUS_BEHIND_A_WORD = re.compile(r"[^\W\d_]{3,} L\.(?!\w)")
-_NO_AUTHORS = NOTES | QUALIFIERS | NO_EPITHET
+_NO_AUTHORS = (NOTES | QUALIFIERS | NO_EPITHET | SMALL_NOTES) - AUTHORS_TOO
 
 
 def are_authors(text: str, known: Known) -> bool:
@@ -67,7 +77,7 @@ def _are_authors(words: str, genus: str, known: Known) -> bool:
     for word in _full_words(words):
         if key_of(word) in _NO_AUTHORS or key_of(word) == key_of(genus):
             return False
-        if known.is_part(word) and key_of(word) not in AUTHORS_TOO:
+        if key_of(word) not in AUTHORS_TOO and any(map(known.is_part, (word, _without_sign(word)))):
             return False
     parts = [
         (found[1] is not None, (found[1] or found[2] or "").strip()) for found in _IN_OR_OUT_OF_BRACKETS.finditer(words)
@@ -76,6 +86,11 @@ def _are_authors(words: str, genus: str, known: Known) -> bool:
     if parts and parts[-1][0] and not _may_end_a_name(parts[-1][1], genus):
         return False
     return all(_are_citations(part) for _, part in parts)
+
+
+def _without_sign(word: str) -> str:
+    """Leave out an x in front, which may be a hybrid's sign that sticks to an epithet."""
+    return word[1:] if word[0] in "xX" else word
 
 
 def _may_end_a_name(part: str, genus: str) -> bool:

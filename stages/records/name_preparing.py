@@ -48,7 +48,7 @@ _YEAR_IN_BRACKETS = re.compile(r"\(((?:1[5-9]|20)\d\d)\)")
 _SMALL_LINNAEUS = re.compile(r"(?<=[^\W\d_]{3}) l\.(?=\s|$)")  # behind an epithet, and not in "s. l."
 _SUBGENUS = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+) \(([^\W\d_]+)\)(?= (?:{SIGN} )?([^\W\d_]))")
 _IN_BRACKETS = re.compile(r" \(([^()]*)\)")
-_PARENT = re.compile(r"(?:([^\W\d_]+\.?) )?([^\W\d_]{3,}(?:-[^\W\d_]+)*)(?: [^\W\d_]?\S*[^a-z].*)?")
+_PARENT = re.compile(r"(?:([^\W\d_]+\.?) )?([^\W\d_]{3,}(?:-[^\W\d_]+)*)(?: (?![a-z]+(?:\s|$)).*)?")
 _EMENDED = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+ (?:{SIGN} )?[^\W\d_]\S* )emend\.? (?=[^\W\d_])")
 
 
@@ -115,13 +115,13 @@ def _take_cultivars(name: Prepared, known: Known) -> str | None:
     text = _QUOTED_IN_BRACKETS.sub(r"\1", name.text)
     for found in _QUOTED.finditer(text):
         quoted = found[1] or found[2]
-        if reason := _why_no_cultivar(quoted, known):
+        if reason := _why_no_cultivar(quoted, text[: found.start()], known):
             return reason
         before, behind = _QUOTED.sub(" ", text[: found.start()] + " "), _QUOTED.sub(" ", text[found.end() - 1 :])
         if not _may_be_behind(before.split(), behind.strip("'\" ").split()):
             return UNCLEAR
         name.cultivars.append(cultivar(quoted))
-        name.open |= quoted.islower()
+        name.open = True  # it may be the name of a species
     name.text = spread(_QUOTED.sub(" ", text))
     group = _GROUP.search(name.text)
     if group and len(name.text[: group.start()].split()) > 1:
@@ -133,7 +133,7 @@ def _take_cultivars(name: Prepared, known: Known) -> str | None:
     return None
 
 
-def _why_no_cultivar(quoted: str, known: Known) -> str | None:
+def _why_no_cultivar(quoted: str, before: str, known: Known) -> str | None:
     """Say why words in quotes are no cultivar: a doubt, a sign, another species; ``None`` where they may be one."""
     words = quoted.split()
     # 'Ne Plus Ultra' is one, and "non gallica" is none.
@@ -144,7 +144,10 @@ def _why_no_cultivar(quoted: str, known: Known) -> str | None:
     letters = [letter for letter in quoted if letter.isalpha()]
     if not letters or {"x", SIGN} & set(words) or any(letter in "<>" for letter in quoted):
         return UNCLEAR
-    if len(words) == 1 and (key_of(quoted) in NOTES | NO_EPITHET or (quoted.islower() and known.is_part(quoted))):
+    genus = next((word for word in before.split() if is_plain(word) and len(word) > 1), "").capitalize()
+    species = [f"{genus} {words[0]}", " ".join([words[0].capitalize(), *words[1:]]).lower().capitalize()]
+    of_genus = key_of(words[0]) == key_of(genus) and any(word.islower() for word in words[1:])
+    if of_genus or any(name in known for name in species) or (len(words) == 1 and key_of(quoted) in NOTES | NO_EPITHET):
         return UNCLEAR
     return None if letters[0].isupper() or quoted.islower() else UNCLEAR
 

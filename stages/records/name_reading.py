@@ -5,6 +5,7 @@ its rank, and remarks that leave the species what it is. What is not plainly one
 """
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from stages.records.known import Known
@@ -193,11 +194,21 @@ def _read_species(parsed: Parsed, text: str, known: Known) -> _Taken | None:
     signed = "HYBRID_CHAR" in kinds[1:]
     if signed and known.is_genus(epithets[0]) and epithets[0] != key_of(named[0].spelled):  # crossed with a genus
         return None
+    if _is_behind_a_bare_word(parsed.words):
+        return None
     unranked = [part for part in below if " " not in part and part[0] != "'"]
     # Zoologists and iNaturalist write no rank; who writes common names or forgets a hyphen writes three words too.
     if unranked and (len(unranked) > 1 or below[0] != unranked[0] or not _is_below(unranked[0], species, known)):
         return None
     return _Taken(species, " ".join([species, *below]), tuple(below), open=signed or bool(unranked))
+
+
+def _is_behind_a_bare_word(words: tuple[Word, ...]) -> bool:
+    """Whether an epithet without rank follows a word in full that may be no author: ``Rosa canina Se parece``."""
+    return any(
+        word.kind == "AUTHOR_WORD" and word.written.isalpha() and len(word.written) > 1 and after.kind == "INFRASPECIES"
+        for word, after in pairwise(words)
+    )
 
 
 def _may_be_epithet(word: str) -> bool:

@@ -27,7 +27,8 @@ NO_EPITHET = frozenset({
     "unidentified", "undet", "undetermined", "unnamed", "desconocida", "desconocido", "no", "nn", "none", "null",
     "nan", "na", "nd", "tbd", "todo", "identificar", "identificada", "identificado", "determinar", "determinada",
     "determinado", "clasificar", "morfoespecie", "morphospecies", "morfotipo", "spnov", "spnova", "cultivada",
-    "cultivado", "cultivated", "ninguna", "ninguno", "nulo", "undefined", "missing",
+    "cultivado", "cultivated", "varias", "varios", "various", "mixed", "mix", "mezcla", "xx", "xxx", "xxxx", "ok",
+    "morfo", "ninguna", "ninguno", "nulo", "undefined", "missing",
 })  # fmt: skip
 
 # Whoever wrote the name was not sure of it.
@@ -50,30 +51,30 @@ MISAPPLIED = frozenset({
 # What people note of a picture or of a determination. No genus, epithet or author is one of them.
 NOTES = frozenset({
     "wrong", "misidentified", "misidentification", "misid", "error", "erroneous", "incorrect", "incorrecta",
-    "incorrecto", "equivocada", "equivocado", "erronea", "erroneo", "false", "falso", "fake", "mal",
-    "confirm", "confirmed", "confirmar", "confirmada", "confirmado", "unconfirmed", "verify", "verified", "unverified",
-    "verificar", "verificada", "verificado", "revisar", "revisada", "revisado", "review", "check", "checked", "checar",
-    "corroborar", "comprobar", "pending", "pendiente", "id", "identification", "identificacion", "identified",
-    "test", "prueba", "example", "ejemplo", "sample", "muestra", "duplicate", "duplicado", "duplicada", "delete",
-    "borrar", "photo", "foto", "image", "imagen", "picture", "specimen", "ejemplar", "voucher", "herbarium",
-    "gall", "galls", "agalla", "agallas", "dead", "dying", "muerta", "muerto", "sick", "enferma", "enfermo",
-    "flower", "flowers", "flor", "flores", "fruit", "fruits", "fruto", "frutos", "leaf", "leaves", "hoja", "hojas",
-    "seed", "seeds", "semilla", "semillas", "seedling", "plantula", "bark", "corteza", "root", "raiz", "stem",
-    "tallo", "tree", "trees", "arbol", "arboles", "shrub", "arbusto", "herb", "hierba", "plant", "plants", "planta",
-    "plantas", "wild", "garden", "jardin", "ornamental", "male", "female", "macho", "hembra", "juvenile", "adult",
-    "adulto", "adulta", "nuevo", "nueva", "misma", "mismo", "otra", "otro",
+    "incorrecto", "equivocada", "equivocado", "erronea", "erroneo", "false", "falso", "fake", "mal", "confirm",
+    "confirmed", "confirmar", "confirmada", "confirmado", "unconfirmed", "verify", "verified", "unverified",
+    "verificar", "verificada", "verificado", "revisar", "revisada", "revisado", "review", "check", "checked",
+    "checar", "corroborar", "comprobar", "pending", "pendiente", "id", "identification", "identificacion",
+    "identified", "test", "prueba", "example", "ejemplo", "sample", "muestra", "duplicate", "duplicado", "duplicada",
+    "delete", "borrar", "photo", "foto", "image", "imagen", "picture", "specimen", "ejemplar", "voucher", "herbarium",
+    "nomen", "seen", "visto", "vista", "gall", "galls", "agalla", "agallas", "dead", "dying", "muerta", "muerto",
+    "sick", "enferma", "enfermo", "flower", "flowers", "flor", "flores", "fruit", "fruits", "fruto", "frutos", "leaf",
+    "leaves", "hoja", "hojas", "seed", "seeds", "semilla", "semillas", "seedling", "plantula", "bark", "corteza",
+    "root", "raiz", "stem", "tallo", "tree", "trees", "arbol", "arboles", "shrub", "arbusto", "herb", "hierba",
+    "plant", "plants", "planta", "plantas", "wild", "garden", "jardin", "ornamental", "male", "female", "macho",
+    "hembra", "juvenile", "adult", "adulto", "adulta", "nuevo", "nueva", "misma", "mismo", "otra", "otro",
 })  # fmt: skip
-# What notes say as well where they have no capital: with one they are authors (Blanco, Young), or in Latin epithets.
+# What notes say as well, of which some are Latin epithets and some (see AUTHORS_TOO) authors.
 SMALL_NOTES = frozenset({
-    "falsa", "blanca", "blanco", "roja", "rojo", "amarilla", "amarillo", "verde", "azul", "morada", "morado", "rosada",
-    "rosado", "negra", "negro", "palida", "palido", "seca", "seco", "joven", "vieja", "viejo", "grande", "chica",
-    "chico", "comun", "doble", "white", "red", "yellow", "green", "blue", "pink", "purple", "black", "brown",
-    "orange", "big", "small", "young", "old", "common", "double", "dry", "cerca", "aqui", "here",
+    "falsa", "hibrida", "blanca", "blanco", "roja", "rojo", "amarilla", "amarillo", "verde", "azul", "morada",
+    "morado", "rosada", "rosado", "negra", "negro", "palida", "palido", "seca", "seco", "joven", "vieja", "viejo",
+    "grande", "chica", "chico", "comun", "doble", "white", "red", "yellow", "green", "blue", "pink", "purple",
+    "black", "brown", "orange", "big", "small", "young", "old", "common", "double", "dry", "cerca", "aqui", "here",
 })  # fmt: skip
 # Authors whose names are words of common names too, so that "White rose" is no evidence against "Britton & Rose".
 AUTHORS_TOO = frozenset({
     "bean", "black", "blanco", "brown", "bush", "costa", "forest", "gray", "green", "grey", "hill", "linden", "molina",
-    "moss", "palm", "reed", "rose", "small", "white", "wood", "young",
+    "moss", "palm", "reed", "rojo", "rose", "small", "white", "wood", "young",
 })  # fmt: skip
 
 # Remarks that leave the species what it is, as they stand behind its name; a blank may be a full stop there.

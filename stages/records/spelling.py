@@ -40,10 +40,8 @@ _TIDY = re.compile(r"[A-Za-z](?:[A-Za-z.()-]*[A-Za-z.)])?(?: [A-Za-z(](?:[A-Za-z
 _SINGLE_QUOTES, _DOUBLE_QUOTES = "‘’‚‛`´ʼ‹›", "“”„‟«»"
 _QUOTES = str.maketrans(dict.fromkeys(_SINGLE_QUOTES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"'))
 # Listers of plants put marks in front: * is alien there and † extinct, and neither is a hybrid's sign.
-_MARKS_IN_FRONT = " ,;.:*†‡•·-#"
-_MARKS_BEHIND = re.compile(
-    r"(?:[\s,;:!*†‡•·]|(?<=\s)-|(?<=[)\]])\.)+$"
-)  # a hyphen at a word stands for what is missing there
+_MARKS_IN_FRONT = " ,;.:*†‡•·-#¡"
+_MARKS_BEHIND = frozenset(" ,;:!*†‡•·")
 _BRACKETS = {"(": ")", "[": "]"}
 _HIGHER = re.compile(
     r"[^\W\d_]{3,}(?:aceae|oideae|ales|eae|phyta|phytina|opsida|mycota|phyceae)|plantae|angiosperms?|gymnosperms?"
@@ -85,13 +83,25 @@ def _tidy_once(name: str) -> str:
         elif category not in ("Cf", "Cc") or character.isspace():
             plain.append(character)
     text = unicodedata.normalize("NFKC", " ".join("".join(plain).split()))
-    text = _MARKS_BEHIND.sub("", text).lstrip(_MARKS_IN_FRONT)
+    text = _without_marks_behind(text).lstrip(_MARKS_IN_FRONT)
     inner = text[1:-1]
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in inner:
         return inner
     if len(text) > 1 and _BRACKETS.get(text[0]) == text[-1] and not any(bracket in inner for bracket in "()[]"):
         return inner
     return text
+
+
+def _without_marks_behind(text: str) -> str:
+    """Leave out marks at the end; a hyphen at a word stands for what is missing there, and a stop for its letters."""
+    end = len(text)
+    while end:
+        mark, before = text[end - 1], text[end - 2 : end - 1]
+        needless = (mark == "-" and before in ("", " ")) or (mark == "." and before in (")", "]"))
+        if mark not in _MARKS_BEHIND and not needless:
+            break
+        end -= 1
+    return text[:end]
 
 
 def spread(text: str) -> str:
@@ -138,7 +148,7 @@ def drop_higher_taxa(text: str) -> str:
     words = words[start:]
     if len(words) > 2 and is_plain(words[0]) and _is_family(words[-1].strip("()[]")):
         words.pop()
-        if words[-1] in (",", "-") and len(words) > 2:
+        if len(words) > 2 and key_of(words[-1]) in ("fam", "familia", "family", "", "-"):
             words.pop()
     return " ".join(words)
 
