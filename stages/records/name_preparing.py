@@ -36,6 +36,8 @@ from stages.records.spelling import (
 
 UNCERTAIN, UNCLEAR, NOT_SCIENTIFIC = "uncertain_name", "unclear_name", "not_scientific"
 
+_NO_NAMES = NOTES | NO_EPITHET
+_DOUBTS = QUALIFIERS | MISAPPLIED | ALTERNATIVES
 _QUOTED = re.compile(
     r"(?<=\s)(?:cv\.? ?)?(?:'(?=\S)([^']*(?:(?<=\S)'[^\s'][^']*)*)'|\"([^\"]+)\")(?=[\s,;]|$)", re.IGNORECASE
 )
@@ -139,7 +141,7 @@ def _why_no_cultivar(quoted: str, before: str, known: Known) -> str | None:
     # 'Ne Plus Ultra' is one, and "non gallica" is none.
     said = words if len(words) == 1 or quoted.isupper() or not all(word[0].isupper() for word in words) else []
     spoken = {key_of(word) for place, word in enumerate(said) if place == 0 or word.islower() or word.isupper()}
-    if "?" in quoted or spoken & (QUALIFIERS | MISAPPLIED | ALTERNATIVES):
+    if "?" in quoted or spoken & _DOUBTS:
         return UNCERTAIN
     letters = [letter for letter in quoted if letter.isalpha()]
     if not letters or {"x", SIGN} & set(words) or any(letter in "<>" for letter in quoted):
@@ -147,7 +149,7 @@ def _why_no_cultivar(quoted: str, before: str, known: Known) -> str | None:
     genus = next((word for word in before.split() if is_plain(word) and len(word) > 1), "").capitalize()
     species = [f"{genus} {words[0]}", " ".join([words[0].capitalize(), *words[1:]]).lower().capitalize()]
     of_genus = key_of(words[0]) == key_of(genus) and any(word.islower() for word in words[1:])
-    if of_genus or any(name in known for name in species) or (len(words) == 1 and key_of(quoted) in NOTES | NO_EPITHET):
+    if of_genus or any(name in known for name in species) or (len(words) == 1 and key_of(quoted) in _NO_NAMES):
         return UNCLEAR
     return None if letters[0].isupper() or quoted.islower() else UNCLEAR
 
@@ -232,7 +234,7 @@ def _lists_another(text: str) -> bool:
 def _take_brackets(name: Prepared) -> str | None:
     """Take a subgenus, and the parents of a hybrid that has a name; what else stands in brackets must be authors."""
     found = _SUBGENUS.match(name.text)
-    if found and found[3].islower() and found[2][0].isupper() and key_of(found[2]) not in NOTES | NO_EPITHET:
+    if found and found[3].islower() and found[2][0].isupper() and key_of(found[2]) not in _NO_NAMES:
         name.remarks.append(f"({found[2]})")
         name.change("subgenus", f"{found[1]}{name.text[found.end() :]}")
     if re.match(rf"(?:{SIGN} )?[^\W\d_]+ \([^()]*\) (?:{SIGN} )?(?![^\W\d_]*[A-Z.])[^\W\d_]", name.text):

@@ -113,7 +113,7 @@ _OF_SENTENCES = frozenset({
     "y", "e", "en", "para", "por", "sin", "bajo", "entre", "como", "un", "una", "und", "mit", "auf", "avec", "sur",
     "sous",
 })  # fmt: skip
-NEVER_EPITHETS = PARTICLES | NO_EPITHET | _OF_SENTENCES
+NEVER_EPITHETS = PARTICLES | MARKS | RANKS.keys() | _OF_SENTENCES
 
 # First parts of compound epithets that are no epithets by themselves, so that two words can be but one (Art. 23.1).
 COMPOUND_PARTS = frozenset({
