@@ -37,18 +37,14 @@ def are_authors(text: str, known: Known) -> bool:
         text: the name, spelled as the parser gets it: epithets in small letters.
         known: species: an author is no genus of theirs and none of their epithets.
     """
-    genus = next(word for word in text.split() if is_plain(word))
+    genus = next((word for word in text.split() if is_plain(word)), text)
     return all(_are_authors(words, genus, known) for words in _parts_of_authors(text))
 
 
 def full_words(text: str) -> list[str]:
     """Give the words of authors that are not abbreviated, which may be anything; none that stands in common names."""
-    return [
-        word
-        for words in _parts_of_authors(text)
-        for word in _full_words(words)
-        if key_of(word) not in AUTHORS_TOO
-    ]  # fmt: skip
+    words = (word for part in _parts_of_authors(text) for word in _full_words(part))
+    return [word for word in words if key_of(word) not in AUTHORS_TOO]
 
 
 def _parts_of_authors(text: str) -> Iterator[str]:
@@ -79,10 +75,8 @@ def _are_authors(words: str, genus: str, known: Known) -> bool:
             return False
         if key_of(word) not in AUTHORS_TOO and any(map(known.is_part, (word, _without_sign(word)))):
             return False
-    parts = [
-        (found[1] is not None, (found[1] or found[2] or "").strip()) for found in _IN_OR_OUT_OF_BRACKETS.finditer(words)
-    ]
-    parts = [(bracketed, part) for bracketed, part in parts if part]
+    found = [(part[1] is not None, part[1] or part[2] or "") for part in _IN_OR_OUT_OF_BRACKETS.finditer(words)]
+    parts = [(bracketed, part.strip()) for bracketed, part in found if part.strip()]
     if parts and parts[-1][0] and not _may_end_a_name(parts[-1][1], genus):
         return False
     return all(_are_citations(part) for _, part in parts)

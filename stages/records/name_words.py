@@ -73,8 +73,11 @@ SMALL_NOTES = frozenset({
 })  # fmt: skip
 # Authors whose names are words of common names too, so that "White rose" is no evidence against "Britton & Rose".
 AUTHORS_TOO = frozenset({
-    "bean", "black", "blanco", "brown", "bush", "costa", "forest", "gray", "green", "grey", "hill", "linden", "molina",
-    "moss", "palm", "reed", "rojo", "rose", "small", "white", "wood", "young",
+    "baker", "bean", "bell", "berry", "bird", "bishop", "black", "blanco", "brown", "bull", "bush", "carpenter",
+    "cherry", "cook", "costa", "cotton", "day", "field", "fisher", "forest", "fox", "frost", "gardener", "gray",
+    "green", "grey", "heath", "hill", "hooker", "king", "lake", "lamb", "lane", "linden", "marsh", "may", "miller",
+    "molina", "moss", "palm", "parker", "pepper", "prince", "reed", "rich", "rock", "rojo", "rose", "rush", "small",
+    "smith", "snow", "spring", "stone", "summer", "sweet", "wall", "white", "winter", "wood", "woods", "young",
 })  # fmt: skip
 
 # Remarks that leave the species what it is, as they stand behind its name; a blank may be a full stop there.

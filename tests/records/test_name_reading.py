@@ -309,8 +309,18 @@ def test_another_known_species_behind_an_epithet_is_never_cut_off(behind):
 
 
 def test_common_names_are_no_evidence_against_authors():
-    known = ("White rose", "Brown mustard", "Green moss", "Black oak")
-    for author in ("Britton & Rose", "Rose", "A.Gray", "R.Br. ex Brown", "(Hill) Moss", "Blanco"):
+    known = ("White rose", "Brown mustard", "Green moss", "Black oak", "Dusty miller", "Sweet pea", "Bull thistle")
+    for author in (
+        "Britton & Rose",
+        "Rose",
+        "A.Gray",
+        "R.Br. ex Brown",
+        "(Hill) Moss",
+        "Blanco",
+        "Miller",
+        "Sweet",
+        "W.Bull",
+    ):
         assert clean(f"Opuntia stricta {author}", known=known) == "Opuntia stricta"
 
 
