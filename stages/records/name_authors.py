@@ -71,7 +71,8 @@ def _full_words(words: str) -> list[str]:
 def _are_authors(words: str, genus: str, known: Known) -> bool:
     """Whether what stands behind an epithet can be its authors."""
     for word in _full_words(words):
-        if key_of(word) in _NO_AUTHORS or key_of(word) == key_of(genus):
+        noted = key_of(word) in _NO_AUTHORS and not re.search(rf"(?<![^\W\d_])[^\W\d_]\. ?{word}", words)
+        if noted or key_of(word) == key_of(genus):  # S. Flores is no flower
             return False
         if key_of(word) not in AUTHORS_TOO and any(map(known.is_part, (word, _without_sign(word)))):
             return False

@@ -116,7 +116,7 @@ def _take_cultivars(name: Prepared, known: Known) -> str | None:
     """Take what stands in quotes, and groups of cultivars, which stand behind an epithet or a genus alone."""
     text = _QUOTED_IN_BRACKETS.sub(r"\1", name.text)
     for found in _QUOTED.finditer(text):
-        quoted = found[1] or found[2]
+        quoted = found[1] if found[2] is None else found[2]
         if reason := _why_no_cultivar(quoted, text[: found.start()], known):
             return reason
         before, behind = _QUOTED.sub(" ", text[: found.start()] + " "), _QUOTED.sub(" ", text[found.end() - 1 :])

@@ -28,6 +28,7 @@ _HARMLESS = frozenset({
     "Ex authors are not required", "The genus is a homonym of a bacterial genus",
 })  # fmt: skip
 _NAMING = ("GENUS", "UNINOMIAL", "SPECIES")
+_QUOTES = "'‘’"  # as the parser sets a cultivar in
 _SHORTEST_BELOW = 4  # letters of an epithet without a rank
 _AUTHOR = ("AUTHOR_WORD", "AUTHOR_WORD_FILIUS", "YEAR")
 
@@ -194,21 +195,30 @@ def _read_species(parsed: Parsed, text: str, known: Known) -> _Taken | None:
     signed = "HYBRID_CHAR" in kinds[1:]
     if signed and known.is_genus(epithets[0]) and epithets[0] != key_of(named[0].spelled):  # crossed with a genus
         return None
-    if _is_behind_a_bare_word(parsed.words):
+    if _is_behind_a_bare_word(parsed.words) or any(_is_known_species(word, named, known) for word in words):
         return None
     unranked = [part for part in below if " " not in part and part[0] != "'"]
     # Zoologists and iNaturalist write no rank; who writes common names or forgets a hyphen writes three words too.
     if unranked and (len(unranked) > 1 or below[0] != unranked[0] or not _is_below(unranked[0], species, known)):
         return None
-    return _Taken(species, " ".join([species, *below]), tuple(below), open=signed or bool(unranked))
+    return _Taken(
+        species, " ".join([species, *below]), tuple(below), open=signed or bool(unranked) or "CULTIVAR" in kinds
+    )
 
 
 def _is_behind_a_bare_word(words: tuple[Word, ...]) -> bool:
-    """Whether an epithet without rank follows a word in full that may be no author: ``Rosa canina Se parece``."""
+    """Whether an epithet without rank follows what may be no author: ``Rosa canina Se parece``, ``P. nigra``."""
     return any(
-        word.kind == "AUTHOR_WORD" and word.written.isalpha() and len(word.written) > 1 and after.kind == "INFRASPECIES"
+        word.kind == "AUTHOR_WORD" and after.kind == "INFRASPECIES" and word.written not in ("L", "L.")
+        and (word.written.isalpha() or len(word.written.rstrip(".")) == 1)
         for word, after in pairwise(words)
-    )
+    )  # fmt: skip
+
+
+def _is_known_species(word: Word, named: list[Word], known: Known) -> bool:
+    """Whether a cultivar in small letters is the epithet of another species of the genus."""
+    genus = next(part.spelled for part in named if part.kind in ("GENUS", "UNINOMIAL"))
+    return word.kind == "CULTIVAR" and f"{genus} {word.spelled.strip(_QUOTES)}" in known
 
 
 def _may_be_epithet(word: str) -> bool:
@@ -240,7 +250,7 @@ def _ranked(words: list[Word]) -> list[str] | None:
             parts.append(f"{rank}{word.spelled}")
             rank = ""
         elif word.kind == "CULTIVAR" and not rank:
-            parts.append(cultivar(word.spelled.strip("'‘’")))
+            parts.append(cultivar(word.spelled.strip(_QUOTES)))
         else:
             return None
     return None if rank else parts

@@ -57,12 +57,13 @@ NOTES = frozenset({
     "checar", "corroborar", "comprobar", "pending", "pendiente", "id", "identification", "identificacion",
     "identified", "test", "prueba", "example", "ejemplo", "sample", "muestra", "duplicate", "duplicado", "duplicada",
     "delete", "borrar", "photo", "foto", "image", "imagen", "picture", "specimen", "ejemplar", "voucher", "herbarium",
-    "nomen", "seen", "visto", "vista", "gall", "galls", "agalla", "agallas", "dead", "dying", "muerta", "muerto",
-    "sick", "enferma", "enfermo", "flower", "flowers", "flor", "flores", "fruit", "fruits", "fruto", "frutos", "leaf",
-    "leaves", "hoja", "hojas", "seed", "seeds", "semilla", "semillas", "seedling", "plantula", "bark", "corteza",
-    "root", "raiz", "stem", "tallo", "tree", "trees", "arbol", "arboles", "shrub", "arbusto", "herb", "hierba",
-    "plant", "plants", "planta", "plantas", "wild", "garden", "jardin", "ornamental", "male", "female", "macho",
-    "hembra", "juvenile", "adult", "adulto", "adulta", "nuevo", "nueva", "misma", "mismo", "otra", "otro",
+    "nomen", "seen", "creo", "bonsai", "maceta", "potted", "visto", "vista", "gall", "galls", "agalla", "agallas",
+    "dead", "dying", "muerta", "muerto", "sick", "enferma", "enfermo", "flower", "flowers", "flor", "flores", "fruit",
+    "fruits", "fruto", "frutos", "leaf", "leaves", "hoja", "hojas", "seed", "seeds", "semilla", "semillas",
+    "seedling", "plantula", "bark", "corteza", "root", "raiz", "stem", "tallo", "tree", "trees", "arbol", "arboles",
+    "shrub", "arbusto", "herb", "hierba", "plant", "plants", "planta", "plantas", "wild", "garden", "jardin",
+    "ornamental", "male", "female", "macho", "hembra", "juvenile", "adult", "adulto", "adulta", "nuevo", "nueva",
+    "misma", "mismo", "otra", "otro",
 })  # fmt: skip
 # What notes say as well, of which some are Latin epithets and some (see AUTHORS_TOO) authors.
 SMALL_NOTES = frozenset({

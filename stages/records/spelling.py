@@ -36,6 +36,7 @@ _BLOCKS = frozenset({
     "h1", "h2", "h3", "h4", "h5", "h6", "html", "body", "center", "pre", "code", "label", "section",
 })  # fmt: skip
 _TAG = re.compile(rf"</?({'|'.join(sorted(_INLINE | _BLOCKS))})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_BETWEEN_TAGS = re.compile(r"(?<=</[A-Za-z]>)(?=<[A-Za-z])|(?<=</em>)(?=<[A-Za-z])", re.IGNORECASE)  # </i><i>
 _TIDY = re.compile(r"[A-Za-z](?:[A-Za-z.()-]*[A-Za-z.)])?(?: [A-Za-z(](?:[A-Za-z.()-]*[A-Za-z.)])?)*")  # it saves time
 _SINGLE_QUOTES, _DOUBLE_QUOTES = "‘’‚‛`´ʼ‹›", "“”„‟«»"
 _QUOTES = str.maketrans(dict.fromkeys(_SINGLE_QUOTES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"'))
@@ -71,7 +72,8 @@ def tidy(name: str) -> str:
 
 
 def _tidy_once(name: str) -> str:
-    text = _TAG.sub(lambda tag: "" if tag[1].lower() in _INLINE else " ", html.unescape(name))
+    text = _BETWEEN_TAGS.sub(" ", html.unescape(name))
+    text = _TAG.sub(lambda tag: "" if tag[1].lower() in _INLINE else " ", text)
     text = text.translate(_QUOTES)  # first, as an acute accent would become one over a blank
     plain = []
     for character in unicodedata.normalize("NFKC", text).replace("_", " "):

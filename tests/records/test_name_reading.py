@@ -21,6 +21,7 @@ from tests.support.naming import RULES, clean, cleaned
         ("<i>Rosa canina</i> L.", "Rosa canina"),
         ("<em>Rosa</em>&amp;nbsp;<b>canina</b>", "Rosa canina"),
         ("Rosa<br/>canina", "Rosa canina"),
+        ("<i>Rosa</i><i>canina</i>", "Rosa canina"),
         ('"Rosa canina"', "Rosa canina"),
         # Marks in front are no hybrid signs.
         ("* Ailanthus altissima", "Ailanthus altissima"),
@@ -182,6 +183,7 @@ from tests.support.naming import RULES, clean, cleaned
         ("Rosa canina Escaramujo", "Rosa canina"),
         ("Echeveria elegans Rose", "Echeveria elegans"),
         ("Pterocarpus indicus Blanco", "Pterocarpus indicus"),
+        ("Quercus robur S. Flores", "Quercus robur"),
         ("Stevia serrata La Llave", "Stevia serrata"),
         ("Schinus molle (Linnaeus, 1753)", "Schinus molle"),
         ("Cereus peruvianus (Linnaeus) Miller", "Cereus peruvianus"),
@@ -295,8 +297,8 @@ BEHIND = [
     "(gallica)", "(Gallica)", "(Gallica) L.", "L. & Gallica L.", "& Gallica", "L., Gallica L.", "L. ex Gallica",
     "<i>gallica</i>", "<sup>gallica</sup>", "(x gallica)", "(× gallica)", "Gallica Group", "Rosa gallica",
     "Rosa Gallica", "(Rosa gallica)", "R. Gallica", "; R. gallica", ", R. Gallica", "/ gallica", "= gallica",
-    "'Rosa gallica'", '"Rosa Gallica"', "quercus", "Quercus", "Quercus Robur", "(Quercus)", "L. & Quercus", "Robur",
-    "Alba",
+    "'Rosa gallica'", "cv. gallica", "R. gallica L.", '"Rosa Gallica"', "quercus", "Quercus", "Quercus Robur",
+    "(Quercus)", "L. & Quercus", "Robur", "Alba",
 ]  # fmt: skip
 
 

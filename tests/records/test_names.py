@@ -110,9 +110,9 @@ words = st.sampled_from([
     "x", "×", "L.", "(Mill.)", "ex", "subsp.", "ssp.", "var.", "f.", "'Gala'", "cf.", "sp.", "?", "1805", "de",
     "dos", "zur", "apud", "&", "MILL.", "cv.", "agg.", "/", "or", ";", "crus", "Rosaceae", "hort.", "(Cerris)",
     "ilex", "Rosa", "&amp;times;", "İ", "a\u200b\u0301", "ü", "_", "*", '"', "<i>", "sect.", "non", "+", ",",
-    "s.l.", "Rosa.", "(x)", "(×)", "(", ")", "[", "<cf.>", "<b>", "'canina'", "'Gala", "Group", "posible", "Posible",
-    "(Dudosa)", "Madrid", "Flor", "rosa", "uva", "-", ":", "!", "l.", "emend.", "Subsp.", "F.", "X", "(1753)", "«Alba»",
-    "(P. nigra x alba)", "Q.",
+    "s.l.", "Rosa.", "(x)", "(×)", "(", ")", "[", "<cf.>", "<b>", "'canina'", "'Gala", "''", '""', "Group", "posible",
+    "Posible", "(Dudosa)", "Madrid", "Flor", "rosa", "uva", "-", ":", "!", "l.", "emend.", "Subsp.", "F.", "X",
+    "(1753)", "«Alba»", "(P. nigra x alba)", "Q.",
 ])  # fmt: skip
 switches = st.fixed_dictionaries(
     {
