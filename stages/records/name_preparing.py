@@ -117,10 +117,12 @@ def _take_cultivars(name: Prepared, known: Known) -> str | None:
     text = _QUOTED_IN_BRACKETS.sub(r"\1", name.text)
     for found in _QUOTED.finditer(text):
         quoted = found[1] if found[2] is None else found[2]
-        if reason := _why_no_cultivar(quoted, text[: found.start()], known):
-            return reason
         before, behind = _QUOTED.sub(" ", text[: found.start()] + " "), _QUOTED.sub(" ", text[found.end() - 1 :])
-        if not _may_be_behind(before.split(), behind.strip("'\" ").split()):
+        plain = [word for word in before.split() if _is_word(word)]
+        if reason := why_no_cultivar(quoted, "".join(plain[:1]).capitalize(), known):
+            return reason
+        # A cultivar stands behind an epithet, or behind a genus that no epithet follows.
+        if not plain or (len(plain) == 1 and any(map(_is_word, behind.strip("'\" ").split()))):
             return UNCLEAR
         name.cultivars.append(cultivar(quoted))
         name.open = True  # it may be the name of a species
@@ -135,7 +137,7 @@ def _take_cultivars(name: Prepared, known: Known) -> str | None:
     return None
 
 
-def _why_no_cultivar(quoted: str, before: str, known: Known) -> str | None:
+def why_no_cultivar(quoted: str, genus: str, known: Known) -> str | None:
     """Say why words in quotes are no cultivar: a doubt, a sign, another species; ``None`` where they may be one."""
     words = quoted.split()
     # 'Ne Plus Ultra' is one, and "non gallica" is none.
@@ -146,7 +148,6 @@ def _why_no_cultivar(quoted: str, before: str, known: Known) -> str | None:
     letters = [letter for letter in quoted if letter.isalpha()]
     if not letters or {"x", SIGN} & set(words) or any(letter in "<>" for letter in quoted):
         return UNCLEAR
-    genus = next((word for word in before.split() if is_plain(word) and len(word) > 1), "").capitalize()
     species = [f"{genus} {words[0]}", " ".join([words[0].capitalize(), *words[1:]]).lower().capitalize()]
     of_genus = key_of(words[0]) == key_of(genus) and any(word.islower() for word in words[1:])
     if of_genus or any(name in known for name in species) or (len(words) == 1 and key_of(quoted) in _NO_NAMES):
@@ -154,10 +155,9 @@ def _why_no_cultivar(quoted: str, before: str, known: Known) -> str | None:
     return None if letters[0].isupper() or quoted.islower() else UNCLEAR
 
 
-def _may_be_behind(before: list[str], behind: list[str]) -> bool:
-    """Whether a cultivar may stand between words: behind an epithet, or behind a genus that no epithet follows."""
-    plain = [word for word in before if is_plain(word) and len(word) > 1]
-    return len(plain) > 1 or (len(plain) == 1 and not any(is_plain(word) and len(word) > 1 for word in behind))
+def _is_word(word: str) -> bool:
+    """Whether a word may be a genus or an epithet: of more letters than one, and of nothing else."""
+    return is_plain(word) and len(word) > 1
 
 
 def _take_doubts(name: Prepared, *, strip_doubts: bool) -> str | None:

@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from stages.records.known import Known
 from stages.records.name_authors import are_authors, full_words
-from stages.records.name_preparing import NOT_SCIENTIFIC, UNCERTAIN, UNCLEAR, Prepared, cultivar, prepare
+from stages.records.name_preparing import (
+    NOT_SCIENTIFIC,
+    UNCERTAIN,
+    UNCLEAR,
+    Prepared,
+    cultivar,
+    prepare,
+    why_no_cultivar,
+)
 from stages.records.name_words import NEVER_EPITHETS, NOTES, PARTICLES, SMALL_NOTES, key_of, of_nothing
 from stages.records.parser import Parsed, Word, parse
 from stages.records.spelling import SIGN, is_higher, plain_vowels
@@ -186,6 +194,10 @@ def _read_species(parsed: Parsed, text: str, known: Known) -> _Taken | None:
     if below is None or not {"GENUS", "UNINOMIAL"} & set(kinds):
         return None
     species = " ".join(word.spelled for word in named)
+    genus = next(word.spelled for word in named if word.kind in ("GENUS", "UNINOMIAL"))
+    cultivars = [word.spelled.strip(_QUOTES) for word in words if word.kind == "CULTIVAR"]
+    if any(why_no_cultivar(words, genus, known) for words in cultivars):
+        return None
     if "SPECIES" not in kinds:
         plain = _are_authors_of_a_genus(parsed.words, text)
         return _Taken(species, " ".join([species, *below]), tuple(below), is_genus=True) if plain else None
@@ -195,15 +207,13 @@ def _read_species(parsed: Parsed, text: str, known: Known) -> _Taken | None:
     signed = "HYBRID_CHAR" in kinds[1:]
     if signed and known.is_genus(epithets[0]) and epithets[0] != key_of(named[0].spelled):  # crossed with a genus
         return None
-    if _is_behind_a_bare_word(parsed.words) or any(_is_known_species(word, named, known) for word in words):
+    if _is_behind_a_bare_word(parsed.words):
         return None
     unranked = [part for part in below if " " not in part and part[0] != "'"]
     # Zoologists and iNaturalist write no rank; who writes common names or forgets a hyphen writes three words too.
     if unranked and (len(unranked) > 1 or below[0] != unranked[0] or not _is_below(unranked[0], species, known)):
         return None
-    return _Taken(
-        species, " ".join([species, *below]), tuple(below), open=signed or bool(unranked) or "CULTIVAR" in kinds
-    )
+    return _Taken(species, " ".join([species, *below]), tuple(below), open=signed or bool(unranked or cultivars))
 
 
 def _is_behind_a_bare_word(words: tuple[Word, ...]) -> bool:
@@ -213,12 +223,6 @@ def _is_behind_a_bare_word(words: tuple[Word, ...]) -> bool:
         and (word.written.isalpha() or len(word.written.rstrip(".")) == 1)
         for word, after in pairwise(words)
     )  # fmt: skip
-
-
-def _is_known_species(word: Word, named: list[Word], known: Known) -> bool:
-    """Whether a cultivar in small letters is the epithet of another species of the genus."""
-    genus = next(part.spelled for part in named if part.kind in ("GENUS", "UNINOMIAL"))
-    return word.kind == "CULTIVAR" and f"{genus} {word.spelled.strip(_QUOTES)}" in known
 
 
 def _may_be_epithet(word: str) -> bool:

@@ -132,6 +132,7 @@ KNOWN = ("Rosa canina", "Quercus ilex", "Rosa ilex", "Mentha × piperita", "Bide
 @example("Rosa canina f. apud", {"below_species": "keep"})
 @example("Rosa canina zur dos", {"below_species": "keep"})
 @example("aaa x ÇV", {})
+@example("aaa cv. aaa (Cerris)", {"below_species": "keep"})
 @example("Rosa ağğ", {})
 def test_cleaning_what_is_clean_changes_nothing(name, rules):
     found = clean(name, known=KNOWN, **rules)
