@@ -13,23 +13,17 @@ import unicodedata
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import bson
 from bson.datetime_ms import DatetimeMS
 
-from stages.records import inaturalist
+from stages.records.nothing import is_null_like
 
 LONGEST = 200  # characters of an id; a longer one is named by its digest
 MOST_ENTRIES = 100  # of a list of ids, those of lists in it included, and fields of a compound id
 _LONGEST_LOOKED_AT = 1_000  # characters; composing accents takes time that grows with their square
-# What programs and people write for "nothing". As an id it would join what has nothing in common.
-_NOTHING = frozenset({
-    "", "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "n/a", "n.a.", "#n/a", "#na", "nat", "<na>",
-    "missing", "empty", "-", "--", "---", "?", ".", "-1", "false", "true", "inf", "-inf", "infinity", "-infinity",
-    "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "s/d", "s/n", "sin dato", "sin datos", "[]", "{}", "()",
-})  # fmt: skip
 NULL_LIKE, INEXACT, NESTED = "null_like", "inexact_number", "nested"
 _INEXACT = 2**53  # from there on, a floating-point number stands for several whole ones (IEEE 754)
 _MOST_DIGITS = 40
@@ -44,22 +38,6 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _HERE = re.compile(r"/(?:\./)+")
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Link(NamedTuple):
-    """Something that may connect an image with others.
-
-    Attributes:
-        kind: ``observation_id``, ``photo_id`` or ``address``.
-        raw: what the document says, as text; of more than ``LONGEST`` characters the beginning and a digest.
-        value: its one spelling, with whose id it is before it (``inaturalist:77``); ``None`` where it names nothing.
-        problem: why it names nothing, as ``id_texts`` says it; ``None`` where it does.
-    """
-
-    kind: str
-    raw: str
-    value: str | None
-    problem: str | None
 
 
 def id_texts(value: Any) -> tuple[list[str], str | None]:
@@ -98,7 +76,7 @@ def _texts(value: Any) -> tuple[list[str], str | None]:
         return [], problem
     if is_null_like(text) or _ZERO.fullmatch(text) or not text.strip("0-"):
         return [], NULL_LIKE
-    return [_bounded(text)], None
+    return [bounded(text)], None
 
 
 def _compound(document: dict[Any, Any]) -> tuple[list[str], str | None]:
@@ -121,7 +99,7 @@ def _compound(document: dict[Any, Any]) -> tuple[list[str], str | None]:
             fields[str(key)] = _scalar(value)[0]
     if not names_something:
         return [], NULL_LIKE
-    return [_bounded(json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")))], None
+    return [bounded(json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")))], None
 
 
 def _scalar(value: Any) -> tuple[str | None, str | None]:
@@ -213,11 +191,6 @@ def _plain(letter: str) -> str:
     return unicodedata.normalize("NFKC", letter) if unicodedata.east_asian_width(letter) == "F" else letter
 
 
-def is_null_like(text: str) -> bool:
-    """Say whether a text is what programs and people write for "nothing"."""
-    return text.casefold() in _NOTHING
-
-
 def _bytes(value: bytes) -> str:
     """Name bytes: sixteen are a UUID, under whichever subtype a driver stored it, and twelve an ObjectId."""
     if len(value) == 16:
@@ -225,7 +198,8 @@ def _bytes(value: bytes) -> str:
     return value.hex() if len(value) == 12 else f"0x{value.hex()}"
 
 
-def _bounded(text: str) -> str:
+def bounded(text: str) -> str:
+    """Give a text, or the digest of one that is longer than ``LONGEST``."""
     return text if len(text) <= LONGEST else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
@@ -253,62 +227,3 @@ def address(url: str, *, fragment: bool = False) -> str:
 def _unescape(match: re.Match[str]) -> str:
     letter = chr(int(match[1], 16))
     return letter if letter in _UNRESERVED else match[0].upper()
-
-
-def links_of(source: str, image_url: str, photo: Any, observation: Any) -> list[Link]:
-    """Give all that may connect an image with others, what names nothing too.
-
-    The same number in another source is another thing, so ids bear the name of their source. Photos and observations
-    of iNaturalist are known by their addresses, whichever source tells of them. A plain number that a source gives as
-    the observation of a photo of iNaturalist's may be its own or iNaturalist's: it links as either.
-
-    Args:
-        source: whose ids ``photo`` and ``observation`` are.
-        image_url: of the image.
-        photo: the photo's id in the document, or ``None``.
-        observation: the observation's id in the document, or ``None``.
-    """
-    links = []
-    of_image = address(image_url)
-    number = inaturalist.photo_number(f"https://{of_image}")
-    if number:
-        links.append(Link("photo_id", _raw(image_url), f"{inaturalist.SOURCE}:{number}", None))
-    else:
-        links.append(Link("address", _raw(image_url), _bounded(of_image), None))
-    for kind, value in (("photo_id", photo), ("observation_id", observation)):
-        if value is None:
-            continue
-        texts, problem = id_texts(value)
-        raw = _raw(value)
-        if problem:
-            links.append(Link(kind, raw, None, problem))
-        for text in texts:
-            if of_inaturalist := _of_inaturalist(kind, text):
-                links.append(Link(kind, raw, f"{inaturalist.SOURCE}:{of_inaturalist}", None))
-                continue
-            if kind == "observation_id" and number and text.isdecimal() and source != inaturalist.SOURCE:
-                links.append(Link(kind, raw, f"{inaturalist.SOURCE}:{text}", None))
-            links.append(Link(kind, raw, f"{source}:{text}", None))
-    # The address of a photo says as much as its id beside it.
-    return list({(link.kind, link.value or link.raw): link for link in reversed(links)}.values())[::-1]
-
-
-def _of_inaturalist(kind: str, text: str) -> str | None:
-    # An id that is a web address has lost its scheme.
-    return inaturalist.photo_number(f"https://{text}") if kind == "photo_id" else inaturalist.observation_number(text)
-
-
-def _raw(value: Any) -> str:
-    """Give what a document says, as text that can be stored."""
-    if isinstance(value, bson.Binary):
-        text = f"binary {value.subtype} {value.hex()}"
-    elif isinstance(value, bytes):
-        text = f"binary 0 {value.hex()}"
-    else:
-        try:
-            text = str(value)
-        except RecursionError:
-            text = type(value).__name__
-    text = text.encode("utf-8", "replace").decode()
-    # The digest keeps apart what begins alike.
-    return text if len(text) <= LONGEST else f"{text[:150]}… {hashlib.sha256(text.encode()).hexdigest()[:32]}"

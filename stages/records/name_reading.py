@@ -5,48 +5,39 @@ its rank, and remarks that leave the species what it is. What is not plainly one
 """
 
 import re
-from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
-from stages.records.name_words import (
-    ALTERNATIVES,
-    MISAPPLIED,
-    NO_EPITHET,
-    PARTICLES,
-    QUALIFIERS,
-    RANKS,
-    REMARK,
-    of_nothing,
+from stages.records.known import Known
+from stages.records.name_authors import are_authors, full_words
+from stages.records.name_preparing import (
+    NOT_SCIENTIFIC,
+    UNCERTAIN,
+    UNCLEAR,
+    Prepared,
+    cultivar,
+    prepare,
+    why_no_cultivar,
 )
+from stages.records.name_words import NEVER_EPITHETS, NOTES, PARTICLES, SMALL_NOTES, key_of, of_nothing
 from stages.records.parser import Parsed, Word, parse
-from stages.records.spelling import (
-    SIGN,
-    drop_higher_taxa,
-    is_plain,
-    join_compounds,
-    plain_vowels,
-    set_case,
-    sign_hybrids,
-    spell_ranks,
-    spread,
-)
+from stages.records.spelling import SIGN, is_higher, plain_vowels
 
-GENUS_ONLY, UNCERTAIN, UNCLEAR, NOT_SCIENTIFIC = "genus_only", "uncertain_name", "unclear_name", "not_scientific"
+__all__ = ["GENUS_ONLY", "NOT_SCIENTIFIC", "UNCERTAIN", "UNCLEAR", "Reading", "read_name"]
 
-_QUOTED = re.compile(r"(?<=\s)(?:'(?=\S)[^']*(?:(?<=\S)'[^\s'][^']*)*'|\"[^\"]+\")(?=[\s,;]|$)")
-_SUBGENUS = re.compile(rf"^((?:{SIGN} )?[^\W\d_]+) \([^\W\d_]+\)(?= (?:{SIGN} )?[^\W\d_A-Z])")
-_IN_BRACKETS = re.compile(r" \(([^()]*)\)")
-_YEAR = re.compile(r"\(?(?:1[5-9]|20)\d\d\)?\.?")
-_SENSU_OF_A_RANGE = re.compile(r"\bsensu (?:lato|latiore|lat\.?|amplo|ampl\.?|stricto|strictiore|str\.?)(?!\S)")
+GENUS_ONLY = "genus_only"
+
 # What the parser finds odd and names of plants may yet have; with any other oddity a name is not plain.
 _HARMLESS = frozenset({
     "Non-standard characters in canonical", "Named hybrid", "Hybrid formula", "Incomplete hybrid formula",
     "Hybrid char is not separated by space", "Named graft-chimera", "Numeric prefix", "Author in upper case",
     "Ambiguous f. (filius or forma)", "`ex` authors are not required (ICZN only)", "`in` authors are not required",
     "Emend authors are not required", "Apostrophe is not allowed in canonical", "Combination of two uninomials",
-    "Ex authors are not required",
+    "Ex authors are not required", "The genus is a homonym of a bacterial genus",
 })  # fmt: skip
 _NAMING = ("GENUS", "UNINOMIAL", "SPECIES")
+_QUOTES = "'‘’"  # as the parser sets a cultivar in
+_SHORTEST_BELOW = 4  # letters of an epithet without a rank
 _AUTHOR = ("AUTHOR_WORD", "AUTHOR_WORD_FILIUS", "YEAR")
 
 
@@ -63,6 +54,7 @@ class Reading(NamedTuple):
         authors_below: of what is below the species.
         below: what is below the species, part of ``full`` and not of ``species``.
         remarks: what else is no part of either.
+        open: whether more known species may change what it says.
     """
 
     species: str
@@ -73,86 +65,69 @@ class Reading(NamedTuple):
     authors_below: str = ""
     below: str = ""
     remarks: str = ""
+    open: bool = False
 
 
-def read_name(text: str, is_known: Callable[[str], bool], *, strip_doubts: bool = False) -> Reading:
+def read_name(text: str, known: Known, *, strip_doubts: bool = False) -> Reading:
     """Read a name in tidy text.
 
     Args:
         text: the name, at most some hundred characters long.
-        is_known: whether a species' name is known from elsewhere, and so evidence that a longer name is of it.
+        known: species from elsewhere: evidence that a longer name is of one of them, or names another one.
         strip_doubts: leave out remarks that the name is not certain, where it is plain without them.
 
     Raises:
         UserError: gnparser does not run on this machine.
     """
-    rules: list[str] = []
-    remarks: list[str] = []
-    cultivars = [_cultivar(found) for found in _QUOTED.findall(text)]
-    text = spread(_QUOTED.sub(" ", text))
-    if not text:
-        return _refused(NOT_SCIENTIFIC, rules)
+    prepared = prepare(text, known, strip_doubts=strip_doubts)
+    if prepared.refused:
+        return Reading("", "", prepared.refused, tuple(prepared.rules))
+    genus, _, behind = prepared.text.partition(" ")
+    if behind and is_higher(genus):
+        return Reading(genus, genus, GENUS_ONLY, tuple(prepared.rules), remarks=behind)
+    return _decide(prepared, parse(plain_vowels(prepared.text)), known)
 
-    def apply(rule: str, changed: str) -> str:
-        if changed != text:
-            rules.append(rule)
-        return changed
 
-    text = apply("hybrids", sign_hybrids(text))
-    if _of_another_species(text):
-        return _refused(UNCERTAIN, rules)
-    if doubts := [word for word in text.split() if _key(word) in QUALIFIERS]:
-        if not strip_doubts:
-            return _refused(UNCERTAIN, rules)
-        remarks += doubts
-        text = apply(UNCERTAIN, " ".join(word for word in text.split() if _key(word) not in QUALIFIERS))
-        if not text:
-            return _refused(UNCERTAIN, rules)
-    of_small = text == text.lower()
-    text = apply("higher_taxon", drop_higher_taxa(text))
-    text = apply("case", set_case(text, is_known))
-    if not _lists_authors_only(text):
-        return _refused(UNCERTAIN, rules)
-    text = " ".join(re.sub(r"[,;]", " ", text).split())
-    text = apply("hyphen", join_compounds(text, is_known))
-    text = apply("subgenus", _SUBGENUS.sub(r"\1", text))
-    parentage = [found for found in _IN_BRACKETS.findall(text) if SIGN in found.split()]
-    text = apply("parentage", _IN_BRACKETS.sub(lambda found: "" if found[1] in parentage else found[0], text))
-    remarks += [*parentage, *(found[0] for found in REMARK.finditer(_behind_genus(text)))]
-    text = apply("remark", _without_remarks(text))
-    of_genus = _without_marks_of_a_genus(text)
-    only_genus = of_genus != text
-    text = _end_epithet(spell_ranks(of_genus))
-    written = set(text.split())
-    text = plain_vowels(text)
-    if not text:
-        return _refused(NOT_SCIENTIFIC, rules)
-
-    parsed = parse(text)
-    if not parsed.readable or of_nothing(text):
-        return _refused(NOT_SCIENTIFIC, rules)
-    if "\N{REPLACEMENT CHARACTER}" in text or not _is_understood(parsed, text):
-        return _refused(_unless_common(UNCLEAR, text, of_small=of_small), rules)
-    taken = _read_formula(parsed) if parsed.hybrid == "HYBRID_FORMULA" else _read_species(parsed, text, is_known)
-    if taken is None or (only_genus and not taken.is_genus):
-        return _refused(_unless_common(UNCLEAR, text, of_small=of_small), rules)
-
-    below = [*taken.below, *cultivars]
+def _decide(prepared: Prepared, parsed: Parsed, known: Known) -> Reading:
+    """Say what a name says whose words the parser told."""
+    rules, text = list(prepared.rules), plain_vowels(prepared.text)
+    taken, refused = _take(prepared, parsed, text, known)
+    if taken is None:
+        return Reading("", "", refused, tuple(rules))
     authors, authors_below = _authors(parsed)
     if parsed.hybrid == "HYBRID_FORMULA" and taken.species != text and "hybrids" not in rules:
         rules.append("hybrids")
+    written = set(prepared.text.split())
     if any(word.spelled not in written for word in parsed.words if word.kind in _NAMING and "." not in word.written):
         rules.append("spelling")
+    if authors or authors_below:
+        rules.append("authorship")
     return Reading(
         species=taken.species,
-        full=" ".join([taken.full, *cultivars]),
+        full=" ".join([taken.full, *prepared.cultivars]),
         refused=GENUS_ONLY if taken.is_genus else None,
-        rules=(*rules, "authorship") if authors or authors_below else tuple(rules),
+        rules=tuple(rules),
         authors=authors,
         authors_below=authors_below,
-        below=" ".join(below),
-        remarks=" ".join([*remarks, *taken.remarks]),
+        below=" ".join([*taken.below, *prepared.cultivars]),
+        remarks=" ".join([*prepared.remarks, *taken.remarks]),
+        open=prepared.open or taken.open or bool(full_words(text)),
     )
+
+
+def _take(prepared: Prepared, parsed: Parsed, text: str, known: Known) -> "tuple[_Taken | None, str]":
+    """Take what is plainly a species or a genus; or ``None`` and why there is none."""
+    if not parsed.readable or of_nothing(text):
+        return None, NOT_SCIENTIFIC
+    unclear = prepared.unless_common(UNCLEAR)
+    if "\N{REPLACEMENT CHARACTER}" in text or not _is_understood(parsed, text):
+        return None, unclear
+    taken = _read_formula(parsed) if parsed.hybrid == "HYBRID_FORMULA" else _read_species(parsed, text, known)
+    if taken is None or (prepared.of_genus and not taken.is_genus):
+        return None, unclear
+    if not taken.is_genus and not are_authors(text, known):
+        return None, unclear
+    return taken, ""
 
 
 def _authors(parsed: Parsed) -> tuple[str, str]:
@@ -177,78 +152,7 @@ class _Taken(NamedTuple):
     below: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     is_genus: bool = False
-
-
-def _refused(reason: str, rules: list[str]) -> Reading:
-    return Reading("", "", reason, tuple(rules))
-
-
-def _unless_common(reason: str, text: str, *, of_small: bool) -> str:
-    """Give the reason, but for three or more small words without mark or author: black eyed susan is no name."""
-    return NOT_SCIENTIFIC if of_small and len(text.split()) > 2 and all(map(is_plain, text.split())) else reason
-
-
-def _key(word: str) -> str:
-    return word.strip("().,[]:").casefold()
-
-
-def _cultivar(quoted: str) -> str:
-    """Write a cultivar's epithet in single quotes, its words with capitals (ICNCP Art. 14 and 21)."""
-    words = " ".join(quoted[1:-1].split())
-    return f"'{words.title() if words.islower() or words.isupper() else words}'"
-
-
-def _of_another_species(text: str) -> bool:
-    """Whether a name says that it is one of several, or that it was misapplied: or another species than it says."""
-    words = _SENSU_OF_A_RANGE.sub("", text.lower() if text.isupper() else text).split()
-    return not ALTERNATIVES.isdisjoint(words) or any(
-        _key(word) in MISAPPLIED for place, word in enumerate(words) if place > 1
-    )
-
-
-def _lists_authors_only(text: str) -> bool:
-    """Whether all that follows a comma or semicolon is plainly an author or a year, no remark and no other name."""
-    first, *more = re.split(r"[,;]", text)
-    return all(_are_authors(part.split()) for part in more if part.strip()) and (bool(first.strip()) or not more)
-
-
-def _are_authors(words: list[str]) -> bool:
-    authorlike = all(
-        _YEAR.fullmatch(word)
-        or word == "&"
-        or _key(word) in PARTICLES
-        or word.strip("(")[:1].isupper()
-        or ("." in word and _key(word) not in RANKS)
-        for word in words
-    )
-    return authorlike and any("." in word or word == "&" or _YEAR.fullmatch(word) for word in words)
-
-
-def _behind_genus(text: str) -> str:
-    return text.partition(" ")[2]
-
-
-def _without_remarks(text: str) -> str:
-    genus, _, rest = text.partition(" ")
-    return " ".join([genus, *REMARK.sub(" ", rest).split()])
-
-
-def _without_marks_of_a_genus(text: str) -> str:
-    """Leave out what says that the species is not known: ``sp.``, ``hyb.``, a rank that no epithet follows."""
-    genus, *words = text.split()
-    kept = [word for word in words if _key(word) not in NO_EPITHET]
-    if len(words) == 1 and _key(words[0]) in RANKS:
-        kept = []
-    return " ".join([genus, *kept])
-
-
-def _end_epithet(text: str) -> str:
-    """Leave out the full stop of a sentence: ``Rosa canina.``; a short word with one is an abbreviation."""
-    words = text.split()
-    last = words[-1].rstrip(".") if words else ""
-    if len(words) in (2, 3) and len(last) > 3 and is_plain(last) and last.islower():
-        words[-1] = last
-    return " ".join(words)
+    open: bool = False
 
 
 def _is_understood(parsed: Parsed, text: str) -> bool:
@@ -276,7 +180,7 @@ def _runs(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text)
 
 
-def _read_species(parsed: Parsed, text: str, is_known: Callable[[str], bool]) -> _Taken | None:
+def _read_species(parsed: Parsed, text: str, known: Known) -> _Taken | None:
     """Read what is no formula; ``None`` where it is not plain."""
     words = [word for word in parsed.words if word.kind not in _AUTHOR]
     kinds = [word.kind for word in words]
@@ -290,17 +194,53 @@ def _read_species(parsed: Parsed, text: str, is_known: Callable[[str], bool]) ->
     if below is None or not {"GENUS", "UNINOMIAL"} & set(kinds):
         return None
     species = " ".join(word.spelled for word in named)
+    genus = next(word.spelled for word in named if word.kind in ("GENUS", "UNINOMIAL"))
+    cultivars = [word.spelled.strip(_QUOTES) for word in words if word.kind == "CULTIVAR"]
+    if any(why_no_cultivar(words, genus, known) for words in cultivars):
+        return None
     if "SPECIES" not in kinds:
         plain = _are_authors_of_a_genus(parsed.words, text)
         return _Taken(species, " ".join([species, *below]), tuple(below), is_genus=True) if plain else None
     epithets = [word.written for word in words if word.kind in ("SPECIES", "INFRASPECIES")]
-    if kinds.count("SPECIES") > 1 or not PARTICLES.isdisjoint(epithets) or not NO_EPITHET.isdisjoint(epithets):
+    if kinds.count("SPECIES") > 1 or not all(map(_may_be_epithet, epithets)):
+        return None
+    signed = "HYBRID_CHAR" in kinds[1:]
+    if signed and known.is_genus(epithets[0]) and epithets[0] != key_of(named[0].spelled):  # crossed with a genus
+        return None
+    if _is_behind_a_bare_word(parsed.words):
         return None
     unranked = [part for part in below if " " not in part and part[0] != "'"]
     # Zoologists and iNaturalist write no rank; who writes common names or forgets a hyphen writes three words too.
-    if unranked and (len(unranked) > 1 or below[0] != unranked[0] or not is_known(species)):
+    if unranked and (len(unranked) > 1 or below[0] != unranked[0] or not _is_below(unranked[0], species, known)):
         return None
-    return _Taken(species, " ".join([species, *below]), tuple(below))
+    return _Taken(species, " ".join([species, *below]), tuple(below), open=signed or bool(unranked or cultivars))
+
+
+def _is_behind_a_bare_word(words: tuple[Word, ...]) -> bool:
+    """Whether an epithet without rank follows what may be no author: ``Rosa canina Se parece``, ``P. nigra``."""
+    return any(
+        word.kind == "AUTHOR_WORD" and after.kind == "INFRASPECIES" and word.written not in ("L", "L.")
+        and (word.written.isalpha() or len(word.written.rstrip(".")) == 1)
+        for word, after in pairwise(words)
+    )  # fmt: skip
+
+
+def _may_be_epithet(word: str) -> bool:
+    """Whether a word may be an epithet: no particle, no placeholder, no note, no family."""
+    key = key_of(word)
+    return key not in NEVER_EPITHETS and key not in NOTES and not key.endswith("aceae")
+
+
+def _is_below(word: str, species: str, known: Known) -> bool:
+    """Whether a third word is plainly below a species: that is known, and the word says neither another nor a note."""
+    genus, _, epithet = species.rpartition(" ")
+    if species not in known or len(word) < _SHORTEST_BELOW or key_of(word) in SMALL_NOTES:
+        return False
+    if word == epithet:  # the subspecies that has its species' own name
+        return True
+    # A hybrid's sign may stick to a word, as no Latin word begins so.
+    stuck = re.match(r"x[^aeiouy]", word) or (word[0] == "x" and f"{genus} {word[1:]}" in known)
+    return not stuck and f"{genus} {word}" not in known and not known.is_genus(word)
 
 
 def _ranked(words: list[Word]) -> list[str] | None:
@@ -314,7 +254,7 @@ def _ranked(words: list[Word]) -> list[str] | None:
             parts.append(f"{rank}{word.spelled}")
             rank = ""
         elif word.kind == "CULTIVAR" and not rank:
-            parts.append(_cultivar(word.spelled))
+            parts.append(cultivar(word.spelled.strip(_QUOTES)))
         else:
             return None
     return None if rank else parts
@@ -347,7 +287,7 @@ def _read_formula(parsed: Parsed) -> _Taken | None:
         if not genus or genus[-1] == "." or not named or named[0].kind != "SPECIES":
             return None
         parts = _ranked(named[1:])
-        if parts is None or any(" " not in part for part in parts) or named[0].written in PARTICLES | NO_EPITHET:
+        if parts is None or any(" " not in part for part in parts) or not _may_be_epithet(named[0].written):
             return None
         species.add(f"{genus} {named[0].spelled}")
         full.add(" ".join([genus, named[0].spelled, *parts]))

@@ -3,11 +3,12 @@
 ``name_reading.py`` beside this says what a name says; here are the rules of params.yaml (``names``) and the synonyms.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from typing import NamedTuple
 
 from stages.config.schema import Names
+from stages.records.known import Known
 from stages.records.name_reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
 from stages.records.name_words import names_nothing
 from stages.records.spelling import tidy
@@ -66,7 +67,7 @@ class NameCleaner:
                 not run on this machine.
         """
         self._rules = rules
-        self._known = known
+        self._known = Known(known)
         self._read_before: dict[str, Reading] = {}
         self._ends: dict[Key, End] = {}
         self.overruled: tuple[str, ...] = ()
@@ -90,12 +91,13 @@ class NameCleaner:
     def _know(self, names: Iterable[str]) -> None:
         """Take the species that names plainly say for known.
 
-        What is plain without evidence stays what it is with it, so that it need not be read again.
+        What is plain and open to no evidence stays what it is with more, so that it need not be read again.
         """
         texts = {tidy(name) for name in names if len(name) <= MAX_LENGTH}
         readings = ((text, self._read(text)) for text in texts if len(text) <= MAX_LENGTH and not names_nothing(text))
         plain = {text: reading for text, reading in readings if not reading.refused}
-        self._read_before = self._read_before | plain
+        closed = {text: reading for text, reading in plain.items() if not reading.open}
+        self._read_before = self._read_before | closed
         self._known |= {reading.species for reading in plain.values() if UNCERTAIN not in reading.rules}
 
     def clean(self, name: str) -> Cleaned:
@@ -157,16 +159,16 @@ class NameCleaner:
 
     def _read(self, text: str) -> Reading:
         strip = self._rules.uncertain == "strip"
-        return self._read_before.get(text) or read_name(text, self._known.__contains__, strip_doubts=strip)
+        return self._read_before.get(text) or read_name(text, self._known, strip_doubts=strip)
 
-    def _read_synonym(self, text: str, is_known: Callable[[str], bool]) -> Reading | None:
+    def _read_synonym(self, text: str, also_known: Collection[str]) -> Reading | None:
         """Read a synonym, but no longer one than any name; one that was misapplied, or is uncertain, is refused."""
         if len(text) > MAX_LENGTH or names_nothing(text):
             return None
         before = self._read_before.get(text)
         if before and UNCERTAIN not in before.rules:
             return before
-        return read_name(text, lambda name: name in self._known or is_known(name))
+        return read_name(text, self._known | also_known if also_known else self._known)
 
 
 def clean_names(names: Iterable[str], cleaner: NameCleaner) -> dict[str, Cleaned]:

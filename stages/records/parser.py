@@ -1,6 +1,6 @@
 """The parser of scientific names: gnparser, the field's reference (Mozzherin et al. 2017, BMC Bioinformatics 18:279).
 
-It says what each word of a name is. What is done about it is decided in ``stages/records/names.py``.
+It says what each word of a name is. What is done about it is decided in ``name_reading.py`` beside this.
 """
 
 import ctypes
@@ -30,7 +30,6 @@ class Parsed(NamedTuple):
 
     Attributes:
         readable: whether it is a scientific name at all.
-        full: the name without authors, with ranks and hybrid signs.
         words: those that it understood, in their order.
         tail: what it did not understand at the end.
         warnings: what it finds odd.
@@ -39,7 +38,6 @@ class Parsed(NamedTuple):
     """
 
     readable: bool
-    full: str
     words: tuple[Word, ...]
     tail: str
     warnings: frozenset[str]
@@ -64,7 +62,6 @@ def parse(name: str) -> Parsed:
         lib.FreeMemory(pointer)
     return Parsed(
         readable=answer["parsed"] and answer["quality"] > 0,
-        full=answer.get("canonical", {}).get("full", "").replace("‘", "'").replace("’", "'"),
         words=tuple(Word(word["wordType"], word["verbatim"], word["normalized"]) for word in answer.get("words", ())),
         tail=answer.get("tail", "").strip(),
         warnings=frozenset(warning["warning"] for warning in answer.get("qualityWarnings", ())),
@@ -75,7 +72,7 @@ def parse(name: str) -> Parsed:
 
 @cache
 def _library() -> Any:
-    """Load gnparser. Another parser would give other labels, so there is none to fall back on."""
+    """Load gnparser. Another parser would give other names, so there is none to fall back on."""
     try:
         from gnparser import lib
     except (ImportError, OSError, RuntimeError) as error:

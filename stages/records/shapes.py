@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 import bson
 
 from stages.config.schema import DocumentShape
-from stages.records.identity import MOST_ENTRIES, NULL_LIKE, id_texts, is_null_like, links_of, visible
+from stages.records.identity import MOST_ENTRIES, NULL_LIKE, id_texts, visible
 from stages.records.licenses import NONE, SEVERAL
+from stages.records.links import links_of
+from stages.records.nothing import is_null_like
 from stages.records.unknown_shapes import UnknownShapes
 
 # The columns of a record, as text or null, and `links`: all that may connect its image with others.

@@ -1,6 +1,7 @@
 """Names in the form that the parser needs: plain text, one hybrid sign, sentence case, compound epithets in one word.
 
-Each function here changes how a name is written and cuts nothing of it off. All take time linear in its length.
+Each function here changes how a name is written and cuts nothing of its species off: tags, higher taxa and marks around
+it alone go. All take time linear in a name's length.
 """
 
 import html
@@ -8,18 +9,45 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from stages.records.name_words import COMPOUND_PARTS, MARKS, NO_EPITHET, PARTICLES, QUALIFIERS, RANKS, letters_of
+from stages.records.name_words import (
+    COMPOUND_PARTS,
+    COMPOUNDS,
+    MARKS,
+    NEVER_EPITHETS,
+    NO_EPITHET,
+    PARTICLES,
+    QUALIFIERS,
+    RANKS,
+    YEAR,
+    key_of,
+    letters_of,
+)
 
 SIGN = "×"
-_SIGNS = frozenset("×xX✕✖⨯⨉")
+_SIGN_LETTERS = "×xX✕✖⨯⨉"
+_SIGNS = frozenset(_SIGN_LETTERS)
+_BRACKETED_SIGN = re.compile(rf"[(\[]\s*[{_SIGN_LETTERS}]\s*[)\]]")
+_SIGN_IN_FRONT = re.compile(rf"(?<=\()[{_SIGN_LETTERS}](?=\s)")  # (x petraea)
 _PLAIN = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_YEAR = re.compile(r"\(?(1[5-9]|20)\d\d\)?")
-_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
-_INLINE = frozenset({"i", "b", "em", "strong", "span", "u", "a", "font", "small", "sub", "sup", "cite"})
-_TIDY = re.compile(r"[A-Za-z][A-Za-z.()-]*(?: [A-Za-z.()-]+)*")  # as most names are; it only saves time
+# What HTML has beside words. <s> and <del> strike out what is not so, and <cf.> is no tag: these stay, for a refusal.
+_INLINE = frozenset({"i", "b", "em", "strong", "span", "u", "a", "font", "small", "big", "cite", "mark", "abbr", "tt"})
+_BLOCKS = frozenset({
+    "p", "br", "div", "td", "th", "tr", "table", "tbody", "ul", "ol", "li", "dl", "dt", "dd", "hr", "sub", "sup",
+    "h1", "h2", "h3", "h4", "h5", "h6", "html", "body", "center", "pre", "code", "label", "section",
+})  # fmt: skip
+_TAG = re.compile(rf"</?({'|'.join(sorted(_INLINE | _BLOCKS))})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_BETWEEN_TAGS = re.compile(r"(?<=</[A-Za-z]>)(?=<[A-Za-z])|(?<=</em>)(?=<[A-Za-z])", re.IGNORECASE)  # </i><i>
+_TIDY = re.compile(r"[A-Za-z](?:[A-Za-z.()-]*[A-Za-z.)])?(?: [A-Za-z(](?:[A-Za-z.()-]*[A-Za-z.)])?)*")  # it saves time
+_SINGLE_QUOTES, _DOUBLE_QUOTES = "‘’‚‛`´ʼ‹›", "“”„‟«»"
+_QUOTES = str.maketrans(dict.fromkeys(_SINGLE_QUOTES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"'))
 # Listers of plants put marks in front: * is alien there and † extinct, and neither is a hybrid's sign.
-_MARKS_IN_FRONT = " ,;.:*†‡•·-#"
-_HIGHER = re.compile(r"[^\W\d_]{3,}(?:aceae|oideae|ales|eae)")
+_MARKS_IN_FRONT = " ,;.:*†‡•·-#¡"
+_MARKS_BEHIND = frozenset(" ,;:!*†‡•·")
+_BRACKETS = {"(": ")", "[": "]"}
+_HIGHER = re.compile(
+    r"[^\W\d_]{3,}(?:aceae|oideae|ales|eae|phyta|phytina|opsida|mycota|phyceae)|plantae|angiosperms?|gymnosperms?"
+)
+_FAMILY = re.compile(r"[^\W\d_]{3,}aceae")
 # The eight families that have a second name of their own (ICN Art. 18.5).
 _OLD_FAMILIES = frozenset({
     "compositae", "cruciferae", "gramineae", "guttiferae", "labiatae", "leguminosae", "palmae", "umbelliferae",
@@ -44,29 +72,43 @@ def tidy(name: str) -> str:
 
 
 def _tidy_once(name: str) -> str:
-    text = _TAG.sub(lambda tag: "" if tag[1].lower() in _INLINE else " ", html.unescape(name))
+    text = _BETWEEN_TAGS.sub(" ", html.unescape(name))
+    text = _TAG.sub(lambda tag: "" if tag[1].lower() in _INLINE else " ", text)
+    text = text.translate(_QUOTES)  # first, as an acute accent would become one over a blank
     plain = []
     for character in unicodedata.normalize("NFKC", text).replace("_", " "):
         category = unicodedata.category(character)
         if category == "Pd":
             plain.append("-")
-        elif character in "‘’‚‛`´ʼ":
-            plain.append("'")
-        elif character in "“”„‟":
-            plain.append('"')
         elif category == "Cs":  # half a character, which no file can hold
             plain.append("\N{REPLACEMENT CHARACTER}")
         elif category not in ("Cf", "Cc") or character.isspace():
             plain.append(character)
-    text = unicodedata.normalize("NFKC", " ".join("".join(plain).split())).rstrip(" ,;").lstrip(_MARKS_IN_FRONT)
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text.count(text[0]) == 2:
-        return text[1:-1]
+    text = unicodedata.normalize("NFKC", " ".join("".join(plain).split()))
+    text = _without_marks_behind(text).lstrip(_MARKS_IN_FRONT)
+    inner = text[1:-1]
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in inner:
+        return inner
+    if len(text) > 1 and _BRACKETS.get(text[0]) == text[-1] and not any(bracket in inner for bracket in "()[]"):
+        return inner
     return text
+
+
+def _without_marks_behind(text: str) -> str:
+    """Leave out marks at the end; a hyphen at a word stands for what is missing there, and a stop for its letters."""
+    end = len(text)
+    while end:
+        mark, before = text[end - 1], text[end - 2 : end - 1]
+        needless = (mark == "-" and before in ("", " ")) or (mark == "." and before in (")", "]"))
+        if mark not in _MARKS_BEHIND and not needless:
+            break
+        end -= 1
+    return text[:end]
 
 
 def spread(text: str) -> str:
     """Let signs and marks stand apart: ``canina(L.)``, ``canina?``, ``subsp.alba``."""
-    text = re.sub(r"([?/,;])", r" \1 ", text)
+    text = re.sub(r"([?/|,;])", r" \1 ", text)
     text = re.sub(r"(?<=[^\W\d_])\(", " (", text)
     text = re.sub(r"\)(?=[^\W\d_])", ") ", text)
     text = _MARK_BEFORE_A_WORD.sub(r"\1 ", text)
@@ -74,28 +116,52 @@ def spread(text: str) -> str:
 
 
 def sign_hybrids(text: str) -> str:
-    """Write a hybrid's sign as × between spaces: ``Mentha x piperita``, ``Mentha ×piperita``, ``xChitalpa``."""
-    words = []
+    """Write a hybrid's sign as × between spaces: ``Mentha x piperita``, ``Mentha (×) piperita``, ``xChitalpa``.
+
+    Where all words have capitals, the epithet behind it gets a small letter: ``Fragaria X Ananassa``.
+    """
+    words: list[str] = []
+    text = _BRACKETED_SIGN.sub(f" {SIGN} ", _SIGN_IN_FRONT.sub(f"{SIGN} ", text))
     for word in text.replace(SIGN, f" {SIGN} ").split():
         if word in _SIGNS:
-            words.append(SIGN)
+            words.append("X" if word == "X" and len(words) == 1 else SIGN)
         elif word[0] in "xX" and len(word) > 2 and word[1].isupper() and word[2].islower():
             words += [SIGN, word[1:]]
         else:
             words.append(word)
-    return " ".join(words)
+    if words[1:2] == ["X"]:
+        words[1:3] = SIGN, *(small(word) if is_plain(word) and word.istitle() else word for word in words[2:3])
+    return re.sub(r"\( ", "(", re.sub(r" \)", ")", " ".join(words)))
 
 
 def drop_higher_taxa(text: str) -> str:
-    """Leave out families, orders and tribes (ICN Art. 16 to 19) in front of a species' name."""
+    """Leave out families, orders and tribes (ICN Art. 16 to 19) in front of a species' name, and a family behind it."""
     words = text.split()
-    while len(words) > 2 and _is_higher(words[0]) and _is_genus_behind(words[0], words[1]) and _goes_on(words[2]):
-        words.pop(0)
+    start = 0
+    while start < len(words) and is_higher(words[start].rstrip(":")):
+        behind = start + 1
+        if behind < len(words) and words[behind] in (",", ":", "-"):
+            behind += 1
+        if len(words) - behind < 2 or not _is_genus_behind(words[start], words[behind].rstrip(":")):
+            break
+        if not _goes_on(words[behind + 1]):
+            break
+        start = behind
+    words = words[start:]
+    if len(words) > 2 and is_plain(words[0]) and _is_family(words[-1].strip("()[]")):
+        words.pop()
+        if len(words) > 2 and key_of(words[-1]) in ("fam", "familia", "family", "", "-"):
+            words.pop()
     return " ".join(words)
 
 
-def _is_higher(word: str) -> bool:
+def is_higher(word: str) -> bool:
+    """Whether a word names a family, an order, a tribe or what is above, by its ending or as one of the old ones."""
     return bool(_HIGHER.fullmatch(small(word))) or small(word) in _OLD_FAMILIES
+
+
+def _is_family(word: str) -> bool:
+    return bool(_FAMILY.fullmatch(small(word))) or small(word) in _OLD_FAMILIES
 
 
 def _is_genus_behind(first: str, second: str) -> bool:
@@ -141,6 +207,8 @@ def set_case(text: str, is_known: Callable[[str], bool]) -> str:
     if is_plain(epithet) and epithet != small(epithet):
         before = " ".join(words[:place])
         after = words[place + 1] if place + 1 < len(words) else ""
+        if YEAR.fullmatch(after):  # an author: Abies Miller 1754
+            return " ".join(words)
         compound = f"{small(epithet)}-{small(after)}"
         if is_plain(after) and is_known(f"{before} {compound}"):
             words[place : place + 2] = small(epithet), small(after)
@@ -178,7 +246,8 @@ def _sentence_case(words: list[str], loud: set[int]) -> list[str]:
             if expected == "genus":
                 set_word, expected = _capital(word), "epithet"
             elif expected == "epithet":
-                set_word = _titled(word) if _is_authors(word) else small(word)
+                authors = _is_authors(word) or YEAR.fullmatch(next((word for word in after if word != ","), ""))
+                set_word = _titled(word) if authors else small(word)
                 if word[0] != "(" and (not _is_mark(word) or mark in RANKS):
                     expected = "rest"
             else:
@@ -201,13 +270,14 @@ def _behind_epithet(word: str, before: str, after: list[str]) -> str:
     if _is_mark(word) or mark in PARTICLES:
         return small(word)
     if is_plain(word):
-        return _titled(word) if _YEAR.fullmatch(following) else small(word)
+        return _titled(word) if YEAR.fullmatch(following) else small(word)
     return re.sub(r"(?<=\.)F\.", "f.", _titled(word))
 
 
 def _is_mark(word: str) -> bool:
     """Whether a word is a rank or one of the marks that names bear: ``subsp.``, ``cf.``, ``s.l.``, ``agg.``."""
-    return letters_of(word).casefold() in MARKS | RANKS.keys()
+    mark = key_of(letters_of(word))
+    return mark in MARKS or mark in RANKS
 
 
 def _capital(word: str) -> str:
@@ -221,18 +291,20 @@ def _titled(word: str) -> str:
 def join_compounds(text: str, is_known: Callable[[str], bool]) -> str:
     """Write a compound epithet in one word (ICN Art. 23.1, 60.11): ``crus galli`` is ``crus-galli``.
 
-    It is one where ``is_known`` knows the name with a hyphen, or where its first part is never an epithet by itself.
+    It is one where its first part is never an epithet by itself before that second one, or where ``is_known`` knows
+    the name with a hyphen and not the one of its first part alone: then the second may stand for what is below it.
     """
     words = text.split()
     place = _place_of_epithet(words, 1 if words[0] in (SIGN, "+") else 0)
     pair = words[place : place + 2]
     if len(pair) < 2 or not all(is_plain(word) and word.islower() for word in pair) or "-" in pair[0]:
         return text
-    joined = "-".join(pair)
-    follows = not _is_mark(pair[1]) and pair[1] not in PARTICLES
-    if is_known(" ".join([*words[:place], joined])) or (follows and pair[0] in COMPOUND_PARTS):
-        return " ".join([*words[:place], joined, *words[place + 2 :]])
-    return text
+    first, second = pair
+    before = words[:place]
+    follows = not _is_mark(second) and second not in NEVER_EPITHETS
+    compound = follows and (first in COMPOUND_PARTS or second in COMPOUNDS.get(first, ()))
+    known = is_known(" ".join([*before, f"{first}-{second}"])) and not is_known(" ".join([*before, first]))
+    return " ".join([*before, f"{first}-{second}", *words[place + 2 :]]) if compound or known else text
 
 
 def plain_vowels(text: str) -> str:
@@ -246,8 +318,13 @@ def plain_vowels(text: str) -> str:
 
 
 def spell_ranks(text: str) -> str:
-    """Write the ranks below the species as the parser knows them: ``subspecies`` is ``subsp.``."""
+    """Write the ranks below the species as the parser knows them: ``subspecies`` and ``Subsp.`` are ``subsp.``.
+
+    With a capital it is a rank before an epithet alone: ``F.`` may be an author's.
+    """
     words = text.split()
     for place in range(2, len(words) - 1):
-        words[place] = RANKS.get(words[place].rstrip("."), words[place])
+        word, after = words[place].rstrip("."), words[place + 1]
+        epithet = is_plain(after) and after.islower() and not _is_mark(after) and after not in PARTICLES
+        words[place] = RANKS.get(small(word) if epithet else word, words[place])
     return " ".join(words)

@@ -1,4 +1,4 @@
-"""Names to be looked at by a person: those that are a slip apart, and those that are one label by what was cut off.
+"""Names to be looked at by a person: those that are a slip apart, and those that are one species by what was cut off.
 
 Nothing is merged on suspicion, and nothing that was merged stays unsaid.
 """
@@ -12,10 +12,12 @@ from rapidfuzz.distance import OSA
 from rapidfuzz.process import cpdist
 
 from stages.records.name_words import letters_of
-from stages.records.names import AUTHORS, Cleaned
+from stages.records.names import AUTHORS, BELOW_SPECIES, REMARK, Cleaned
 from stages.tables.export import SUSPICIOUS_NAMES
 
 MAX_EDITS = 2  # of a suspicious pair
+_SHORTEST_ABBREVIATION = 3  # letters of an author by which another is told
+_LINNAEUS = ("l", "linn", "linne", "linné", "linnaeus")
 _BEGINNING = 10  # letters of a name by which candidates for a pair are found
 
 
@@ -77,36 +79,66 @@ def _candidate_pairs(names: pl.Series) -> pl.DataFrame:
 
 
 def merged_names(cleaned: Mapping[str, Cleaned], images: Mapping[str, int]) -> pl.DataFrame:
-    """Find labels that several names have only because something was cut off: other authors, subspecies, remarks.
+    """Find species that several names are only because something was cut off: other authors, subspecies, remarks.
+
+    That nothing was cut off counts as another part, but for authors: a name says the same with them and without. Only
+    where a bare word stands for them, it may be no author ("Rosa canina Madrid"), and is listed beside such a name.
 
     Args:
         cleaned: what became of each name.
         images: by name.
 
     Returns:
-        Columns of ``SUSPICIOUS_NAMES``, a row for each part that was cut off a label's names beside the commonest one,
+        Columns of ``SUSPICIOUS_NAMES``, a row for each part that was cut off a species' names beside the commonest one,
         with the commonest name that it was cut off; those of the most images first.
     """
     parts: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     names: dict[tuple[str, str, str, str], str] = {}
+    bare: set[tuple[str, str, str, str]] = set()
     for name in sorted(cleaned, key=lambda name: (-images[name], name)):
         found = cleaned[name]
-        for kind, words in found.cut if found.name else ():
-            part = (found.of, found.name or "", kind)
+        for kind, words in _parts_of(found):
+            part = (found.of or found.name or "", found.name or "", kind)
             key = _key_of(kind, words)
             parts[part][key] += images[name]
             names.setdefault((*part, key), name)
+            if kind == AUTHORS and _is_bare(words):
+                bare.add((*part, key))
     rows = []
     for part, counts in parts.items():
-        _, label, kind = part
-        (commonest, most), *others = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-        for key, number in others:
-            if kind == AUTHORS and _same_authors(key, commonest):
-                continue
-            row = (kind, label, names[*part, key], number, label, names[*part, commonest], most, None)
+        _, species, kind = part
+        kinds_of_bare = frozenset(key for key in counts if (*part, key) in bare)
+        for key, other in _differing(kind, counts, kinds_of_bare):
+            row = (kind, species, names[*part, key], counts[key], species, names[*part, other], counts[other], None)
             rows.append(row)
     listed = pl.DataFrame(rows, schema=SUSPICIOUS_NAMES, orient="row")
     return listed.sort("kind", "images", "found", descending=[False, True, False])
+
+
+def _parts_of(found: Cleaned) -> list[tuple[str, str]]:
+    """Give what was cut off a name by kind, nothing too; none of a refused name, and of one whose synonym was given."""
+    if not found.name or (not found.cut and "synonyms" in found.rules):
+        return []
+    cut = dict(found.cut)
+    return [(kind, cut.get(kind, "")) for kind in (AUTHORS, BELOW_SPECIES, REMARK)]
+
+
+def _differing(kind: str, counts: Counter[str], bare: frozenset[str]) -> list[tuple[str, str]]:
+    """Give the parts that differ from the commonest, each with it; ``bare`` are words that may be no authors."""
+    commonest = [key for key, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))]
+    if kind != AUTHORS:
+        return [(key, commonest[0]) for key in commonest[1:]]
+    named = [key for key in commonest if key]
+    differing = [(key, named[0]) for key in named[1:] if not _same_authors(key, named[0])]
+    sure = [key for key in named if key not in bare]
+    if "" in counts and not sure:  # else the bare words are listed beside authors, or are these in full
+        differing = [(key, "") for key in named]
+    return differing
+
+
+def _is_bare(words: str) -> bool:
+    """Whether authors are but one word that is not abbreviated, and so may be none."""
+    return words.isalpha() and len(words) > 1
 
 
 def _key_of(kind: str, words: str) -> str:
@@ -118,6 +150,11 @@ def _key_of(kind: str, words: str) -> str:
 def _same_authors(one: str, other: str) -> bool:
     """Whether two citations may be of the same authors, one of them abbreviated: ``l`` and ``linnaeus``."""
     first, second = one.split(), other.split()
-    return len(first) == len(second) and all(
-        a.startswith(b) or b.startswith(a) for a, b in zip(first, second, strict=True)
-    )
+    return len(first) == len(second) and all(map(_same_author, first, second))
+
+
+def _same_author(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    if short == "l":
+        return long in _LINNAEUS
+    return one == other or (len(short) >= _SHORTEST_ABBREVIATION and long.startswith(short))

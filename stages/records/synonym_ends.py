@@ -101,7 +101,7 @@ def key_of_refused(text: str) -> Key:
     return _UNCLEAR, text.casefold()
 
 
-def row_of(synonym: str, accepted: str, read: Callable[[str, Callable[[str], bool]], Reading | None]) -> Row:
+def row_of(synonym: str, accepted: str, read: Callable[[str, Collection[str]], Reading | None]) -> Row:
     """Say how names are found to be a synonym.
 
     Args:
@@ -123,13 +123,13 @@ def row_of(synonym: str, accepted: str, read: Callable[[str, Callable[[str], boo
     return Row(synonym, accepted, frozenset(keys), loose)
 
 
-def _read(text: str, read: Callable[[str, Callable[[str], bool]], Reading | None]) -> Reading | None:
+def _read(text: str, read: Callable[[str, Collection[str]], Reading | None]) -> Reading | None:
     """Read a synonym. That it is one tells that its third word is no part of a common name."""
-    reading = read(text, lambda _: False)
+    reading = read(text, ())
     if reading is None or reading.refused in (None, GENUS_ONLY):
         return reading
     species = " ".join(text.split()[:2])
-    again = read(text, species.__eq__)
+    again = read(text, (species,))
     return again if again and not again.refused and again.species == species and again.below else reading
 
 

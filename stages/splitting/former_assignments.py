@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.records import inaturalist
-from stages.records.identity import links_of
+from stages.records.links import links_of
 from stages.runtime.progress import say
 from stages.tables.remember import ASSIGNMENTS, FORMER_ASSIGNMENTS
 from stages.tables.table import read_table

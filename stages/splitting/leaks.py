@@ -84,7 +84,7 @@ def _words(links: pl.DataFrame) -> pl.DataFrame:
     links = links.filter(~(low.str.contains(_SITES) & low.str.contains(_PAGE)) & ~raw.str.contains(_NO_ID))
     # Letters count as they are written, but for what is hexadecimal.
     plain = pl.when(low.str.contains(_HEXADECIMAL)).then(low).otherwise(raw)
-    plain = plain.str.replace(r"^(?:binary \d+|urn:uuid:) ?", "")
+    plain = plain.str.replace(r"^binary \d+ ([0-9a-f]{24}|[0-9a-f]{32})$", "$1").str.replace("^urn:uuid:", "")
     plain = plain.str.replace(_DASHED, "$1$2$3$4$5").str.replace(r"^\+", "").str.replace(r"(?i)^https?://", "")
     # A list names each of its entries; the fields of a document come in any order.
     bare = pl.element().str.replace_all(r"[\[\]{}'\"\s]", "").str.replace(r"(^|:)([0-9]+)\.0+$", "$1$2")

@@ -10,7 +10,8 @@ from bson.datetime_ms import DatetimeMS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.records.identity import LONGEST, address, id_texts, links_of
+from stages.records.identity import LONGEST, address, id_texts
+from stages.records.links import links_of
 
 UUID = uuid.UUID("12345678-9abc-4def-8123-456789abcdef")
 OBJECT_ID = bson.ObjectId("69220000a1b2c3d4e5000001")

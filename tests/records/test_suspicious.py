@@ -68,8 +68,9 @@ def test_names_that_are_one_by_what_was_cut_off_are_listed_by_kind():
     [
         ["Rosa canina L.", "Rosa canina L", "Rosa canina Linnaeus", "Rosa canina Linnaeus, 1753", "Rosa canina"],
         ["Rosa canina (L.) Mill.", "Rosa canina (Linn.) Miller, 1768"],
-        ["Quercus ilex", "Quercus ilex subsp. ballota", "Quercus ilex ssp ballota (Desf.) Samp."],
-        ["Quercus ilex L.", "Quercus ilex subsp. ballota (Desf.) Samp."],
+        ["Quercus ilex subsp. ballota", "Quercus ilex ssp ballota (Desf.) Samp."],
+        ["Rosa canina", "Rosa canina L.", "Rosa canina Linnaeus"],
+        ["Rosa canina Madrid"],
         ["Rosa canina L.", "Rosa dumetorum Thuill."],  # a synonym has its own author
         ["Rosa Mill.", "Rosa L."],  # refused
     ],
@@ -78,7 +79,26 @@ def test_names_that_may_be_the_same_are_no_merge(names):
     assert merges(dict.fromkeys(names, 1)) == []
 
 
-def test_a_label_has_a_row_for_each_part_and_not_for_each_pair():
+@pytest.mark.parametrize(
+    ("kind", "found", "other"),
+    [
+        ("below_species", "Quercus ilex subsp. ballota", "Quercus ilex"),
+        ("below_species", "Quercus ilex ssp. ballota (Desf.) Samp.", "Quercus ilex L."),
+        ("below_species", "Quercus ilex 'Fordii'", "Quercus ilex"),
+        ("remark", "Quercus ilex s.l.", "Quercus ilex L."),
+        ("remark", "Quercus (Cerris) suber", "Quercus suber"),
+        ("remark", "Populus × canadensis (P. nigra × deltoides)", "Populus × canadensis"),
+        ("authors", "Rosa canina Madrid", "Rosa canina"),
+        ("authors", "Rosa canina Madrid", "Rosa canina L."),
+        ("authors", "Rosa canina D.", "Rosa canina DC."),
+    ],
+)
+def test_what_was_cut_off_is_listed_beside_a_name_without_it(kind, found, other):
+    (row,) = merges({found: 1, other: 2})
+    assert (row[0], *row[2:4], *row[5:]) == (kind, found, 1, other, 2, None)
+
+
+def test_a_species_has_a_row_for_each_part_and_not_for_each_pair():
     names = {f"Rosa canina var. {epithet}": 2 for epithet in ("alba", "rubra", "lutea", "nigra", "viridis")}
     listed = merges(names | {"Rosa canina var. nigra L.": 1})
     assert len(listed) == 4

@@ -13,11 +13,11 @@ from PIL import Image
 from sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, take_photo
 from sample.ingredients import load_living
 from sample.make import CACHED_IMAGES, make_sample
-from stages.export import name_records
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
 from stages.records.document import Mended, Unreadable
 from stages.records.dump import read_dump
+from stages.records.named_records import name_records
 from stages.records.names import NameCleaner
 from stages.records.repeated_images import drop_repeated
 from stages.records.shapes import DocumentReader

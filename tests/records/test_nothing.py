@@ -1,0 +1,43 @@
+"""What programs and people write for "nothing" is told, and nothing else is."""
+
+import pytest
+
+from stages.records.nothing import is_null_like
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "nan", "NaN", "None", "N/A", "n.a.", "null", "(null)", "<null>", "\\N", "[object Object]", "[null]"),
+        *("[None]", "''", '""', "—", "–", "??", "..", "-", "N/D", "nd"),
+        *("no aplica", "No disponible", "sin id", "pendiente"),
+        *("tbd", "desconhecido", "nenhum", "não informado", "inconnu", "aucun", "unbekannt", "keine"),
+        *("Verdadero", "falso"),
+        *("#REF!", "#VALUE!", "#NAME?", "-1", "-1.0", "-999", "-9999", "0e0", "0x0"),
+        *("None, None", "nan;nan", "ObjectId('')"),
+    ],
+)  # fmt: skip
+def test_nothing_is_told_in_every_spelling(text):
+    assert is_null_like(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "77",
+        "-77",
+        "walk-a",
+        "A",
+        "x",
+        "0001",
+        "null-3",
+        "none of these",
+        "🌹",
+        "Nana",
+        "1, 2",
+        "None, 5",
+        "ObjectId('5')",
+    ],
+)
+def test_what_names_something_is_not_nothing(text):
+    assert not is_null_like(text)
