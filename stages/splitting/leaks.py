@@ -16,11 +16,16 @@ _PAGE = r"/(?:photos|observations)/+0*([0-9]+)"
 _HEXADECIMAL = r"^(?:binary \d+ |urn:uuid:|\{)?(?:[0-9a-f]-?){24,32}\}?$"
 _DASHED = r"^\{?([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})\}?$"
 # What is no id though it has letters or digits: -1, numbers cut off, and what Python calls things that name nothing.
-_NO_ID = r"(?i)^(?:-[19]9*(?:\.0+)?|[+-]?[0-9](?:\.[0-9]+)?e\+?[0-9]+|(?:min|max)key\(\)|regex\(.*|objectid\W*0*\W*)$"
+_NO_ID = (
+    r"(?i)^(?:-[19]9*(?:\.0+)?|[+-]?[0-9](?:\.[0-9]+)?e\+?[0-9]+|(?:min|max)key\(\)|regex\(.*|objectid\W*0*\W*|0x0*)$"
+)
 _EMPTY_WORDS = (  # without signs and spaces
     "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "nat", "missing", "empty", "true", "false",
     "inf", "infinity", "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "sindatos", "sindato", "sd", "sn",
-    "notavailable",
+    "notavailable", "notapplicable", "nodata", "noid", "nd", "n", "tbd", "pending", "pendiente", "noaplica",
+    "nodisponible", "sinid", "vacio", "vacío", "verdadero", "falso", "desconhecido", "nenhum",
+    "nãoinformado", "inconnu", "aucun",
+    "unbekannt", "keine", "ref", "value", "name", "objectobject", "nonenone", "nannan", "nullnull",
 )  # fmt: skip
 
 

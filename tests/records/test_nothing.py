@@ -3,20 +3,10 @@
 import pytest
 
 from stages.records.nothing import is_null_like
+from tests.support.nothing import NULL_LIKE
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", " ", "nan", "NaN", "None", "N/A", "n.a.", "null", "(null)", "<null>", "\\N", "[object Object]", "[null]"),
-        *("[None]", "''", '""', "—", "–", "??", "..", "-", "N/D", "nd"),
-        *("no aplica", "No disponible", "sin id", "pendiente"),
-        *("tbd", "desconhecido", "nenhum", "não informado", "inconnu", "aucun", "unbekannt", "keine"),
-        *("Verdadero", "falso"),
-        *("#REF!", "#VALUE!", "#NAME?", "-1", "-1.0", "-999", "-9999", "0e0", "0x0"),
-        *("None, None", "nan;nan", "ObjectId('')"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("text", NULL_LIKE)
 def test_nothing_is_told_in_every_spelling(text):
     assert is_null_like(text)
 

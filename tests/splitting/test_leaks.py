@@ -13,6 +13,7 @@ from stages.records.tabulate import shape_records
 from stages.split import split_images
 from stages.splitting.leaks import count_leaks
 from stages.tables.cache_filter import AVAILABLE
+from tests.support.nothing import NULL_LIKE
 from tests.support.splits import NO_DISPUTES, NO_PAIRS, NOTHING, SHARES, alike, leaks
 from tests.support.tables import available_rows
 
@@ -193,7 +194,7 @@ def test_an_image_that_nobody_has_still_links(params):
     assert torn_observations(used, observation_of) == set()
 
 
-@pytest.mark.parametrize("nothing", ["nan", "None", "N/A", "null", "", 0, 0.0, "0", float("nan"), -1, [], {}, False])
+@pytest.mark.parametrize("nothing", [*NULL_LIKE, 0, 0.0, "0", float("nan"), -1, [], {}, False, ["None"], "1.23457E+11"])
 def test_what_names_nothing_joins_nothing(params, nothing):
     species = ("Abies alba", "Rosa canina")
     documents = [legacy(f"https://h.example/{n}.jpg", species[n % 2], nothing) for n in range(60)]
