@@ -54,6 +54,7 @@ UNREADABLE_OUT = Path("data/unreadable.csv")
 METRICS = Path("metrics/export.json")
 REPORT = Path("data/reports/export.json")
 MOST_CROWDED = 20  # ids in the report
+MANY_MENDED = 10  # documents, and thousandths of them, from which on a whole file is more likely in another encoding
 
 
 def main() -> None:
@@ -76,13 +77,13 @@ def main() -> None:
     refused, read = shaped.refused, shaped.read
     known, contradictions = share_knowledge(shaped.records.table())
     records, names, merges = name_records(known.drop_nulls("species"), cleaner)
-    del known  # a full export's records, twice in memory, are a third of a gigabyte
     refused.update(count_refused(names))
     if records.is_empty():
         raise UserError(
             f"none of {read:,} documents gives a record{in_words(refused)}{commonest_in_words(reader)}: see "
-            "`documents` in params.yaml"
+            f"`{'documents' if known.drop_nulls('species').is_empty() else 'names'}` in params.yaml"
         )
+    del known  # a full export's records, twice in memory, are a third of a gigabyte
     unique = drop_repeated(records)
     pairs = suspicious_pairs(unique.group_by("species").agg(images=pl.len()))
     figures = summarize(unique, refused, documents=read, repeated=records.height - unique.height)
@@ -171,7 +172,9 @@ def in_lines(figures: dict[str, Any]) -> Iterator[str]:
     if unreadable := figures["refused"].get("unreadable_document"):
         yield f"{unreadable:,} documents cannot be read: see {UNREADABLE_OUT}"
     if mended := figures["text_mended"]:
-        yield f"{mended:,} documents have bytes that are no text: U+FFFD stands there"
+        many = mended > max(MANY_MENDED, MANY_MENDED / 1000 * figures["documents"])
+        advice = "; is the file in Windows-1252? `iconv -f WINDOWS-1252 -t UTF-8` mends it" if many else ""
+        yield f"{mended:,} documents have bytes that are no text: U+FFFD stands there{advice}"
     for column, kinds in figures["unusable"].items():
         yield f"{column}: {sum(kinds.values()):,} values are not taken as they are{in_words(kinds)}"
     if crowded := figures["crowded_ids"]["ids"]:

@@ -51,6 +51,12 @@ def main() -> None:
     at = extended.select("image_name", kept="split").unique()
     if moved := rows.join(at, on="image_name").filter(pl.col("split") != pl.col("kept")).height:
         say(f"remember: {moved:,} images are remembered in another split already, and stay there")
+    now_evaluated = pl.col("kept").is_in(["val", "test"]) & (pl.col("split") == "train")
+    if seen := rows.join(at, on="image_name").filter(now_evaluated).height:
+        say(
+            f"remember: warning: {seen:,} images that this split trained on are remembered as of val or test: "
+            "a model of it has seen them, and its figures on them are too good"
+        )
     say(f"next: `dvc add {path}` and `git add {path}.dvc`, then `dvc repro` and a commit, which pins it")
 
 

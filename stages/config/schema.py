@@ -454,6 +454,15 @@ class Params(Section):
         return value
 
     @model_validator(mode="after")
+    def _ids_are_of_a_shape(self) -> "Params":
+        for name, shape in self.documents.items():
+            if shape.ids_of not in (None, "inaturalist", *self.documents):
+                raise ValueError(
+                    f"documents.{name}.ids_of must name another shape, or inaturalist (found {shape.ids_of!r})"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _batches_can_be_mixed(self) -> "Params":
         if (self.augment.mixup or self.augment.cutmix) and self.train.micro_batch_images % 2:
             raise ValueError(

@@ -21,7 +21,10 @@ FIRST_CONTACT_S = 4.0  # for somebody to listen there at all; MONGODB_URI may sa
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
-ADVICE = "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded"
+ADVICE = (
+    "it looks like mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS, user and password percent-encoded (@ is %40, : is %3A, "
+    "/ is %2F, % is %25)"
+)
 TORN = "/ is %2F, ? is %3F; so is an @ in options, %40"
 _OWN_TIMEOUT = re.compile(r"[?&;](serverSelectionTimeoutMS|timeoutMS)=", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
@@ -14,7 +15,18 @@ REQUIRED = ("image_url", "species")  # columns that each shape has
 # the field above may be part of it: `taxon.name` is a taxonname.
 _SPECIES = (
     *("scientificname", "acceptedscientificname", "acceptedname", "species", "speciesname", "binomial", "latinname"),
-    *("canonicalname", "nombrecientifico", "especie", "taxonname", "taxon", "plantname", "name", "nombre", "label"),
+    *(
+        "canonicalname",
+        "nombrecientifico",
+        "especie",
+        "taxonname",
+        "taxonnombre",
+        "taxon",
+        "plantname",
+        "name",
+        "nombre",
+        "label",
+    ),
 )
 _PHOTO_ID = tuple(
     f"{photo}{id_}"
@@ -23,7 +35,7 @@ _PHOTO_ID = tuple(
 )
 _OBSERVATION_ID = (
     *("observationid", "observationuuid", "sightingid", "occurrenceid", "specimenid", "observacionid"),
-    *("observation", "sighting", "occurrence", "specimen", "observacion", "avistamiento"),
+    *("observation", "sighting", "occurrence", "specimen", "observacion", "avistamiento", "pliego"),
 )
 _LICENSE = (
     *("licensecode", "license", "licence", "licensename", "licencia", "rights", "derechos", "licenseurl"),
@@ -31,16 +43,52 @@ _LICENSE = (
 )
 _OBSERVER = (
     *("observer", "observername", "observerlogin", "recordedby", "photographer", "photographername", "author"),
-    *("authorname", "creator", "userlogin", "username", "login", "user", "usuario", "autor", "observador", "fotografo"),
+    *(
+        "authorname",
+        "creator",
+        "userlogin",
+        "username",
+        "login",
+        "user",
+        "usuario",
+        "autor",
+        "observador",
+        "fotografo",
+        "recolector",
+        "legit",
+    ),
     *("rightsholder", "owner"),
 )
 # Fields with a name of their own that is no plant's.
 _NO_PLANTS = frozenset(
-    ("user", "observer", "photographer", "author", "creator", "owner", "usuario", "autor", "place", "location")
+    (
+        "user",
+        "observer",
+        "photographer",
+        "author",
+        "creator",
+        "owner",
+        "usuario",
+        "autor",
+        "place",
+        "location",
+        "lugar",
+        "localidad",
+        "observador",
+        "recolector",
+        "fotografo",
+        "coleccion",
+        "proyecto",
+    )
 )
-_IMAGE_WORDS = ("image", "img", "photo", "foto", "imagen", "picture", "media", "scan", "original", "large")
-_ADDRESS_WORDS = ("url", "uri", "href", "src", "link", "address")
-_OTHER_PAGES = ("license", "licence", "rights", "thumb", "icon", "avatar", "profile", "page", "user", "reference")
+_IMAGE_WORDS = (
+    "image", "img", "photo", "foto", "imagen", "picture", "media", "medios", "scan", "original", "large", "archivo",
+)  # fmt: skip
+_ADDRESS_WORDS = ("url", "uri", "href", "src", "link", "address", "enlace", "direccion")
+_OTHER_PAGES = (
+    "license", "licence", "licencia", "rights", "derechos", "thumb", "miniatura", "icon", "avatar", "profile", "perfil",
+    "page", "user", "usuario", "reference", "ficha",
+)  # fmt: skip
 # As YAML 1.1 or 1.2 reads them, no texts.
 _NO_TEXTS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
 
@@ -97,7 +145,7 @@ def _image_path(values: Mapping[str, Kind], paths: list[str]) -> str | None:
     """Choose the path of the image's address among those whose values start with http."""
 
     def points(path: str) -> int:
-        text = path.lower()
+        text = _letters(path)
         return (
             2 * any(word in text for word in _IMAGE_WORDS)
             + any(word in text for word in _ADDRESS_WORDS)
@@ -129,7 +177,8 @@ def _by_name(
 
 
 def _letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())
+    plain = unicodedata.normalize("NFD", name.lower())
+    return "".join(letter for letter in plain if letter.isalnum())
 
 
 def _scalar(text: str) -> str:

@@ -11,11 +11,12 @@ _NOTHING = frozenset({
     "object object", "false", "true", "inf", "infinity", "ref", "value", "name", "div/0", "num", "objectid",
     # People.
     "unknown", "missing", "empty", "not available", "not applicable", "no data", "no id", "tbd", "pending",
-    "nothing", "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "nula", "s/d", "s/n", "n/d", "nd", "s.d",
-    "n.d", "sin dato", "sin datos", "sin id", "no aplica", "no disponible", "pendiente", "vacío", "vacio",
-    "verdadero", "falso", "desconhecido", "desconhecida", "nenhum", "nenhuma", "sem dados", "não informado",
-    "nao informado", "inconnu", "inconnue", "aucun", "aucune", "sans objet", "vrai", "faux", "unbekannt", "keine",
-    "keine angabe", "wahr", "falsch", "sconosciuto", "nessuno",
+    "nothing", "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "nula", "s/d", "s.n", "no consta",
+    "sin número", "sin numero", "no hay", "ns/nc", "anónimo", "anonimo", "s/n", "n/d", "nd", "s.d", "n.d",
+    "sin dato", "sin datos", "sin id", "no aplica", "no disponible", "pendiente", "vacío", "vacio", "verdadero",
+    "falso", "desconhecido", "desconhecida", "nenhum", "nenhuma", "sem dados", "não informado", "nao informado",
+    "inconnu", "inconnue", "aucun", "aucune", "sans objet", "vrai", "faux", "unbekannt", "keine", "keine angabe",
+    "wahr", "falsch", "sconosciuto", "nessuno",
 })  # fmt: skip
 _AROUND = " \t'\"`´‘’“”()[]{}<>#.,;:!?¿¡…–—-_*|"
 # -1 and -999 for want of a number; 0 in other ways than by zeros alone.

@@ -16,12 +16,13 @@ from stages.records.tabulate import shape_records
 from stages.runtime.errors import UserError
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import in_words
-from stages.splitting.memory import PRECEDENCE, rank_of
+from stages.splitting.memory import rank_of
 from stages.tables.classes import SPLITS
 
 _WORDS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test", "dev": "val", "eval": "test", "evaluation": "test", "holdout": "test",
+    "entrenamiento": "train", "validacion": "val", "prueba": "test",
 }  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def read_given(files: dict[Path, str], shapes: Mapping[str, DocumentShape]) -> t
         "image_name", keep="first", maintain_order=True
     )
     if twice := everywhere.height - kept.height:
-        say(f"remember: {twice:,} images stand in two of its splits: they count as of {', '.join(PRECEDENCE)} in turn")
+        say(f"remember: {twice:,} images stand in two of its splits: they count as of train, else as of test")
     values = all_links.drop_nulls("value").join(kept, on="image_name").group_by("kind", "value")
     torn = values.agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).group_by("kind").len().sort("kind")
     if torn.height:

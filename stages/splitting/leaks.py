@@ -21,11 +21,11 @@ _NO_ID = (
 )
 _EMPTY_WORDS = (  # without signs and spaces
     "nan", "none", "null", "nil", "nul", "undefined", "unknown", "na", "nat", "missing", "empty", "true", "false",
-    "inf", "infinity", "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "sindatos", "sindato", "sd", "sn",
-    "notavailable", "notapplicable", "nodata", "noid", "nd", "n", "tbd", "pending", "pendiente", "noaplica",
-    "nodisponible", "sinid", "vacio", "vacío", "verdadero", "falso", "desconhecido", "nenhum",
-    "nãoinformado", "inconnu", "aucun",
-    "unbekannt", "keine", "ref", "value", "name", "objectobject", "nonenone", "nannan", "nullnull",
+    "inf", "infinity", "desconocido", "desconocida", "ninguno", "ninguna", "nulo", "sindatos", "sindato", "sd",
+    "sn", "notavailable", "notapplicable", "nodata", "noid", "nd", "n", "tbd", "pending", "pendiente", "noaplica",
+    "nodisponible", "sinid", "noconsta", "sinnumero", "sinnúmero", "nohay", "nsnc", "vacio", "vacío", "verdadero",
+    "falso", "desconhecido", "nenhum", "nãoinformado", "inconnu", "aucun", "unbekannt", "keine", "ref", "value",
+    "name", "objectobject", "nonenone", "nannan", "nullnull",
 )  # fmt: skip
 
 

@@ -163,6 +163,7 @@ def test_what_is_remembered_already_stays_where_it_is(workspace):
     assert run_stage("commands.remember", workspace, "--from", "old").returncode == 0
     said = run_stage("commands.remember", workspace, "--from", "older").stdout
     assert "2 images are remembered in another split already, and stay there" in said
+    assert "warning: 1 images that this split trained on are remembered as of val or test" in said
 
 
 @pytest.mark.parametrize("name", ["holdover.jsonl", "dataset_train_val.jsonl", "part-3.bson.gz"])

@@ -68,6 +68,7 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("documents.garden.when", [], "documents.garden.when: List should have at least 1 item"),
         ("documents.garden.columns.image_url", 5, "documents.garden.columns.image_url: Input should be a valid string"),
         ("documents.garden.columns.species", ["a", 5], "documents.garden.columns.species: Input should be a valid"),
+        ("documents.garden.ids_of", "gardens", "documents.garden.ids_of must name another shape, or inaturalist"),
         ("documents.garden.ids_of", "", "documents.garden.ids_of: must be a name of letters"),
         ("crop", None, "crop: Input should be a valid dictionary"),
         ("surprise", 1, "surprise: is no parameter"),

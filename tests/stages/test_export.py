@@ -236,3 +236,25 @@ def test_ids_of_many_species_are_all_counted_and_the_worst_is_told(workspace):
     assert "export: 25 ids stand under 3 species or more, such as legacy:no 0 of 3 images of 3 species" in said
     crowded = json.loads((workspace / "data/reports/export.json").read_text())["crowded_ids"]
     assert (crowded["ids"], len(crowded["most_crowded"])) == (25, 20)
+
+
+def test_a_file_in_another_encoding_is_told(workspace):
+    documents = [LEGACY | {"_id": n, "url": f"https://h.example/{n}.jpg", "author": "Nunez"} for n in range(50)]
+    put_dump(workspace, [])
+    dump = workspace / "data/sources/sample/dump/plants.bson.gz"
+    for mended, told in ((50, True), (5, False)):
+        encoded = [
+            bson.encode(document).replace(b"Nunez", b"N\xfa\xf1ez" if n < mended else b"Nunez")
+            for n, document in enumerate(documents)
+        ]
+        dump.write_bytes(gzip.compress(b"".join(encoded)))
+        said = run_here("export", workspace).stdout
+        assert f"export: {mended} documents have bytes that are no text" in said
+        assert ("iconv -f WINDOWS-1252" in said) == told
+
+
+def test_where_all_names_are_refused_it_is_the_rules_of_names_that_are_pointed_at(workspace):
+    put_dump(workspace, [LEGACY | {"scientific_name": "black eyed susan"}])
+    assert complaint(run_here("export", workspace)).startswith(
+        "export: none of 1 documents gives a record (not_scientific 1): see `names` in params.yaml"
+    )

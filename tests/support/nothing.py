@@ -3,6 +3,7 @@
 NULL_LIKE = [
     *("", " ", "nan", "NaN", "None", "N/A", "n.a.", "null", "(null)", "<null>", "\\N", "[object Object]", "[null]"),
     *("[None]", "''", '""', "—", "–", "??", "..", "-", "N/D", "nd"),
+    *("s.n.", "no consta", "sin número", "no hay", "NS/NC"),
     *("no aplica", "No disponible", "sin id", "pendiente"),
     *("tbd", "desconhecido", "nenhum", "não informado", "inconnu", "aucun", "unbekannt", "keine"),
     *("Verdadero", "falso"),
