@@ -259,7 +259,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
         shutil.copy(walk.repo / SOURCES / "dump/plants.bson.gz", walk.repo / SOURCES / "dump/again.bson.gz"),
         walk.set("profiles.tiny.source.file", "again.bson.gz"),
     ),
-    "`names`, `documents`: other names of species": lambda walk: walk.set("names.below_species", "keep"),
+    "`names`, `documents`: other names of species": lambda walk: walk.set("names.synonyms", False),
     "`licenses`: fewer": lambda walk: walk.set("licenses.allowed", ["cc0", "cc-by", "cc-by-sa", "none"]),
     "`inventory`: a limit that no image lies at": lambda walk: walk.set("inventory.max_megapixels", 201),
     "`download`": lambda walk: walk.set("download.tries", 5),
