@@ -18,7 +18,8 @@ from stages.config.schema import Names
 from stages.config.sources import synonyms_path, undecided_path
 from stages.records.checklist import find_checklist, is_species, read_checklist
 from stages.records.names import NameCleaner
-from stages.records.renaming import BY_HAND, Renaming, Taxon, form_cleaner, judge, names_by_hand, settle
+from stages.records.renaming import BY_HAND, Taxon, form_cleaner, judge, names_by_hand, settle
+from stages.records.renaming_below import RenamingBelow, judge_below, names_below, settle_below
 from stages.records.synonym_rows import read_synonym_rows, with_checklist, write_synonym_rows
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import locked_profile
@@ -49,14 +50,22 @@ def main() -> None:
     of_sources = names_of_sources(records, found)
     alone = NameCleaner(rules, by_hand, where=str(out)).knowing(name for name, _, _ in of_sources)
     images = count_images(records, of_sources, alone)
+    below = names_below(of_sources, alone)
 
     kind = f"{checklist.form}, ids of {checklist.publisher}"
-    say(f"synonyms: {checklist.member or path.name}: {kind}; asking it for {len(images):,} names of the records")
+    also = f" and {len({name.name for name in below}):,} below a species" if below else ""
+    asking = f"asking it for {len(images):,} names of the records{also}"
+    say(f"synonyms: {checklist.member or path.name}: {kind}; {asking}")
     names = images.keys() | dict(names_by_hand(by_hand, rules)).keys()
     forms = form_cleaner(rules)
-    rows, total = read_checklist(checklist, {form for name in names if (form := forms.clean(name).name)})
-    verdicts = judge(names, taxa_of(rows), rules, publisher=checklist.publisher)
-    renaming = settle(images, verdicts, by_hand, rules)
+    asked = {form for name in names if (form := forms.clean(name).name)} | {name.name for name in below}
+    rows, total = read_checklist(checklist, asked)
+    taxa = taxa_of(rows)
+    verdicts = judge(names, taxa, rules, publisher=checklist.publisher)
+    of_species = settle(images, verdicts, by_hand, rules)
+    verdicts_below = judge_below(below, taxa, rules, publisher=checklist.publisher)
+    found_below = settle_below(below, verdicts_below, of_species, images, by_hand, rules)
+    renaming = found_below.whole
 
     written, change = with_checklist(earlier, renaming.rows)
     # As export will read them: what it would refuse must not be written.
@@ -64,7 +73,7 @@ def main() -> None:
     write_table(pl.DataFrame(renaming.listed, schema=UNDECIDED, orient="row"), UNDECIDED, undecided_out)
     write_synonym_rows(out, written)
 
-    say(f"synonyms: {total:,} rows read; {in_short(renaming)}")
+    say(f"synonyms: {total:,} rows read; {in_short(found_below, len(of_species.rows))}")
     say(
         f"synonyms: {len(written.of_checklist):,} rows of the checklist ({change.new:,} new, {change.gone:,} gone, "
         f"{change.changed:,} changed) and {len(written.by_hand):,} by hand -> {out}"
@@ -133,10 +142,12 @@ def count_images(
         before = cleaner.clean(name).name
         if before == species:
             continue
-        if before is not None:
-            images[before] += count
+        # A URL that stands twice counts twice in ``names``, and once in the records.
+        moved = count if species is None else min(count, images[species])
         if species is not None:
-            images[species] -= count
+            images[species] -= moved
+        if before is not None:
+            images[before] += moved
     return {name: max(images[name], 0) for name in sorted(images)}
 
 
@@ -154,11 +165,17 @@ def taxa_of(rows: pl.DataFrame) -> list[Taxon]:
     ]
 
 
-def in_short(renaming: Renaming) -> str:
-    """Say what the checklist makes of the names of the records."""
+def in_short(renaming: RenamingBelow, renamed: int) -> str:
+    """Say what the checklist makes of the names of the records, of which it renames some."""
+    whole = renaming.whole
+    below = (
+        f"; of {renaming.names:,} below a species it puts {renaming.renamed:,} under another "
+        f"({renaming.images:,} images) and lacks {renaming.absent:,}"
+    )
+    left = f"{whole.merged:,} fewer are left" if whole.merged >= 0 else f"{-whole.merged:,} more are there"
     return (
-        f"of {renaming.names:,} names it accepts {renaming.accepted:,} and renames {len(renaming.rows):,} "
-        f"({renaming.images:,} images), so that {renaming.merged:,} fewer are left"
+        f"of {whole.names:,} names it accepts {whole.accepted:,} and renames {renamed:,} "
+        f"({whole.images:,} images), so that {left}{below if renaming.names else ''}"
     )
 
 

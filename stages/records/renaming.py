@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from stages.config.schema import Names
 from stages.records.names import REMARK, Cleaned, NameCleaner
+from stages.records.synonym_ends import Form, without_ranks
 
 ABSENT = "not in the checklist"
 AMBIGUOUS = "a synonym of several"
@@ -143,11 +144,11 @@ def judge(names: Collection[str], taxa: Iterable[Taxon], rules: Names, *, publis
         rules: section ``names`` of params.yaml.
         publisher: what to write before ids.
     """
-    rows = _Rows(taxa, rules)
-    return {name: _verdict(name, rows, publisher) for name in names}
+    rows = ChecklistRows(taxa, rules)
+    return {name: verdict_of(rows.leads_of(name), rows.form_of(name), rows, publisher) for name in names}
 
 
-class _Lead(NamedTuple):
+class Lead(NamedTuple):
     """A row of a name, and where it leads to.
 
     Attributes:
@@ -163,10 +164,16 @@ class _Lead(NamedTuple):
     broken: str | None
 
 
-class _Rows:
+class ChecklistRows:
     """The rows of a checklist by what is asked for."""
 
     def __init__(self, taxa: Iterable[Taxon], rules: Names) -> None:
+        """Sort the rows by the names that they bear.
+
+        Args:
+            taxa: in any order.
+            rules: section ``names`` of params.yaml.
+        """
         self._forms, self._cleaner = form_cleaner(rules), NameCleaner(rules, {})
         self._cleaned: dict[str, Cleaned] = {}
         self._by_id: dict[str, Taxon | None] = {}  # None where several rows have one id
@@ -178,25 +185,38 @@ class _Rows:
             if taxon.is_species and cleaned.name and not _of_another_scope(cleaned):
                 bearers = self._beside if "remark" in cleaned.rules else self._by_form
                 bearers[cleaned.name].append(taxon)
+        self._of_any_rank: dict[str, list[str]] = defaultdict(list)
+        for form in self._by_form:
+            self._of_any_rank[without_ranks(form)].append(form)
 
     def form_of(self, name: str) -> str | None:
         """Give the form by which a name is compared."""
         return self._form(name).name
 
-    def leads_of(self, name: str) -> list[_Lead]:
+    def leads_of(self, name: str) -> list[Lead]:
         """Give the rows that bear a name; none where all of these say something against it (``nom. illeg.``)."""
         form = self.form_of(name)
-        if form is None or form not in self._by_form:
-            return []
-        own = [*self._by_form[form], *self._beside.get(form, ())]
+        return self._leads([] if form is None else [form])
+
+    def leads_below(self, form: Form) -> list[Lead]:
+        """Give the rows that bear a name below a species; those of any rank where none is of its own."""
+        return self._leads([form.name]) or self._leads(self._of_any_rank.get(form.without_ranks, ()))
+
+    def _leads(self, forms: Iterable[str]) -> list[Lead]:
+        own = [
+            taxon
+            for form in forms
+            if form in self._by_form
+            for taxon in (*self._by_form[form], *self._beside.get(form, ()))
+        ]
         return [self._lead(taxon) for taxon in sorted(own, key=lambda taxon: (len(taxon.id), taxon))]
 
-    def _lead(self, taxon: Taxon) -> _Lead:
+    def _lead(self, taxon: Taxon) -> Lead:
         end = follow(taxon, self._by_id)
         if isinstance(end, str):
-            return _Lead(taxon, None, None, end)
+            return Lead(taxon, None, None, end)
         species = None if _of_another_scope(self._form(end.name)) else self._cleaner.clean(end.name).name
-        return _Lead(taxon, end, species, None)
+        return Lead(taxon, end, species, None)
 
     def _form(self, name: str) -> Cleaned:
         if name not in self._cleaned:
@@ -210,13 +230,19 @@ def _of_another_scope(cleaned: Cleaned) -> bool:
     return "remark" in cleaned.rules and any(_OF_THE_NAME.sub("", words).strip() for words in remarks)
 
 
-def _verdict(name: str, rows: _Rows, publisher: str) -> Verdict:
-    leads = rows.leads_of(name)
+def verdict_of(leads: Sequence[Lead], own: str | None, rows: ChecklistRows, publisher: str) -> Verdict:
+    """Say what the rows of a name say of it.
+
+    Args:
+        leads: its rows, and where they lead to.
+        own: the form of the name that it has without them.
+        rows: of the checklist.
+        publisher: what to write before ids.
+    """
     if not leads:
         return Verdict(reason=ABSENT)
     ends = {lead.end for lead in leads if lead.end}
     candidates = tuple(sorted(f"{f'{end.name} {end.authors}'.strip()} [{publisher}:{end.id}]" for end in ends))
-    own = rows.form_of(name)
     if any(lead.taxon.kind is Kind.ACCEPTED for lead in leads):
         others = any(lead.species is None or rows.form_of(lead.species) != own for lead in leads if lead.end)
         return Verdict(reason=HOMONYM, candidates=candidates) if others else Verdict()
@@ -225,13 +251,17 @@ def _verdict(name: str, rows: _Rows, publisher: str) -> Verdict:
     accepted = leads[0].species  # that of all
     if accepted is None or rows.form_of(accepted) == own:
         return Verdict()  # a subspecies of its own is accepted
-    saying = next(lead.taxon for lead in leads if lead.taxon.kind is Kind.SYNONYM)
-    return Verdict(accepted, f"{publisher}:{plain_id(saying.id)}", candidates=candidates)
+    return Verdict(accepted, f"{publisher}:{plain_id(saying_of(leads).id)}", candidates=candidates)
 
 
-def _left_open(leads: Sequence[_Lead]) -> str | None:
+def saying_of(leads: Sequence[Lead]) -> Taxon:
+    """Give the row that says that a name is a synonym, of one that is."""
+    return next(lead.taxon for lead in leads if lead.taxon.kind is Kind.SYNONYM)
+
+
+def _left_open(leads: Sequence[Lead]) -> str | None:
     """Say why the rows of a name that is not accepted do not decide; ``None`` where all say one thing."""
-    by_kind: dict[Kind, list[_Lead]] = defaultdict(list)
+    by_kind: dict[Kind, list[Lead]] = defaultdict(list)
     for lead in leads:
         by_kind[lead.taxon.kind].append(lead)
     if Kind.DOUBTFUL in by_kind:
@@ -239,9 +269,9 @@ def _left_open(leads: Sequence[_Lead]) -> str | None:
     if Kind.PRO_PARTE in by_kind:
         return PRO_PARTE
     synonyms = by_kind[Kind.SYNONYM]
-    if len(_species(synonyms)) > 1:
+    if len(species_of(synonyms)) > 1:
         return AMBIGUOUS
-    agreed = bool(_species(synonyms)) and len(_species(leads)) == 1
+    agreed = bool(species_of(synonyms)) and len(species_of(leads)) == 1
     misapplied = by_kind[Kind.MISAPPLIED]
     if misapplied and (not agreed or any(lead.broken for lead in misapplied)):
         return MISAPPLIED
@@ -251,10 +281,10 @@ def _left_open(leads: Sequence[_Lead]) -> str | None:
         return UNSETTLED
     if not agreed:
         return AMBIGUOUS  # a status that is not known points elsewhere
-    return REFUSED if _species(leads) == {None} else None
+    return REFUSED if species_of(leads) == {None} else None
 
 
-def _species(leads: Sequence[_Lead]) -> set[str | None]:
+def species_of(leads: Sequence[Lead]) -> set[str | None]:
     """Give the names that rows lead to; ``None`` is among them where the rules refuse one."""
     return {lead.species for lead in leads if lead.end}
 
@@ -307,12 +337,12 @@ def settle(
     ways = {name: str(said.accepted) for name, said in renamed.items()} | own
     for name, accepted in own.items():
         said = verdicts.get(name, Verdict())
-        if said.accepted is not None and said.accepted not in (accepted, _way(name, ways)[-1]):
+        if said.accepted is not None and said.accepted not in (accepted, way_of(name, ways)[-1]):
             listed[name] = said._replace(reason=BY_HAND)
     occurring = {name for name, count in images.items() if count}
     return Renaming(
         rows=sorted((name, str(said.accepted), str(said.source)) for name, said in renamed.items()),
-        listed=_in_order(
+        listed=in_order(
             {name: said for name, said in listed.items() if name in occurring or said.reason == BY_HAND}, images
         ),
         names=len(occurring),
@@ -320,7 +350,7 @@ def settle(
             verdicts[name].accepted is None and verdicts[name].reason in (None, HOMONYM) for name in occurring
         ),
         images=sum(images[name] for name in renamed),
-        merged=len(occurring) - len({_way(name, ways)[-1] for name in occurring}),
+        merged=len(occurring) - len({way_of(name, ways)[-1] for name in occurring}),
     )
 
 
@@ -348,7 +378,7 @@ def _divide(
     return renamed, listed
 
 
-def _in_order(listed: Mapping[str, Verdict], images: Mapping[str, int]) -> list[tuple[str, str, str | None, int]]:
+def in_order(listed: Mapping[str, Verdict], images: Mapping[str, int]) -> list[tuple[str, str, str | None, int]]:
     """Give what is listed as rows (name, reason, candidates, images), those of the most images first."""
     rows = (
         (name, str(said.reason), "; ".join(said.candidates) or None, images.get(name, 0))
@@ -375,7 +405,7 @@ def names_by_hand(by_hand: Mapping[str, str], rules: Names) -> list[tuple[str, s
     return pairs
 
 
-def _way(name: str, ways: Mapping[str, str]) -> list[str]:
+def way_of(name: str, ways: Mapping[str, str]) -> list[str]:
     """Give a name and all that it leads to, up to the end or back to a name on the way."""
     way = [name]
     while way[-1] in ways:
@@ -389,7 +419,7 @@ def _way(name: str, ways: Mapping[str, str]) -> list[str]:
 def _circle(ways: Mapping[str, str]) -> set[str]:
     """Give the names of a circle, the one that the first of all names leads to; none where there is none."""
     for start in sorted(ways):
-        way = _way(start, ways)
+        way = way_of(start, ways)
         if way[-1] in way[:-1]:
             return set(way[way.index(way[-1]) :])
     return set()

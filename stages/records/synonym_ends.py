@@ -22,6 +22,7 @@ from stages.runtime.errors import UserError
 _WRITTEN, _FOLDED, _UNCLEAR = "written", "folded", "unclear"
 _PART = re.compile(r"'.+?'(?= '|$)|(?:[^\s']\S*\. )?\S+")  # a cultivar, or an epithet with its rank or without
 _RANK = re.compile(r"^[^\s']\S*\. ")
+_RANKS = re.compile(r"(?<= )[^\s']\S*\. ")
 _BRACKETS_LAST = re.compile(r"\([^()]*\)$")
 
 Key = tuple[str, str]
@@ -89,6 +90,11 @@ def forms(reading: Reading, *, whole: bool) -> list[Form]:
         for length in range(len(parts), shortest - 1, -1)
         if length or not reading.refused
     ]
+
+
+def without_ranks(name: str) -> str:
+    """Give a name in full without the ranks of what is below its species."""
+    return _RANKS.sub("", name)
 
 
 def keys_as_written(text: str) -> tuple[Key, ...]:

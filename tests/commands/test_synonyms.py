@@ -100,6 +100,98 @@ def test_from_two_classes_to_one(workspace, table, file):
     assert undecided(workspace) == listed
 
 
+BELOW = [
+    ("1", "Species", "Accepted", "Quercus ilex", "L.", "1"),
+    ("2", "Subspecies", "Synonym", "Quercus ilex subsp. ballota", "(Desf.) Samp.", "3"),
+    ("3", "Species", "Accepted", "Quercus rotundifolia", "Lam.", "3"),
+    ("4", "Subspecies", "Accepted", "Quercus ilex subsp. gracilis", "L.", "4"),
+    ("5", "Variety", "Synonym", "Quercus ilex var. dubia", "L.", "1"),
+    ("6", "Variety", "Synonym", "Quercus ilex var. dubia", "Mill.", "3"),
+    ("7", "Variety", "Synonym", "Quercus ilex var. vulgaris", "Mill.", "1"),
+]
+WRITTEN_BELOW = {
+    "Quercus ilex subsp. ballota (Desf.) Samp.": 3,
+    "QUERCUS ILEX SSP. BALLOTA": 1,
+    "Quercus ilex ballota": 2,
+    "Quercus ilex subsp. ballota 'Fordii'": 1,
+    "Quercus ilex subsp. gracilis": 1,
+    "Quercus ilex var. dubia": 2,
+    "Quercus ilex var. vulgaris": 1,
+    "Quercus ilex var. nusquam": 1,
+}
+
+
+def put_written(workspace, names: dict[str, int]) -> None:
+    put_documents(workspace)
+    lines = [
+        f'{{"_id": {number}, "url": "https://old.example/{number}.jpg", "scientific_name": "{name}"}}'
+        for number, name in enumerate(name for name, count in names.items() for _ in range(count))
+    ]
+    (workspace / "data/sources/sample/dump/plants.jsonl").write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize(("table", "file"), [(wcvp, "wcvp.zip"), (wfo, "classification.txt"), (gbif, "Taxon.tsv.gz")])
+@pytest.mark.parametrize(
+    ("plain", "before", "after", "left"),
+    [
+        ({}, {"Quercus ilex": 12}, {"Quercus ilex": 5, "Quercus rotundifolia": 7}, "1 more are there"),
+        (
+            {"Quercus ilex": 2, "Quercus rotundifolia": 1},
+            {"Quercus ilex": 14, "Quercus rotundifolia": 1},
+            {"Quercus ilex": 7, "Quercus rotundifolia": 8},
+            "0 fewer are left",
+        ),
+    ],
+)
+def test_a_name_below_a_species_that_is_another_species(workspace, table, file, plain, before, after, left):
+    put_written(workspace, WRITTEN_BELOW | plain)
+    path = write_packed(workspace / file, {"wcvp_names.csv": table(BELOW)})
+    out, open_out = (workspace / f"data/sources/sample/synonyms{end}.csv" for end in ("", "_ambiguous"))
+    assert species(workspace) == before
+    said = run_here("commands.synonyms", workspace, str(path)).stdout
+    figures = f"so that {left}; of 7 below a species it puts 3 under another (7 images) and lacks 1"
+    assert f"of {len(before)} names it accepts {len(before)} and renames 0 (0 images), {figures}" in said
+    assert "names of the records and 7 below a species" in said
+    written = out.read_bytes(), open_out.read_bytes()
+    assert [line.rpartition(",")[0] for line in out.read_text().splitlines()] == [
+        "synonym,accepted", "Quercus ilex subsp. ballota,Quercus rotundifolia",
+    ]  # fmt: skip
+    assert undecided(workspace) == [("Quercus ilex var. dubia", "a synonym of several", 2)]
+    assert species(workspace) == after
+    again = run_here("commands.synonyms", workspace, str(path)).stdout
+    assert f"of {len(before)} names it accepts {len(before)} and renames 0 (0 images), {figures}" in again
+    assert "(0 new, 0 gone, 0 changed)" in again
+    assert (out.read_bytes(), open_out.read_bytes()) == written
+
+
+@pytest.mark.parametrize("synonym", ["Quercus ilex subsp. ballota", "Quercus ilex ballota", "Quercus ilex"])
+def test_a_row_by_hand_wins_for_what_is_below_it(workspace, synonym):
+    put_written(workspace, WRITTEN_BELOW | {"Quercus ilex": 2})
+    out = workspace / "data/sources/sample/synonyms.csv"
+    # Without a rank it cannot be an accepted name.
+    for accepted in ["Quercus other", *([synonym] if synonym != "Quercus ilex ballota" else [])]:
+        out.write_text(f"synonym,accepted\n{synonym},{accepted}\n")
+        before = species(workspace)
+        path = write_packed(workspace / "wcvp_names.csv", {"": wcvp(BELOW)})
+        run_here("commands.synonyms", workspace, str(path))
+        assert out.read_text() == f"synonym,accepted,source\n{synonym},{accepted},\n"
+        assert species(workspace) == before
+
+
+def test_an_image_that_stands_twice_leaves_the_list_as_it_is(workspace):
+    put_written(workspace, {"Quercus ilex": 2})
+    dump = workspace / "data/sources/sample/dump/plants.jsonl"
+    line = '{{"_id": {}, "url": "https://new.example/a.jpg", "scientific_name": "Quercus ilex subsp. ballota"}}'
+    dump.write_text("\n".join([dump.read_text(), *(line.format(number) for number in range(10, 14))]))
+    path = write_packed(workspace / "wcvp_names.csv", {"": wcvp(BELOW[1:])})
+    assert species(workspace) == {"Quercus ilex": 3}
+    run_here("commands.synonyms", workspace, str(path))
+    assert undecided(workspace) == [("Quercus ilex", "not in the checklist", 3)]
+    assert species(workspace) == {"Quercus ilex": 2, "Quercus rotundifolia": 1}
+    run_here("commands.synonyms", workspace, str(path))
+    assert undecided(workspace) == [("Quercus ilex", "not in the checklist", 3)]
+
+
 def test_what_is_by_hand_wins_and_an_older_checklist_goes(workspace):
     put_documents(workspace)
     out = workspace / "data/sources/sample/synonyms.csv"
