@@ -38,6 +38,7 @@ def count_leaks(rows: pl.DataFrame, links: pl.DataFrame, pairs: pl.DataFrame) ->
         pairs: images that look alike.
     """
     splits = rows.select("image_name", "split").unique()
+    links = links.join(splits, on="image_name", how="semi")
     pages, addresses = _pages(links, "photo_id"), links.filter(pl.col("kind") == "address")
     # What was not taken for a photo of iNaturalist's may still be one.
     photos = pl.concat([pages, _pages(addresses, "address")])
