@@ -52,6 +52,8 @@ Where to look:
   data/splits/labels.csv      the species, in the order of their labels
   data/splits/classes.csv     how many images each has in each split
   data/names.csv              what was done to species' names
+  data/suspicious_names.csv   names that are a slip apart, or one species by what was cut off
+  data/contradictions.csv     records of one image that do not say the same
   data/unreadable.csv         documents that could not be read, and why
   data/left_out.csv           what no split uses, and why
 
