@@ -12,7 +12,6 @@ from stages.records.known import Known
 from stages.records.name_authors import are_authors, full_words
 from stages.records.name_preparing import (
     NOT_SCIENTIFIC,
-    UNCERTAIN,
     UNCLEAR,
     Prepared,
     cultivar,
@@ -22,8 +21,6 @@ from stages.records.name_preparing import (
 from stages.records.name_words import NEVER_EPITHETS, NOTES, PARTICLES, SMALL_NOTES, key_of, of_nothing
 from stages.records.parser import Parsed, Word, parse
 from stages.records.spelling import SIGN, is_higher, plain_vowels
-
-__all__ = ["GENUS_ONLY", "NOT_SCIENTIFIC", "UNCERTAIN", "UNCLEAR", "Reading", "read_name"]
 
 GENUS_ONLY = "genus_only"
 

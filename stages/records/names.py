@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from stages.config.schema import Names
 from stages.records.known import Known
-from stages.records.name_reading import GENUS_ONLY, NOT_SCIENTIFIC, UNCERTAIN, Reading, read_name
+from stages.records.name_preparing import NOT_SCIENTIFIC, UNCERTAIN
+from stages.records.name_reading import GENUS_ONLY, Reading, read_name
 from stages.records.name_words import names_nothing
 from stages.records.spelling import tidy
 from stages.records.synonym_ends import End, Key, forms, key_of_refused, keys_as_written, resolve, row_of
