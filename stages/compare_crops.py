@@ -24,8 +24,8 @@ from stages.config.sources import boxes_path
 from stages.evaluation.crops import (
     Measured,
     compared_figures,
+    compared_in_words,
     gain_curves,
-    in_words,
     kept_curves,
     summarize,
     tabulate,
@@ -89,7 +89,7 @@ def main() -> None:
     figures = summarize(table)
     write_figures(REPORT, figures)
     write_figures(METRICS, compared_figures(figures))
-    say(f"compare_crops: {in_words(figures)}; see {PICTURE}")
+    say(f"compare_crops: {compared_in_words(figures)}; see {PICTURE}")
 
 
 def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:

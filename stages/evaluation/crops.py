@@ -169,7 +169,7 @@ def compared_figures(figures: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def in_words(figures: dict[str, Any]) -> str:
+def compared_in_words(figures: dict[str, Any]) -> str:
     """Say in a line how the crops compare, by what ``summarize`` gives: by true boxes where there are any."""
     images, known = figures["images"], figures["images_with_true_box"]
     smart, center = figures["smart"], figures["center"]

@@ -13,10 +13,10 @@ from hypothesis.extra.numpy import arrays
 from stages.evaluation.crops import (
     Measured,
     compared_figures,
+    compared_in_words,
     describe,
     gain_curves,
     gain_over_area,
-    in_words,
     kept_curves,
     summarize,
     tabulate,
@@ -87,8 +87,8 @@ def test_without_true_boxes_there_is_no_figure_of_the_plant(tmp_path):
     figures = summarize(table)
     assert not {"subject_kept", "subject_missed_share"} & (figures["smart"].keys() | figures["center"].keys())
     assert set(compared_figures(figures)) == {"smart_saliency_gain", "center_saliency_gain", "fallback_share"}
-    assert "plant" not in in_words(figures)
-    assert "gains 0.643 of the saliency map and center crop 0.287 (0 by chance; 2 images)" in in_words(figures)
+    assert "plant" not in compared_in_words(figures)
+    assert "gains 0.643 of the saliency map and center crop 0.287 (0 by chance; 2 images)" in compared_in_words(figures)
     # What does not apply is a table without rows, and no figures of another measure in its place.
     write_table(kept_curves(table), KEPT_CURVES, tmp_path / "kept.csv")
     assert (tmp_path / "kept.csv").read_text() == "kept,share_of_images,crop\n"
@@ -103,9 +103,9 @@ def test_with_true_boxes_of_some_images_each_measure_says_of_how_many():
             "smart_saliency_gain": 0.7 - 0.0125, "center_saliency_gain": 0.3 - 0.0125,
         }
     )  # fmt: skip
-    assert "(1 of 2 images, whose true box is known)" in in_words(figures)
+    assert "(1 of 2 images, whose true box is known)" in compared_in_words(figures)
     every = summarize(tabulate(crops, {"a": BOX, "b": BOX}))
-    assert "(2 images, whose true box is known)" in in_words(every)
+    assert "(2 images, whose true box is known)" in compared_in_words(every)
     assert every["smart"]["saliency_gain"] == figures["smart"]["saliency_gain"]
 
 
@@ -117,7 +117,7 @@ def test_maps_that_show_nothing_have_no_gain():
     json.dumps(figures, allow_nan=False)
     assert None not in figures["smart"].values()
     assert compared_figures(figures) == {"fallback_share": 1.0}
-    assert "no saliency map shows anything" in in_words(figures)
+    assert "no saliency map shows anything" in compared_in_words(figures)
     assert gain_curves(table).is_empty()
 
 

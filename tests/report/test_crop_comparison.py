@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from stages.evaluation.crops import Measured
 from stages.images.crop import FALLBACKS, Square
 from stages.report.crop_comparison import Comparison, draw_comparison, lay_out
-from stages.report.fitting import renderer_of
+from tests.support.figures import assert_nothing_touches, pictures, texts, written
 
 LONG = "Pelargonium × hortorum subsp. longissimum var. quoddam f. incredibile cv. Abracadabra"
 REASONS = ("", "least kept", "least gain")
@@ -32,28 +31,8 @@ def drawn(comparisons: list[Comparison]) -> Figure:
     return lay_out(comparisons, note="shown: some", remainder="no further image to show: 1 can be used")
 
 
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.texts]
-
-
-def rectangles(figure: Figure) -> list[tuple[str, float, float, float, float]]:
-    """What is drawn on a figure, each text and each image, as its left, lower, right and upper edge in pixels."""
-    renderer = renderer_of(figure)
-    found: list[tuple[str, float, float, float, float]] = []
-    for text in figure.findobj(Text):
-        if text.get_text() and text.get_visible():
-            found.append((text.get_text(), *text.get_window_extent(renderer).extents))
-    return found + [("image", *axes.get_window_extent(renderer).extents) for axes in figure.axes]
-
-
-def assert_nothing_touches(figure: Figure) -> None:
-    width, height = figure.get_size_inches() * figure.dpi
-    found = rectangles(figure)
-    for name, left, lower, right, upper in found:
-        assert left >= 0 and lower >= 0 and right <= width and upper <= height, f"{name} leaves the page"
-    for one, other in itertools.combinations(found, 2):
-        apart = one[3] <= other[1] or other[3] <= one[1] or one[4] <= other[2] or other[4] <= one[2]
-        assert apart, f"{one[0]!r} touches {other[0]!r}"
+def assert_no_caption_touches(figure: Figure) -> None:
+    assert_nothing_touches(figure, written(figure) + pictures(figure))
 
 
 @pytest.mark.parametrize("species", ["Poa annua", LONG, LONG.replace(" ", "")])
@@ -61,13 +40,13 @@ def test_no_caption_touches_another(species):
     """Every reason with every way to fall back, on frames from 1:4 to 4:1 and longer."""
     every = itertools.product(REASONS, ("smart", *FALLBACKS), (True, False))
     sizes = itertools.cycle(SIZES)  # as many as do not divide the other words
-    assert_nothing_touches(drawn([comparison(species, *words, next(sizes), box) for *words, box in every]))
+    assert_no_caption_touches(drawn([comparison(species, *words, next(sizes), box) for *words, box in every]))
 
 
 @settings(max_examples=15)
 @given(st.text(max_size=200), st.text(max_size=60), st.sampled_from(SIZES))
 def test_no_caption_touches_another_whatever_names_hold(species, why, size):
-    assert_nothing_touches(drawn([comparison(species, why, "everywhere", size)]))
+    assert_no_caption_touches(drawn([comparison(species, why, "everywhere", size)]))
 
 
 @pytest.mark.parametrize(
