@@ -82,7 +82,7 @@ def main() -> None:
                 Comparison(species, said, pixels, saliency_map(pixels, smart), measured[name], boxes.get(name))
             )
 
-    remainder = f"no further image to show: {rows.height:,} can be used"
+    remainder = f"no further image to show: {rows.height:,} compared in all"
     draw_comparison(comparisons, PICTURE, note=note_on(shown, table, params.compare_crops), remainder=remainder)
     write_table(kept_curves(table), KEPT_CURVES, KEPT)
     write_table(gain_curves(table), GAIN_CURVES, GAIN)
@@ -157,15 +157,16 @@ def note_on(shown: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> s
     limits = [f"keeps under {params.worst_kept_below:.0%} of the plant"] if keeps else []
     limits += [f"gains under {params.worst_gain_below:g}"] if gains else []
     worst = [f"{counts[why]} of the {why}" for why in (LEAST_KEPT, LEAST_GAIN) if counts[why]]
-    parts = [f"{counts['']} of different species"]
+    fallen = set(table.filter(pl.col("how").is_in(FALLBACKS))["image_name"]) & set(shown["image_name"])
+    parts = [f"{counts['']} images of {shown.filter(pl.col('why') == '')['species'].n_unique()} species"]
     for found, wanted, words, others in (
         (counts[LEAST_KEPT] + counts[LEAST_GAIN], params.worst_images, " and ".join(worst), " or ".join(limits)),
         (counts[FELL_BACK], params.fallback_images, f"{counts[FELL_BACK]} that fell back", "fell back"),
     ):
-        if found < wanted:
-            parts.append(f"{words or 'none'}, where {wanted} were asked for: no other {others}")
-        elif found:
-            parts.append(words)
+        if found:
+            parts.append(words + (f" (no other {others})" if found < wanted else ""))
+        elif wanted:
+            parts.append(f"no other {others}" if fallen and others == "fell back" else f"none {others}")
     return f"shown: {'; '.join(parts)}"
 
 

@@ -185,7 +185,7 @@ def read_tile(cache: Path, image_name: str, sha256: str, max_megapixels: float) 
         data = read_image(cache, image_name, sha256)
     except UserError:
         return Tile(None, "gone or changed\nsince the inventory", "")
-    in_bytes = size_in_words(len(data))
+    in_bytes = file_size(len(data))
     try:
         header = read_header(data)
     except DecodeError:
@@ -243,7 +243,7 @@ def with_unit(key: str, value: float) -> str:
     return words.get(unit, f"{name.replace('_', ' ')} {value:.4g}")
 
 
-def size_in_words(number: int) -> str:
+def file_size(number: int) -> str:
     """Give a file's size, in bytes, kB or MB."""
     if number < 1_000:
         return f"{number} bytes"

@@ -41,7 +41,7 @@ def decode_part(data: bytes, side_px: int) -> tuple[np.ndarray, np.ndarray]:
     orientation = read_header(data)[2]
     try:
         pixels, missing = _decode_over_two(data, side_px)
-        if missing.all() and is_jpeg(data):
+        if missing.all() and _is_progressive(data):
             pixels, missing = _decode_over_two(data + _EOI, side_px)
             written = np.flatnonzero((np.asarray(pixels) != _FILLED).any(axis=(1, 2)))
             missing[written[-1] + 1 if written.size else 0 :] = True
@@ -62,10 +62,9 @@ def look_at_large(data: bytes, max_megapixels: float) -> np.ndarray | None:
     ``max_megapixels`` so; for any other, ``None`` is returned.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            megapixels = image.width * image.height / 1e6
-            progressive = bool(image.info.get("progressive"))
-        if not is_jpeg(data) or progressive or megapixels > min(64 * max_megapixels, _LARGEST_LOOK_MP):
+        width, height, _ = read_header(data)
+        megapixels = width * height / 1e6
+        if not is_jpeg(data) or _is_progressive(data) or megapixels > min(64 * max_megapixels, _LARGEST_LOOK_MP):
             return None
         return decode_rgb(data, factor=8)
     except Exception:  # of whatever it is, its size is all that can be said
@@ -90,6 +89,11 @@ def _decode_over_two(data: bytes, side_px: int) -> tuple[Image.Image, np.ndarray
             stored.append(np.asarray(image).reshape(image.height, image.width, -1).copy())
             shown.append(_on_white(image))
     return shown[0], (stored[0] != stored[1]).all(axis=2)
+
+
+def _is_progressive(data: bytes) -> bool:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return image.format == "JPEG" and "progressive" in image.info
 
 
 def _on_white(image: Image.Image) -> Image.Image:

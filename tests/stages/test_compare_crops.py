@@ -27,8 +27,7 @@ def test_what_is_shown_is_of_each_species_once_then_the_worst_and_what_fell_back
     crops = {f"{n}": measured(how, held=share) for n, (how, share) in enumerate(zip(hows, held, strict=True))}
     assert chosen(params, crops, species="AABBCC", worst_images=1, fallback_images=3) == [
         ("0", ""), ("2", ""), ("1", "least gain"), ("3", "fell back"),
-        ("note", "shown: 2 of different species; 1 of the least gain; 1 that fell back, where 3 were asked for: "
-         "no other fell back"),
+        ("note", "shown: 2 images of 2 species; 1 of the least gain; 1 that fell back (no other fell back)"),
     ]  # fmt: skip
 
 
@@ -53,10 +52,8 @@ def test_a_good_crop_is_not_called_least_kept(params, kept, shown_as):
     crops["c"] = Measured(Square(0, 0, side, "smart", 0.9), Square(0, 0, side, "center", 0.9), 2000, 2000)
     shown = chosen(params, crops, boxes, worst_images=2)
     assert [why for name, why in shown if name == "c" and why] == shown_as
-    assert (
-        f"{'1 of the least kept' if shown_as else 'none'}, where 2 were asked for: no other keeps under 90%"
-        in (shown[-1][1])
-    )
+    said = "1 of the least kept (no other keeps" if shown_as else "none keeps"
+    assert shown[-1][1].startswith(f"shown: 2 images of 2 species; {said} under 90% of the plant")
 
 
 @pytest.mark.parametrize("images", range(1, 8))
@@ -72,6 +69,10 @@ def test_an_image_that_fell_back_and_lost_the_plant_stands_once(params):
     crops = {"lost": measured("diffuse"), "other": measured("diffuse")}
     shown = chosen(params, crops, {"lost": (50, 50, 9, 9), "other": (0, 0, 9, 9)}, worst_images=4, fallback_images=2)
     assert shown[:-1] == [("lost", "least kept"), ("other", "fell back")]
+    alone = chosen(params, {"lost": crops["lost"]}, {"lost": (50, 50, 9, 9)}, worst_images=4, fallback_images=2)
+    assert alone[-1][1].endswith("; no other fell back")
+    good = chosen(params, {"good": measured("smart")}, worst_images=4, fallback_images=2)
+    assert good[-1][1] == "shown: 1 images of 1 species; none gains under 0.05; none fell back"
 
 
 @given(st.permutations(range(8)))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.contact_sheet import READ_A_SIDE, find_looks, in_order, make_block, read_tile, size_in_words, with_unit
+from stages.contact_sheet import READ_A_SIDE, file_size, find_looks, in_order, make_block, read_tile, with_unit
 from stages.images.measure import measure
 from stages.images.verdict import LIMITED, VERDICTS
 from stages.report.contact_sheet import Tile
@@ -59,7 +59,8 @@ def test_broken_files_show_what_is_there(tmp_path):
     assert re.fullmatch(r"[\d.]+ (kB|bytes), [3-7]\d% missing", cut.caption)
     last = cut.pixels[-1]
     assert set(np.unique(last)) <= {206, 255}  # stripes
-    assert tile(tmp_path, whole[:620]).text.endswith("nothing of it can be decoded")
+    only_header = whole[: whole.index(b"\xff\xda") + 14]
+    assert tile(tmp_path, only_header).text == "160 × 120 px\nby its header; nothing of it can be decoded"
     page = tile(tmp_path, b"<html><title>Not found</title></html>")
     assert (page.pixels, page.text, page.caption) == (None, "Not found", "37 bytes")
     assert tile(tmp_path, b"").text == "no bytes"
@@ -132,7 +133,7 @@ def test_units_stand_in_the_names_of_limits(key, value, caption):
     ("number", "words"), [(0, "0 bytes"), (999, "999 bytes"), (13_088, "13.1 kB"), (2_410_000, "2.41 MB")]
 )
 def test_sizes_in_words(number, words):
-    assert size_in_words(number) == words
+    assert file_size(number) == words
 
 
 def test_a_verdict_that_nobody_knew_is_shown_too(tmp_path, params, monkeypatch):
