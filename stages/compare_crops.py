@@ -158,7 +158,9 @@ def note_on(shown: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> s
     limits += [f"gains under {params.worst_gain_below:g}"] if gains else []
     worst = [f"{counts[why]} of the {why}" for why in (LEAST_KEPT, LEAST_GAIN) if counts[why]]
     fallen = set(table.filter(pl.col("how").is_in(FALLBACKS))["image_name"]) & set(shown["image_name"])
-    parts = [f"{counts['']} images of {shown.filter(pl.col('why') == '')['species'].n_unique()} species"]
+    parts = [
+        f"{counts['']} {'image' if counts[''] == 1 else 'images'} of {shown.filter(pl.col('why') == '')['species'].n_unique()} species"
+    ]
     for found, wanted, words, others in (
         (counts[LEAST_KEPT] + counts[LEAST_GAIN], params.worst_images, " and ".join(worst), " or ".join(limits)),
         (counts[FELL_BACK], params.fallback_images, f"{counts[FELL_BACK]} that fell back", "fell back"),
