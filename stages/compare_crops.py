@@ -155,12 +155,11 @@ def note_on(shown: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> s
     counts = Counter(shown["why"])
     keeps, gains = table["subject_kept"].is_not_null().any(), table["subject_kept"].is_null().any()
     limits = [f"keeps under {params.worst_kept_below:.0%} of the plant"] if keeps else []
-    limits += [f"gains under {params.worst_gain_below:g}"] if gains else []
+    limits += [f"gains under {params.worst_gain_below:g} unless it fell back"] if gains else []
     worst = [f"{counts[why]} of the {why}" for why in (LEAST_KEPT, LEAST_GAIN) if counts[why]]
     fallen = set(table.filter(pl.col("how").is_in(FALLBACKS))["image_name"]) & set(shown["image_name"])
-    parts = [
-        f"{counts['']} {'image' if counts[''] == 1 else 'images'} of {shown.filter(pl.col('why') == '')['species'].n_unique()} species"
-    ]
+    drawn = shown.filter(pl.col("why") == "")
+    parts = [f"{drawn.height} image{'s' if drawn.height > 1 else ''} of {drawn['species'].n_unique()} species"]
     for found, wanted, words, others in (
         (counts[LEAST_KEPT] + counts[LEAST_GAIN], params.worst_images, " and ".join(worst), " or ".join(limits)),
         (counts[FELL_BACK], params.fallback_images, f"{counts[FELL_BACK]} that fell back", "fell back"),
