@@ -302,6 +302,8 @@ class CompareCrops(Section):
     figure_images: Count
     picture_images: Annotated[int, Field(ge=1, le=20)]
     worst_images: Annotated[int, Field(ge=0, le=20)]
+    worst_kept_below: Share
+    worst_gain_below: Annotated[float, Field(ge=-1, le=1)]
     fallback_images: Annotated[int, Field(ge=0, le=20)]
 
 

@@ -11,4 +11,6 @@ BOXES: Schema = {  # the true box of the subject, in pixels of the image as show
     "width": pl.Int32,
     "height": pl.Int32,
 }
-CROP_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}
+# Two measures, and so two tables: none may be drawn on the other's axis.
+KEPT_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}  # of the true subject
+GAIN_CURVES: Schema = {"gain": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}  # of the map, over area

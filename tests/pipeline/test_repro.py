@@ -68,7 +68,10 @@ def test_the_demo_says_how_it_went_and_names_only_what_is_there(clone):
 @pytest.mark.parametrize(
     ("command", "written"),
     [
-        ("compare_crops", ["data/reports/crops.json", "metrics/crops.json", "plots/crop_kept.csv"]),
+        (
+            "compare_crops",
+            ["data/reports/crops.json", "metrics/crops.json", "plots/crop_kept.csv", "plots/crop_gain.csv"],
+        ),
         ("commands.inventory", ["data/sources/sample/inventory.parquet"]),
     ],
 )
