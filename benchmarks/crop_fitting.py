@@ -15,7 +15,9 @@ from stages.images.saliency import Cues, map_of
 
 PLACES_A_PHOTO = 120  # drawn for the regression
 TRIED_ON = 400  # photos, drawn, for the choices
-MOST_WORSE, LEAST_SHARE = 0.02, 1.3  # what a choice must keep to
+# What a choice must keep to. It does a little worse on photos that it was not made on: so that there at most 2 in 100
+# crops are worse than center crop, there are fewer here.
+MOST_WORSE, LEAST_SHARE = 0.015, 1.3
 WORSE_BY = 0.05  # of the subject that center crop keeps and smart crop does not
 CHOICES = [
     {"center_sigma": sigma, "min_gain": gain, "area_price": price, "margin": margin}

@@ -29,6 +29,7 @@ from benchmarks import ROOT
 from benchmarks.crop_fitting import TRIED_ON, Kept, Seen, choose, crop_all, fit_weights
 from benchmarks.crop_photos import Photo, compose, cut_frames
 from benchmarks.inventory import photo as large_photo
+from sample.compose import ALL_FRAMES
 from sample.families import PACKAGES
 from sample.packages import unpack_packages
 from stages.config.schema import Crop
@@ -222,8 +223,8 @@ def print_short(title: str, kept: Kept, cells: Cells) -> None:
 def print_groups(kept: Kept) -> None:
     """Print what is kept by the frame's shape and by the subject's size, with intervals of independent photos."""
     print("\n| by folds | photos | smart, kept | 95 % | missed | center, kept |\n|---|---|---|---|---|---|")
-    for aspect in sorted(set(np.round(kept.aspect, 1))):
-        _print_group(f"width by height {aspect:.1f}", kept, np.round(kept.aspect, 1) == aspect)
+    for width, height, _ in sorted(ALL_FRAMES.values(), key=lambda frame: frame[0] / frame[1]):
+        _print_group(f"{width}:{height}", kept, np.abs(kept.aspect * height / width - 1) < 0.02)
     for low, high in pairwise(SIZES):
         _print_group(f"subject {low:.1%} to {high:.1%} of the frame", kept, (kept.size >= low) & (kept.size < high))
 

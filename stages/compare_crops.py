@@ -30,10 +30,11 @@ from stages.evaluation.crops import (
     summarize,
     tabulate,
 )
-from stages.images.crop import FALLBACKS, center_crop, saliency_held, saliency_map
+from stages.images.crop import FALLBACKS, center_crop, saliency_held
 from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
+from stages.images.saliency import saliency_map
 from stages.report.crop_comparison import Comparison, draw_comparison
 from stages.runtime.errors import run
 from stages.runtime.progress import progress, say

@@ -16,7 +16,8 @@ from stages.provenance.libraries import PIXELS, STORAGE, installed_versions
 
 # What makes a packed image of an original, beside the parameters.
 _CODE = tuple(
-    Path(__file__).with_name(name) for name in ("crop.py", "decode.py", "packing.py", "portable.py", "prepare.py")
+    Path(__file__).with_name(name)
+    for name in ("crop.py", "decode.py", "packing.py", "portable.py", "prepare.py", "saliency.py")
 )
 
 

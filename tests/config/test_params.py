@@ -301,7 +301,7 @@ def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, 
 def test_all_old_names_of_keys_are_told_at_once_and_before_anything_else(params_content):
     params_content["licences"] = params_content.pop("licenses")
     params_content["train"]["keep_by"] = params_content["train"].pop("selection_metric")
-    params_content["crop"]["colour_power"] = params_content["crop"].pop("color_power")
+    params_content["crop"]["centre_sigma"] = params_content["crop"].pop("center_sigma")
     said = r"train\.keep_by: is called train\.selection_metric now; licences: is called licenses now: rename them$"
     with pytest.raises(UserError, match=said):
         validate(params_content)

@@ -28,10 +28,10 @@ from tests.support.crops import measured
 
 
 def test_figures_of_a_comparison():
-    table = tabulate({"a": measured("smart"), "b": measured("diffuse", held=0.4)}, {"a": (5, 5, 10, 10)})
+    table = tabulate({"a": measured("smart"), "b": measured("unsure", held=0.4)}, {"a": (5, 5, 10, 10)})
     figures = summarize(table)
     assert figures["fallback_share"] == 0.5
-    assert figures["fallbacks"] == {"black": 0, "flat": 0, "everywhere": 0, "diffuse": 1}
+    assert figures["fallbacks"] == {"flat": 0, "everywhere": 0, "unsure": 1}
     assert figures["images_with_true_box"] == 1
     assert figures["smart"]["subject_kept"] == figures["center"]["subject_kept"] == 0.25
     assert figures["smart"]["subject_share_of_crop"] == 0.25
@@ -83,7 +83,7 @@ def test_curves_of_gain_count_every_image_and_reach_from_end_to_end():
 
 
 def test_without_true_boxes_there_is_no_figure_of_the_plant(tmp_path):
-    table = tabulate({"a": measured("smart"), "b": measured("diffuse", held=0.41)}, {})
+    table = tabulate({"a": measured("smart"), "b": measured("unsure", held=0.41)}, {})
     figures = summarize(table)
     assert not {"subject_kept", "subject_missed_share"} & (figures["smart"].keys() | figures["center"].keys())
     assert set(compared_figures(figures)) == {"smart_saliency_gain", "center_saliency_gain", "fallback_share"}
@@ -111,7 +111,7 @@ def test_with_true_boxes_of_some_images_each_measure_says_of_how_many():
 
 def test_maps_that_show_nothing_have_no_gain():
     """Every image black: there is no share of nothing, and JSON has no NaN."""
-    black = Measured(Square(0, 0, 10, "black", math.nan), Square(0, 0, 10, "center", math.nan), 10, 10)
+    black = Measured(Square(0, 0, 10, "flat", math.nan), Square(0, 0, 10, "center", math.nan), 10, 10)
     table = tabulate({"a": black}, {})
     figures = summarize(table)
     json.dumps(figures, allow_nan=False)

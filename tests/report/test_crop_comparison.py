@@ -21,7 +21,7 @@ SIZES = [(400, 1600), (900, 1600), (800, 800), (1500, 1000), (1600, 900), (1600,
 def comparison(species="Rosa canina", why="", how="smart", size=(400, 300), box: bool = True) -> Comparison:
     width, height = size
     side = min(size)
-    smart, center = (Square(0, 0, side, word, -0.0 if how == "black" else 0.4) for word in (how, "center"))
+    smart, center = (Square(0, 0, side, word, -0.0 if how == "flat" else 0.4) for word in (how, "center"))
     pixels = np.full((max(2, height // 8), max(2, width // 8), 3), 90, np.uint8)
     true_box = (0, 0, side // 2, side // 2) if box else None
     return Comparison(species, why, pixels, pixels[..., 0], Measured(smart, center, width, height), true_box)
@@ -73,9 +73,9 @@ def test_a_crop_is_captioned_by_what_is_known_of_its_image():
     assert {"smart, 100% kept", "center, 100% kept", "smart, gain -0.35", "center, gain -0.35"} <= set(captions)
     nothing = comparison(box=False)
     nothing = Comparison(
-        "", "", nothing.pixels, nothing.saliency, nothing.crops._replace(smart=Square(0, 0, 9, "black", np.nan)), None
+        "", "", nothing.pixels, nothing.saliency, nothing.crops._replace(smart=Square(0, 0, 9, "flat", np.nan)), None
     )
-    assert {"smart, no map", "fell back: black"} <= set(texts(drawn([nothing])))
+    assert {"smart, no map", "fell back: flat"} <= set(texts(drawn([nothing])))
 
 
 def test_half_a_row_says_why_it_is():
@@ -85,7 +85,7 @@ def test_half_a_row_says_why_it_is():
 
 
 def test_the_same_images_are_the_same_bytes(tmp_path):
-    comparisons = [comparison(LONG, "least kept", "diffuse"), comparison("Poa annua", box=False), comparison()]
+    comparisons = [comparison(LONG, "least kept", "unsure"), comparison("Poa annua", box=False), comparison()]
     for name in ("one.png", "two.png"):
         draw_comparison(comparisons, tmp_path / name, note="shown", remainder="")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -66,7 +66,7 @@ def test_the_last_row_is_full_where_there_is_an_image_to_fill_it(params, images,
 
 
 def test_an_image_that_fell_back_and_lost_the_plant_stands_once(params):
-    crops = {"lost": measured("diffuse"), "other": measured("diffuse")}
+    crops = {"lost": measured("unsure"), "other": measured("unsure")}
     shown = chosen(params, crops, {"lost": (50, 50, 9, 9), "other": (0, 0, 9, 9)}, worst_images=4, fallback_images=2)
     assert shown[:-1] == [("lost", "least kept"), ("other", "fell back")]
     alone = chosen(params, {"lost": crops["lost"]}, {"lost": (50, 50, 9, 9)}, worst_images=4, fallback_images=2)
