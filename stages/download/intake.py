@@ -13,10 +13,11 @@ from stages.runtime.errors import UserError
 
 
 class Taken(NamedTuple):
-    """What became of an answer with an image: whether it is stored, and which earlier images were withdrawn for it."""
+    """What became of an answer with an image: is it stored, in how many bytes, and what was withdrawn for it."""
 
     stored: bool
     withdrawn: list[str]
+    size: int = 0
 
 
 class Intake:
@@ -71,7 +72,7 @@ class Intake:
         self._index.remember([index_row(file, answer.measured)], used_s=now_s)
         self._ledger.stored(image_name)
         self._room.stored(file)
-        return Taken(True, [])
+        return Taken(True, [], status.st_size)
 
     def _withdraw(self, image_names: list[str]) -> list[str]:
         """Take images out of the cache that turned out to be a placeholder; those in use stay, and are named.

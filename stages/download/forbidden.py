@@ -1,0 +1,82 @@
+"""403: is it of one photo, or has the host had enough?
+
+The same status says both. iNaturalist's bucket answers 403 for a photo that is no longer there, as S3 does to whoever
+may not list a bucket; and a host that bans answers 403 for everything. One of them alone cannot be told, so it is left
+undecided until the host says something else:
+
+- The host answers properly (an image, a 404, a redirect) to a request that started after the 403 had come: then it was
+  not banning, and the 403 is the photo's own. Requests that were under way before prove nothing.
+- So many 403 come in a row that it looks like a ban, or one with a Retry-After, or one where a pause has just ended:
+  the host pauses, and all photos of the row go back to the queue as *suspects*.
+
+A row of photos that are really gone looks like a ban, too, and must neither go round in circles nor hold up the others.
+So suspects come after everything else that the host has, and again after the pauses that other failures get; each time
+that a proper answer shows that it was no ban counts as one failure, and after ``download.tries`` of them the 403 is
+final. Where nothing else is left to ask, a photo that the host has sent before is asked once more, in between and after
+a pause: it tells the one from the other. Each alarm doubles the number that makes the next one, up to
+``MOST_IN_A_ROW``, so a host with thousands of photos gone pauses some times and not each time. And a host that answers
+403 after ``PAUSES_TO_GIVE_UP`` pauses in a row is asked no more in that run; its images are left for the next one.
+"""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+ROW = 5  # 403 in a row are taken for a ban, the first time in a run
+MOST_IN_A_ROW = 160  # half a minute of the bucket's allowance
+PAUSES_TO_GIVE_UP = 12  # one and a half hours by download.pauses_s, where the host does not say how long
+
+Asked = TypeVar("Asked")
+
+
+class Forbidden(Generic[Asked]):
+    """The 403 of one host about which nobody knows yet, in the order in which they came."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.pauses = 0  # for 403, in a row, in this run
+        self._row: list[tuple[Asked, int]] = []
+        self._makes_a_ban = ROW
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __iter__(self) -> Iterator[Asked]:
+        return (asked for asked, _ in self._row)
+
+    def add(self, asked: Asked, requests: int) -> bool:
+        """Take note of a 403; say whether there are so many in a row by now that it looks like a ban.
+
+        Args:
+            asked: what was asked for.
+            requests: how many requests have started so far.
+        """
+        self._row.append((asked, requests))
+        return len(self._row) >= self._makes_a_ban
+
+    @property
+    def one_makes_a_ban(self) -> bool:
+        """Whether one more 403 would look like a ban."""
+        return len(self._row) >= self._makes_a_ban - 1
+
+    def answered(self, request: int) -> list[Asked]:
+        """Take note of a proper answer to the request of that number (1 is the first): these were of their photos."""
+        settled = [asked for asked, before in self._row if before < request]
+        self._row = [(asked, before) for asked, before in self._row if before >= request]
+        return settled
+
+    def take_back(self, *, begins: bool) -> list[Asked]:
+        """Empty the row, as it is of a ban; ``begins`` says whether the host pauses anew for it."""
+        if begins:
+            self.pauses += 1
+        return self.empty()
+
+    def empty(self) -> list[Asked]:
+        """Give the row, and begin another one."""
+        row, self._row = [asked for asked, _ in self._row], []
+        return row
+
+    def ban_ended(self) -> None:
+        """Take note that the host answers properly after a pause."""
+        if self.pauses:
+            self._makes_a_ban = min(2 * self._makes_a_ban, MOST_IN_A_ROW)
+        self.pauses = 0
