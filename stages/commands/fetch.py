@@ -20,8 +20,9 @@ from stages.config.reading import all_params
 from stages.config.schema import Download, Params
 from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
 from stages.download.plan import plan_hosts, plan_sizes, plan_table, sizes_table
-from stages.download.run import fetch, select_images, sound_images
+from stages.download.run import fetch, select_images
 from stages.download.wanted import host_of
+from stages.images.standing import sound_images
 from stages.records.inaturalist import OPEN_DATA_HOST
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import locked_profile

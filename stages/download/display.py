@@ -88,7 +88,6 @@ def end_in_words(scheduler: Scheduler, options: Options, *, not_asked: int, cach
         "cache_full": f"download.cache_budget_gb {cache_budget_gb:g}",
         "disk_full": "the disk, which is full",
         "stopped": "Ctrl-C or kill",
-        "unreachable": "the network, by which no host can be reached",
     }
     if scheduler.ended_by in named:
         return named[scheduler.ended_by]

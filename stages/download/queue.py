@@ -140,8 +140,10 @@ class HostQueue:
 
     def has_a_last_row(self) -> bool:
         """Say whether nothing waits or is under way that could tell what the 403 that came are of."""
+        if not self.forbidden:
+            return False
         waits = self.first or self.granted or self.again or self.suspects or self.host.in_flight
-        return bool(self.forbidden) and (self.given_up or not waits)
+        return self.given_up or not waits
 
     def last_403_is_final(self) -> bool:
         """Say whether a last row is one 403 alone, of a photo that has not said it before."""

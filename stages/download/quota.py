@@ -21,12 +21,13 @@ class Quota:
             images: of the run; ``None``: all of them.
         """
         self._places = places
-        self.limited = images is not None and images < sum(map(len, places.values()))
-        self._images = images
+        self._images = images if images is not None and images < sum(map(len, places.values())) else None
+        # Whether a host may have the places of another one.
+        self.is_shared = self._images is not None and sum(map(bool, map(len, places.values()))) > 1
 
     def begin(self, queues: Mapping[str, HostQueue], open_hosts: Collection[str]) -> None:
         """Grant each host its part of the run."""
-        if not self.limited or self._images is None:
+        if self._images is None:
             for name, queue in queues.items():
                 queue.granted = len(self._places[name])
             return
@@ -50,7 +51,7 @@ class Quota:
 
     def _spare(self, queues: Mapping[str, HostQueue], open_hosts: Collection[str]) -> bool:
         """Say whether a host that may be asked now has images beyond those that it is to be asked for."""
-        return self.limited and any(
+        return self.is_shared and any(
             len(self._left(name, queue)) > queue.granted for name, queue in queues.items() if name in open_hosts
         )
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stages.cache.directory import File, Obstacle, file_table, list_cache, obstacles_in_words
+from stages.cache.directory import File, Obstacle, list_cache, list_files, obstacles_in_words
 from stages.cache.eviction import Room
 from stages.cache.index import ImageIndex
-from stages.config.schema import Inventory, Params
+from stages.config.schema import Params
 from stages.download.answer import NO_ROUTE, REFUSED_CONNECTION, UNKNOWN_HOST
 from stages.download.client import Client
 from stages.download.clock import Clock, SystemClock
@@ -29,7 +29,7 @@ from stages.download.intake import Intake
 from stages.download.ledger import Ledger
 from stages.download.scheduler import Limits, Scheduler, remove_leftovers
 from stages.download.wanted import missing_images
-from stages.images.verdict import BROKEN, verdict
+from stages.images.standing import sound_images, standing_of
 from stages.records.licenses import allowed_records
 from stages.records.photos import PHOTO
 from stages.runtime.errors import UserError
@@ -118,7 +118,8 @@ def fetch(
         finally:
             display.close()
             remove_leftovers(directory)
-            report(display, scheduler, selection, params, options, start_s, clock.now_s(), probe=probe)
+            if scheduler.ended_by != "unreachable":
+                report(display, scheduler, selection, params, options, start_s, clock.now_s(), probe=probe)
         if scheduler.ended_by == "stopped":
             raise KeyboardInterrupt
         if scheduler.ended_by == "unreachable":
@@ -181,7 +182,21 @@ def make_scheduler(
         display.line(f"fetch: {text}")
 
     budget_bytes = params.download.cache_budget_gb * 1e9
-    room = Room(directory, files, index, budget_bytes=budget_bytes, wanted=records["image_name"], tell=log)
+    room = Room(
+        directory,
+        files,
+        index,
+        budget_bytes=budget_bytes,
+        wanted=records["image_name"],
+        tell=log,
+        standing=lambda: standing_of(
+            list(list_files(directory)),
+            index,
+            params.inventory,
+            allowed_licenses=params.licenses.allowed,
+            records=records,
+        ),
+    )
     intake = Intake(
         directory,
         ledger=ledger,
@@ -251,13 +266,6 @@ def forget(ledger: Ledger, reasons: list[str]) -> int:
     if unknown := [reason for reason in reasons if reason not in counts]:
         raise UserError(f"nothing was refused for {unknown[0]!r}; refused so far{in_words(counts) or ': nothing'}")
     return ledger.forget_refusals(reasons)
-
-
-def sound_images(files: list[File], index: ImageIndex, limits: Inventory) -> pl.Series:
-    """Name the images that are there and not known to be broken; what is broken is asked for again."""
-    listed = file_table(files)
-    broken = index.remembered().filter(verdict(limits).is_in(BROKEN)).join(listed, on=listed.columns, how="semi")
-    return listed.join(broken, on="image_name", how="anti")["image_name"]
 
 
 def photo_finder(records: pl.DataFrame) -> Callable[[str], str | None]:

@@ -194,9 +194,11 @@ class Scheduler:
         Not where anything has come from any host in this run: then the network is there, and this may pass. A probe
         does not wait for a host to take connections again either.
         """
+        if self._answered:
+            return {}
         why = {name: self._queues[name].unreachable for name in self.waiting()}
         kinds = {UNKNOWN_HOST, NO_ROUTE} if self._retries else {UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION}
-        return why if why and not self._answered and kinds.issuperset(why.values()) else {}
+        return why if why and kinds.issuperset(why.values()) else {}
 
     def host(self, name: str) -> Host:
         """Give a host by its name."""
@@ -214,7 +216,7 @@ class Scheduler:
         """Start all requests that may start now; say when the next one may (``NEVER``: only after an answer)."""
         next_s = NEVER
         now_s = self._clock.now_s()
-        if self._quota.limited:
+        if self._quota.is_shared:
             self._quota.hand_over(self._queues, self._open_hosts(now_s))
         for name, queue in self._queues.items():
             while True:
@@ -413,7 +415,12 @@ class Scheduler:
     def _decide_last_rows(self) -> Iterator[Outcome]:
         """Deal with 403 that nothing can tell of any more: one alone is the photo's own, others are left."""
         for queue in self._queues.values():
-            if not queue.has_a_last_row() or queue.next_s(self._clock.now_s()) < NEVER or self._stopped:
+            if (
+                not queue.forbidden
+                or not queue.has_a_last_row()
+                or queue.next_s(self._clock.now_s()) < NEVER
+                or self._stopped
+            ):
                 continue
             final, row = queue.last_403_is_final(), queue.forbidden.empty()
             with self._ledger.transaction():

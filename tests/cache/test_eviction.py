@@ -19,7 +19,7 @@ def evict_to(cache: Path, images: int, *, keep: set[str] = frozenset()):
 
 def test_the_oldest_go_first_until_the_rest_fits(cache):
     gone = evict_to(cache, 7)
-    assert [file.image_name for file in gone] == [name(number) for number in range(3)]
+    assert [leaving.file.image_name for leaving in gone] == [name(number) for number in range(3)]
     assert names(cache) == [name(number) for number in range(3, 10)]
     assert evict_to(cache, 7) == []
 
