@@ -5,23 +5,28 @@ may not list a bucket; and a host that bans answers 403 for everything. One of t
 undecided until the host says something else:
 
 - The host answers properly (an image, a 404, a redirect) to a request that started after the 403 had come: then it was
-  not banning, and the 403 is the photo's own. Requests that were under way before prove nothing.
+  not banning, and the 403 is the photo's own, and final. Requests that were under way before prove nothing.
 - So many 403 come in a row that it looks like a ban, or one with a Retry-After, or one where a pause has just ended:
   the host pauses, and all photos of the row go back to the queue as *suspects*.
 
-A row of photos that are really gone looks like a ban, too, and must neither go round in circles nor hold up the others.
-So suspects come after everything else that the host has, and again after the pauses that other failures get; each time
-that a proper answer shows that it was no ban counts as one failure, and after ``download.tries`` of them the 403 is
-final. Where nothing else is left to ask, a photo that the host has sent before is asked once more, in between and after
-a pause: it tells the one from the other. Each alarm doubles the number that makes the next one, up to
-``MOST_IN_A_ROW``, so a host with thousands of photos gone pauses some times and not each time. And a host that answers
-403 after ``PAUSES_TO_GIVE_UP`` pauses in a row is asked no more in that run; its images are left for the next one.
+A row of photos that are really gone looks like a ban, too, and must neither go round in circles nor hold up the others:
+
+- Suspects come after everything else that the host has, few at a time. Each time that a proper answer shows that there
+  was no ban counts as one failure, and they are asked again as after any other; after ``download.tries`` of them the
+  403 is final.
+- Where nothing else is left to ask, a photo that the host has sent before is asked once more, between suspects and
+  after a pause: what it gets tells a ban from photos that are gone.
+- Each pause that such an answer ends doubles the number that makes the next one, up to ``MOST_IN_A_ROW``, so that a
+  host with thousands of photos gone pauses some times and not each time. A row of ``ROW`` makes suspects all the same:
+  a short ban in between refuses nothing.
+- A host that answers 403 after ``PAUSES_TO_GIVE_UP`` pauses in a row is asked no more in that run; its images are left
+  for a later one.
 """
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-ROW = 5  # 403 in a row are taken for a ban, the first time in a run
+ROW = 5  # 403 in a row may be a ban, and are taken for one the first time in a run
 MOST_IN_A_ROW = 160  # half a minute of the bucket's allowance
 PAUSES_TO_GIVE_UP = 12  # one and a half hours by download.pauses_s, where the host does not say how long
 
@@ -44,7 +49,7 @@ class Forbidden(Generic[Asked]):
         return (asked for asked, _ in self._row)
 
     def add(self, asked: Asked, requests: int) -> bool:
-        """Take note of a 403; say whether there are so many in a row by now that it looks like a ban.
+        """Take note of a 403; say whether there are so many in a row by now that the host is to pause.
 
         Args:
             asked: what was asked for.
@@ -54,25 +59,25 @@ class Forbidden(Generic[Asked]):
         return len(self._row) >= self._makes_a_ban
 
     @property
-    def one_makes_a_ban(self) -> bool:
-        """Whether one more 403 would look like a ban."""
-        return len(self._row) >= self._makes_a_ban - 1
+    def may_be_a_ban(self) -> bool:
+        """Whether there are so many in a row that a proper answer after them does not tell what they were."""
+        return len(self._row) >= ROW
 
     def answered(self, request: int) -> list[Asked]:
-        """Take note of a proper answer to the request of that number (1 is the first): these were of their photos."""
-        settled = [asked for asked, before in self._row if before < request]
-        self._row = [(asked, before) for asked, before in self._row if before >= request]
-        return settled
+        """Take note of a proper answer to the request of that number (1 is the first); give the 403 before it."""
+        before = [asked for asked, started in self._row if started < request]
+        self._row = [(asked, started) for asked, started in self._row if started >= request]
+        return before
 
     def take_back(self, *, begins: bool) -> list[Asked]:
-        """Empty the row, as it is of a ban; ``begins`` says whether the host pauses anew for it."""
+        """Empty the row, as it may be of a ban; ``begins`` says whether the host pauses anew for it."""
         if begins:
             self.pauses += 1
         return self.empty()
 
     def empty(self) -> list[Asked]:
         """Give the row, and begin another one."""
-        row, self._row = [asked for asked, _ in self._row], []
+        row, self._row = list(self), []
         return row
 
     def ban_ended(self) -> None:

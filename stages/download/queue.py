@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from stages.download.forbidden import Forbidden
+from stages.download.forbidden import ROW, Forbidden
 from stages.download.hosts import Host
 from stages.download.wanted import ROUTES
 
@@ -125,10 +125,14 @@ class HostQueue:
         return (self.again if self.again.next_s() <= now_s else self.suspects).take()
 
     def next_s(self, now_s: float) -> float:
-        """Say from when on there is something to ask for; ``NEVER`` where nothing waits."""
+        """Say from when on there is something to ask for; ``NEVER`` where nothing waits, or only for an answer."""
         if self.given_up:
             return NEVER
-        next_s = now_s if self.first or self.granted else min(self.again.next_s(), self.suspects.next_s())
+        others_s = now_s if self.first or self.granted else self.again.next_s()
+        suspects_s = self.suspects.next_s()
+        if suspects_s <= now_s and self._row_is_full() and self.host.in_flight:
+            suspects_s = NEVER
+        next_s = min(others_s, suspects_s)
         return now_s if next_s == NEVER and self._last_row_needs_control() else max(now_s, next_s)
 
     def empty(self) -> list[Job]:
@@ -152,17 +156,21 @@ class HostQueue:
     def _last_row_needs_control(self) -> bool:
         return bool(self.sent_url) and self.has_a_last_row() and not self.last_403_is_final()
 
+    def _row_is_full(self) -> bool:
+        """Say whether a suspect more could leave it open what the 403 are of, and a control can tell."""
+        return bool(self.sent_url) and len(self.forbidden) + self.host.in_flight >= ROW - 1
+
     def _asks_control(self, now_s: float) -> bool:
         """Say whether the next request asks for what the host has sent before.
 
         After a pause for 403, every second time: a photo that has gone meanwhile would say for ever that the ban goes
-        on. Before a suspect that would make the row look like a ban. And where nothing else is left to ask.
+        on. Between suspects. And where nothing else is left to ask.
         """
-        others = bool(self.first or self.granted or self.again.next_s() <= now_s)
         if not self.sent_url:
             return False
+        others = bool(self.first or self.granted or self.again.next_s() <= now_s)
         if self.host.strikes:
             return self.forbidden.pauses > 0 and (not others or self.forbidden.pauses % 2 == 0)
         if others:
             return False
-        return self.forbidden.one_makes_a_ban if self.suspects.next_s() <= now_s else self._last_row_needs_control()
+        return self._row_is_full() if self.suspects.next_s() <= now_s else self._last_row_needs_control()

@@ -274,8 +274,9 @@ class Scheduler:
                 queue.forbidden.ban_ended()
                 self._ledger.pause(done.host, 0, 0, "")
                 self._tell(f"{done.host}: answers again")
-            for of_its_own in queue.forbidden.answered(done.number):
-                yield from self._forbid(of_its_own, now_s)
+            no_ban = not queue.forbidden.may_be_a_ban
+            for forbidden in queue.forbidden.answered(done.number):
+                yield from self._forbid(forbidden, now_s, no_ban=no_ban)
 
         if answer.kind is Kind.FORBIDDEN:
             yield from self._suspect(job, done, answer, now_s)
@@ -405,12 +406,15 @@ class Scheduler:
         )
         yield from (Outcome("left", job.image_name, "http_403") for job in queue.empty())
 
-    def _forbid(self, job: Job, now_s: float) -> Iterator[Outcome]:
-        """Deal with a 403 that was no ban's: it is final, at once or, of a suspect, after some tries."""
-        if job.suspect:
+    def _forbid(self, job: Job, now_s: float, *, no_ban: bool) -> Iterator[Outcome]:
+        """Deal with a 403 after which the host has answered properly: final, or of a suspect one more failure."""
+        if no_ban and job.suspect:
             yield from self._try_later(job, "http_403", now_s)
-        else:
+        elif no_ban:
             yield from self._refuse(job, "http_403")
+        else:
+            job.suspect = True
+            yield from self._wait_for_its_pause(job, "http_403", now_s + self._params.pauses_s[0])
 
     def _decide_last_rows(self) -> Iterator[Outcome]:
         """Deal with 403 that nothing can tell of any more: one alone is the photo's own, others are left."""
