@@ -71,6 +71,7 @@ class Options(NamedTuple):
     images: int | None = None
     hours: float | None = None
     budget_gb: float | None = None
+    probe: bool = False
 
 
 def end_in_words(scheduler: Scheduler, options: Options, *, not_asked: int, cache_budget_gb: float) -> str:
@@ -82,8 +83,9 @@ def end_in_words(scheduler: Scheduler, options: Options, *, not_asked: int, cach
         not_asked: images beyond ``options.images``.
         cache_budget_gb: of params.
     """
+    hours = f"{options.hours or 0:g}"
     named = {
-        "time": f"--hours {options.hours:g}" if options.hours else "the hours of a probe",
+        "time": f"the {hours} h of a probe (--hours)" if options.probe else f"--hours {hours}",
         "bytes": f"--budget-gb {options.budget_gb or 0:g}",
         "cache_full": f"download.cache_budget_gb {cache_budget_gb:g}",
         "disk_full": "the disk, which is full",
@@ -91,7 +93,7 @@ def end_in_words(scheduler: Scheduler, options: Options, *, not_asked: int, cach
     }
     if scheduler.ended_by in named:
         return named[scheduler.ended_by]
-    return f"--limit {options.images}" if not_asked and options.images else ""
+    return f"{'--probe' if options.probe else '--limit'} {options.images}" if not_asked and options.images else ""
 
 
 def advise(

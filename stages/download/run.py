@@ -100,7 +100,7 @@ def fetch(
             raise UserError(_why_nothing_to_ask(selection, hosts))
 
         start_s = clock.now_s()
-        options = Options(images, hours, budget_gb)
+        options = Options(images, hours, budget_gb, probe)
         total = selection.asked.height if images is None else min(images, selection.asked.height)
         display = Display(total, start_s)
         scheduler = make_scheduler(

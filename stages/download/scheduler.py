@@ -171,6 +171,10 @@ class Scheduler:
             for queue in self._queues.values():
                 queue.threads.shutdown(cancel_futures=True)
 
+    def _ends_a_run(self) -> set[str]:
+        """Name the reasons for which a run ends where no host can be reached."""
+        return {UNKNOWN_HOST, NO_ROUTE} if self._retries else {UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION}
+
     def stop(self) -> None:
         """End the run: nothing more is asked, what is under way is cut, and what has come is still dealt with.
 
@@ -189,16 +193,16 @@ class Scheduler:
         }
 
     def unreachable(self) -> dict[str, str]:
-        """Say by host why nothing can be reached, where that is so of all hosts that images wait for.
+        """Say by host why nothing can be reached, where that is so of all hosts that were asked or have images to ask.
 
         Not where anything has come from any host in this run: then the network is there, and this may pass. A probe
         does not wait for a host to take connections again either.
         """
         if self._answered:
             return {}
-        why = {name: self._queues[name].unreachable for name in self.waiting()}
-        kinds = {UNKNOWN_HOST, NO_ROUTE} if self._retries else {UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION}
-        return why if why and kinds.issuperset(why.values()) else {}
+        waiting = self.waiting()
+        why = {name: queue.unreachable for name, queue in self._queues.items() if queue.unreachable or name in waiting}
+        return why if why and self._ends_a_run().issuperset(why.values()) else {}
 
     def host(self, name: str) -> Host:
         """Give a host by its name."""
@@ -361,7 +365,7 @@ class Scheduler:
             self._ledger.stored(job.image_name)
         else:
             # Where nothing answers at all, the fault is on this side, and is none of the image's.
-            counts = self._answered or answer.reason not in (UNKNOWN_HOST, NO_ROUTE)
+            counts = self._answered or answer.reason not in self._ends_a_run()
             yield from self._try_later(job, answer.reason, now_s, failures=int(counts))
 
     def _try_later(self, job: Job, reason: str, now_s: float, *, failures: int = 1) -> Iterator[Outcome]:
