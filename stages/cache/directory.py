@@ -125,9 +125,25 @@ def _file_or_obstacle(entry: "os.DirEntry[str]") -> File | Obstacle | None:
     if not stat.S_ISREG(status.st_mode):
         what = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
         return Obstacle(entry.name, entry.path, f"{linked}{what}")
-    if not os.access(entry.path, os.R_OK):
+    if not _may_be_read(entry.path, status):
         return Obstacle(entry.name, entry.path, _UNREADABLE)
     return File(entry.name, status.st_size, status.st_mtime_ns)
+
+
+def _may_be_read(path: str, status: os.stat_result) -> bool:
+    """Say whether this user may read a file: by its bits, which cost nothing; where these say no, by trying."""
+    owner, group = status.st_uid == os.geteuid(), status.st_gid in _GROUPS
+    bit = stat.S_IRUSR if owner else stat.S_IRGRP if group else stat.S_IROTH
+    if status.st_mode & bit:
+        return True
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
+
+
+_GROUPS = {os.getegid(), *os.getgroups()}
 
 
 def obstacles_in_words(obstacles: Sequence[Obstacle]) -> str:
@@ -137,9 +153,9 @@ def obstacles_in_words(obstacles: Sequence[Obstacle]) -> str:
     unreadable = [obstacle.what == _UNREADABLE for obstacle in obstacles]
     remedies = ["give this user the right to read the file"] if any(unreadable) else []
     remedies += ["move it away"] if not all(unreadable) else []
-    images = "1 image" if len(obstacles) == 1 else f"{len(obstacles):,} images"
+    images, they_are = ("1 image", "it is") if len(obstacles) == 1 else (f"{len(obstacles):,} images", "these are")
     return (
-        f"in the place of {images} there is no file that can be read, so these are passed over ({named}{more}): "
+        f"in the place of {images} there is no file that can be read, so {they_are} passed over ({named}{more}): "
         f"{', or '.join(remedies)}"
     )
 
