@@ -313,6 +313,10 @@ class Scheduler:
             self._queues[host].sent_url = job.url
             yield Outcome("stored", job.image_name, answer.reason, taken.size)
             return
+        if taken.in_the_way:
+            self._ledger.leave(job.image_name, job.route, job.failures, "in_the_way")
+            yield Outcome("left", job.image_name, "in_the_way")
+            return
         yield from self._refuse(job, "placeholder")
         yield from (Outcome("withdrawn", name, "placeholder") for name in taken.withdrawn)
 

@@ -212,6 +212,17 @@ def test_what_stands_in_the_place_of_an_image_is_named_and_stops_nothing(bench, 
     assert bench.fetch(*photos).counts["stored"] == 1
 
 
+def test_a_directory_that_comes_while_it_runs_costs_its_image_alone(bench, capsys):
+    photos = numbered(bench.server, 4)
+    name = image_name(next(iter(photos)))
+    bench.server.before_reply = lambda _handler: (bench.directory / name).mkdir(exist_ok=True)
+    display = bench.fetch(*photos)
+    assert display.counts == {"stored": 3, "left": 1}
+    assert display.reasons["left"] == {"in_the_way": 1}
+    assert f"{bench.directory / name} is a directory: move it away" in capsys.readouterr().err
+    assert not list(bench.directory.glob(".*.tmp"))
+
+
 def test_a_later_run_refuses_nothing_that_was_left(bench):
     url = bench.server.script("/a.jpg", image(PHOTO))
     bench.fetch(url)
