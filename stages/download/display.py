@@ -88,7 +88,7 @@ def end_in_words(scheduler: Scheduler, options: Options, *, not_asked: int, cach
         "time": f"the {hours} h of a probe (--hours)" if options.probe else f"--hours {hours}",
         "bytes": f"--budget-gb {options.budget_gb or 0:g}",
         "cache_full": f"download.cache_budget_gb {cache_budget_gb:g}",
-        "disk_full": "the disk, which is full",
+        "disk_full": "a full disk",
         "stopped": "Ctrl-C or kill",
     }
     if scheduler.ended_by in named:
@@ -116,10 +116,10 @@ def advise(
         ended_by: the limit that ended the run, if one did.
     """
     lines = []
-    if ended_by:
-        go_on = {"time": ": the same command goes on", "bytes": ": the same command goes on"}
-        limit = "a limit of this run was reached" if scheduler.ended_by in ("time", "bytes", "") else "it was ended"
-        lines.append(f"{limit}, by {ended_by}{go_on.get(scheduler.ended_by, '')}")
+    if ended_by and scheduler.ended_by in ("", "time", "bytes"):
+        lines.append(f"a limit of this run was reached, {ended_by}: the same command goes on")
+    elif ended_by:
+        lines.append(f"ended by {ended_by}")
     if not_asked:
         lines.append(f"{not_asked:,} more images are missing, which this run was not to ask for")
     if not_allowed.height:

@@ -46,12 +46,14 @@ class Selection(NamedTuple):
         allowed: those of them at hosts that params name.
         asked: those of them that this run may ask for: at the hosts that it is to ask, and not in the way of a file.
         refused: missing images that earlier runs were refused, with their reason.
+        passed_over: how many of ``allowed`` have something else in their place.
     """
 
     wanted: pl.DataFrame
     allowed: pl.DataFrame
     asked: pl.DataFrame
     refused: pl.DataFrame
+    passed_over: int
 
 
 def fetch(
@@ -155,12 +157,11 @@ def select_images(
     usable = allowed_records(records, params.licenses.allowed)
     wanted, refused = missing_images(usable, sound, history, params.download)
     allowed = wanted.filter(pl.col("host").is_in(list(params.download.hosts)))
-    in_the_way = [obstacle.image_name for obstacle in obstacles]
-    asked = allowed.filter(
-        pl.col("host").is_in(list(params.download.hosts if hosts is None else hosts)),
-        ~pl.col("image_name").is_in(in_the_way),
-    )
-    return Selection(wanted, allowed, asked, refused)
+    names = [obstacle.image_name for obstacle in obstacles]
+    in_the_way = pl.col("image_name").is_in(names)
+    to_ask = pl.col("host").is_in(list(params.download.hosts if hosts is None else hosts))
+    passed_over = allowed.filter(in_the_way).height
+    return Selection(wanted, allowed, allowed.filter(to_ask, ~in_the_way), refused, passed_over)
 
 
 def make_scheduler(
@@ -236,7 +237,7 @@ def report(
     probe: bool,
 ) -> None:
     """Say what came of a download, and what to do next."""
-    not_asked = selection.allowed.height - display.total
+    not_asked = selection.allowed.height - selection.passed_over - display.total
     ended_by = end_in_words(
         scheduler,
         options,
