@@ -48,11 +48,7 @@ REJECTED_IN = Path("data/rejected.parquet")
 
 def main() -> None:
     """Evict down to the budget."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dry-run", action="store_true", help="list what would go, and why; delete nothing")
-    parser.add_argument("--to-gb", type=float, help="instead of download.cache_budget_gb")
-    parser.add_argument("--also-in-use", action="store_true", help="also images that the current tables name")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     params = all_params()
     directory = own_cache_directory(params.profile)
     target_gb = params.download.cache_budget_gb if arguments.to_gb is None else arguments.to_gb
@@ -87,6 +83,14 @@ def main() -> None:
             f"{size_in_words(left_bytes)} are in use, more than {size_in_words(target_bytes)}: raise the budget in "
             "params.yaml, or add --also-in-use"
         )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dry-run", action="store_true", help="list what would go, and why; delete nothing")
+    parser.add_argument("--to-gb", type=float, metavar="GB", help="instead of download.cache_budget_gb")
+    parser.add_argument("--also-in-use", action="store_true", help="also images that the current tables name")
+    return parser.parse_args()
 
 
 def tables_are_of(profile: str) -> bool:
