@@ -19,8 +19,8 @@ A row of photos that are really gone looks like a ban, too, and must neither go 
 - Each pause that such an answer ends doubles the number that makes the next one, up to ``MOST_IN_A_ROW``, so that a
   host with thousands of photos gone pauses some times and not each time. A row of ``ROW`` makes suspects all the same:
   a short ban in between refuses nothing.
-- A host that answers 403 after ``PAUSES_TO_GIVE_UP`` pauses in a row is asked no more in that run; its images are left
-  for a later one.
+- A host that answers 403 after ``PAUSES_TO_GIVE_UP`` pauses in a row, those of earlier runs included, is asked no more
+  in that run; its images are left for a later one. So a host that answers 403 for ever costs a run one request.
 """
 
 from collections.abc import Iterator
@@ -36,9 +36,9 @@ Asked = TypeVar("Asked")
 class Forbidden(Generic[Asked]):
     """The 403 of one host about which nobody knows yet, in the order in which they came."""
 
-    def __init__(self) -> None:
-        """Begin without any."""
-        self.pauses = 0  # for 403, in a row, in this run
+    def __init__(self, pauses: int = 0) -> None:
+        """Begin without any; so many pauses in a row an earlier run has left behind."""
+        self.pauses = pauses  # for 403, in a row
         self._row: list[tuple[Asked, int]] = []
         self._makes_a_ban = ROW
 

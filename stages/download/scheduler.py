@@ -22,7 +22,7 @@ from stages.config.schema import Download
 from stages.download.answer import NO_ROUTE, REFUSED_CONNECTION, UNKNOWN_HOST, Answer, Kind, retry_after_s
 from stages.download.client import Client
 from stages.download.clock import Clock, clock_time
-from stages.download.forbidden import PAUSES_TO_GIVE_UP
+from stages.download.forbidden import PAUSES_TO_GIVE_UP, Forbidden
 from stages.download.hosts import Host
 from stages.download.intake import Intake
 from stages.download.ledger import HostRecord, Ledger
@@ -31,6 +31,7 @@ from stages.download.quota import Quota
 from stages.download.wanted import ROUTES, host_of
 
 REDIRECTS = 5  # in a row
+FORBIDDEN = "http_403"
 TICK_S = 1.0  # between two looks at the clock, also where nothing comes
 
 
@@ -127,7 +128,8 @@ class Scheduler:
             of_host = ranked.filter(pl.col("host") == name)
             places[name] = of_host["place"].to_numpy().astype(np.int64)
             fresh = map(Job.of_row, of_host.iter_rows(named=True))
-            self._queues[name] = HostQueue(host, threads, fresh, sent_url=record.sent_url)
+            forbidden: Forbidden[Job] = Forbidden(record.strikes if record.why == FORBIDDEN else 0)
+            self._queues[name] = HostQueue(host, threads, fresh, forbidden=forbidden, sent_url=record.sent_url)
         self._quota = Quota(places, images)
         self._quota.begin(self._queues, self._open_hosts(now_s))
 
@@ -162,7 +164,7 @@ class Scheduler:
                 else:
                     yield from self._settle(done)
             for queue in self._queues.values():
-                yield from (Outcome("left", job.image_name, "http_403") for job in queue.forbidden.empty())
+                yield from (Outcome("left", job.image_name, FORBIDDEN) for job in queue.forbidden.empty())
         except OSError as error:
             self.ended_by = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else self.ended_by
             raise
@@ -393,17 +395,21 @@ class Scheduler:
         else:
             self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
             is_ban = queue.forbidden.add(job, self._requests)
-        if not (is_ban or answer.retry_after is not None or queue.host.strikes):
-            return
-        wait_s = retry_after_s(answer.retry_after, now_s)
-        begins = queue.host.throttled(now_s, done.started_s, wait_s, answer.reason)
-        self._note_pause(done.host, begins=begins)
-        for of_a_ban in queue.forbidden.take_back(begins=begins):
-            self.throttled_answers[answer.reason] += 1
-            of_a_ban.suspect = True
-            yield from self._wait_for_its_pause(of_a_ban, answer.reason, queue.host.paused_until_s)
+        if is_ban or answer.retry_after is not None or queue.host.strikes:
+            wait_s = retry_after_s(answer.retry_after, now_s)
+            yield from self._rest_for_ban(done.host, now_s, done.started_s, wait_s)
+
+    def _rest_for_ban(self, name: str, now_s: float, started_s: float, wait_s: float | None) -> Iterator[Outcome]:
+        """Let a host rest that seems to ban, and let its row of 403 wait for that."""
+        queue = self._queues[name]
+        begins = queue.host.throttled(now_s, started_s, wait_s, FORBIDDEN)
+        self._note_pause(name, begins=begins)
+        for job in queue.forbidden.take_back(begins=begins):
+            self.throttled_answers[FORBIDDEN] += 1
+            job.suspect = True
+            yield from self._wait_for_its_pause(job, FORBIDDEN, queue.host.paused_until_s)
         if queue.forbidden.pauses >= PAUSES_TO_GIVE_UP and not queue.given_up:
-            yield from self._give_up(done.host, queue)
+            yield from self._give_up(name, queue)
 
     def _give_up(self, name: str, queue: HostQueue) -> Iterator[Outcome]:
         """Ask a host no more in this run, whose ban does not end."""
@@ -412,32 +418,36 @@ class Scheduler:
             f"{name}: answers 403 after each of {queue.forbidden.pauses} pauses, as in a ban that does not end: it is "
             "asked no more in this run, and its images are left for a later one"
         )
-        yield from (Outcome("left", job.image_name, "http_403") for job in queue.empty())
+        yield from (Outcome("left", job.image_name, FORBIDDEN) for job in queue.empty())
 
     def _forbid(self, job: Job, now_s: float, *, no_ban: bool) -> Iterator[Outcome]:
         """Deal with a 403 after which the host has answered properly: final, or of a suspect one more failure."""
         if no_ban and job.suspect:
-            yield from self._try_later(job, "http_403", now_s)
+            yield from self._try_later(job, FORBIDDEN, now_s)
         elif no_ban:
-            yield from self._refuse(job, "http_403")
+            yield from self._refuse(job, FORBIDDEN)
         else:
             job.suspect = True
-            yield from self._wait_for_its_pause(job, "http_403", now_s + self._params.pauses_s[0])
+            yield from self._wait_for_its_pause(job, FORBIDDEN, now_s + self._params.pauses_s[0])
 
-    def _decide_last_rows(self) -> Iterator[Outcome]:
-        """Deal with 403 that nothing can tell of any more: one alone is the photo's own, others are left."""
-        for queue in self._queues.values():
-            if (
-                not queue.forbidden
-                or not queue.has_a_last_row()
-                or queue.next_s(self._clock.now_s()) < NEVER
-                or self._stopped
-            ):
+    def _decide_last_rows(self) -> list[Outcome]:
+        """Deal with 403 that nothing else at their host can tell of any more.
+
+        One alone is the photo's own. Of several nobody knows: the host rests as after a ban, and is asked again.
+        """
+        outcomes: list[Outcome] = []
+        for name, queue in self._queues.items():
+            now_s = self._clock.now_s()
+            if self._stopped or not queue.has_a_last_row() or queue.next_s(now_s) < NEVER:
                 continue
-            final, row = queue.last_403_is_final(), queue.forbidden.empty()
             with self._ledger.transaction():
-                refused = [outcome for job in row if final for outcome in self._refuse(job, "http_403")]
-            yield from refused if final else (Outcome("left", job.image_name, "http_403") for job in row)
+                if queue.last_403_is_final():
+                    outcomes += [outcome for job in queue.forbidden.empty() for outcome in self._refuse(job, FORBIDDEN)]
+                elif self._retries and not queue.given_up:
+                    outcomes += self._rest_for_ban(name, now_s, now_s, None)
+                else:
+                    outcomes += [Outcome("left", job.image_name, FORBIDDEN) for job in queue.forbidden.empty()]
+        return outcomes
 
     def _end_control(self, job: Job, answer: Answer) -> None:
         if answer.temporary is not None:

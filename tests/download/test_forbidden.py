@@ -89,15 +89,15 @@ def test_a_403_between_proper_answers_is_of_its_photo(bench, concurrent):
 
 @pytest.mark.parametrize("concurrent", [1, 4])
 def test_a_row_of_photos_that_are_gone_holds_nothing_up_and_is_final(bench, concurrent, capsys):
-    """The bucket: 16 photos gone one after the other, between others."""
+    """The bucket: 10 photos gone one after the other, between others."""
     bench.host["concurrent"] = concurrent
-    wanted = numbered(bench.server, 24)
+    wanted = numbered(bench.server, 16)
     in_order = sorted(wanted, key=image_name)
-    gone = set(in_order[4:20])
+    gone = set(in_order[3:13])
     banning(bench, wanted, until_s=0, dead=gone)
     display = bench.fetch(*wanted)
     assert bench.reasons() == {image_name(url): "http_403" for url in gone}
-    assert display.counts == {"stored": 8, "refused": 16}
+    assert display.counts == {"stored": 6, "refused": 10}
     assert bench.clock.time_s < START_S + 3600
     assert max(bench.server.asked[url.removeprefix(bench.server.url(""))] for url in gone) <= 2 * TRIES
     assert "asked no more" not in capsys.readouterr().err
@@ -135,14 +135,37 @@ def test_a_ban_that_does_not_end_leaves_all_images_and_says_so(bench, capsys):
     assert len(bench.stored()) == 31
 
 
-def test_some_403_that_nothing_tells_of_are_left(bench):
+@pytest.mark.parametrize("photos", range(2, ROW))
+def test_some_403_that_nothing_tells_of_are_asked_again_after_a_pause(bench, photos):
+    wanted = numbered(bench.server, photos)
+    banning(bench, wanted, until_s=START_S + 30)
+    bench.fetch(*wanted)
+    assert len(bench.stored()) == photos
+    assert bench.clock.time_s < START_S + 90
+
+
+def test_a_host_that_has_never_answered_anything_else_is_left_and_costs_later_runs_nothing(bench):
     urls = [bench.server.script(f"/{n}.jpg", status(403)) for n in range(ROW - 1)]
     display = bench.fetch(*urls)
     assert bench.reasons() == {}
     assert display.reasons["left"] == {"http_403": ROW - 1}
-    one = [bench.server.script("/one.jpg", status(403))]
-    bench.fetch(*one)
-    assert bench.reasons() == {image_name(one[0]): "http_403"}
+    for _ in range(2):
+        bench.fetch(*urls)
+    asked = bench.server.asked.total()
+    for _ in range(3):
+        start_s = bench.clock.time_s
+        display = bench.fetch(*urls)
+        assert bench.clock.time_s - start_s <= 600
+        assert display.reasons["left"]["http_403"] >= 1
+    assert bench.server.asked.total() == asked + 3
+    assert bench.reasons() == {}
+
+
+def test_one_403_alone_is_final(bench):
+    url = bench.server.script("/one.jpg", status(403))
+    bench.fetch(url)
+    assert bench.reasons() == {image_name(url): "http_403"}
+    assert bench.clock.time_s == START_S
 
 
 def test_a_probe_tells_of_a_ban(bench, capsys):

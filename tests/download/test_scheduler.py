@@ -115,9 +115,9 @@ def retry_page(handler):
         status(500, Retry_After="1234"),
         status(502, Retry_After="1233.5"),
         status(520, Retry_After="60, 1234"),
+        status(400, Retry_After="1234"),
         retry_page,
-    ]
-    + [status(400, Retry_After="1234")],
+    ],
 )
 def test_whatever_says_when_to_come_again_is_a_pause_and_no_failure(bench, reply):
     bench.content["download"]["tries"] = 2
