@@ -112,28 +112,53 @@ class HostQueue:
 
     def take(self, now_s: float) -> Job | None:
         """Give the next image to ask for; ``None`` while none may be."""
-        if self.next_s(now_s) > now_s:
+        source = self._next_source(now_s)
+        if source is None:
             return None
-        if self._asks_control(now_s):
+        if source == CONTROL:
             return Job("", {}, CONTROL, self.sent_url)
+        if source == "suspects":
+            return self.suspects.take()
         if self.first:
             return self.first.popleft()
         if self.granted:
             self.granted -= 1
             self.taken += 1
             return next(self.fresh)
-        return (self.again if self.again.next_s() <= now_s else self.suspects).take()
+        return self.again.take()
 
     def next_s(self, now_s: float) -> float:
         """Say from when on there is something to ask for; ``NEVER`` where nothing waits, or only for an answer."""
         if self.given_up:
             return NEVER
-        others_s = now_s if self.first or self.granted else self.again.next_s()
-        suspects_s = self.suspects.next_s()
-        if suspects_s <= now_s and self._row_is_full() and self.host.in_flight:
-            suspects_s = NEVER
-        next_s = min(others_s, suspects_s)
-        return now_s if next_s == NEVER and self._last_row_needs_control() else max(now_s, next_s)
+        if self._next_source(now_s) is not None:
+            return now_s
+        moments_s = (later.next_s() for later in (self.again, self.suspects))
+        return min((moment_s for moment_s in moments_s if moment_s > now_s), default=NEVER)
+
+    def _next_source(self, now_s: float) -> str | None:
+        """Say what is asked next: ``others`` (no suspects), ``suspects``, or what the host has sent before.
+
+        That last one after a pause for 403, where a suspect has said it again: but only every second time, as a photo
+        that has gone meanwhile would say for ever that the ban goes on. Between suspects. And where nothing else is
+        left to ask, to tell what the last 403 are of.
+        """
+        if self.given_up:
+            return None
+        others = bool(self.first or self.granted or self.again.next_s() <= now_s) and "others"
+        suspects = self.suspects.next_s() <= now_s and "suspects"
+        control = bool(self.sent_url) and CONTROL
+        if self.host.strikes and self.forbidden.pauses:
+            if not self.forbidden:
+                return suspects or others or None
+            return (self.forbidden.pauses % 2 and control) or others or control or suspects or None
+        if others:
+            return others
+        if suspects and control and len(self.forbidden) + self.host.in_flight >= ROW - 1:
+            return None if self.host.in_flight else control  # one suspect more could leave it open what they are of
+        if suspects:
+            return suspects
+        return control if control and self.has_a_last_row() and not self.last_403_is_final() else None
 
     def empty(self) -> list[Job]:
         """Give all that waits and has been asked before, and let nothing wait any more."""
@@ -150,27 +175,5 @@ class HostQueue:
         return self.given_up or not waits
 
     def last_403_is_final(self) -> bool:
-        """Say whether a last row is one 403 alone, of a photo that has not said it before."""
-        return [job.suspect for job in self.forbidden] == [False]
-
-    def _last_row_needs_control(self) -> bool:
-        return bool(self.sent_url) and self.has_a_last_row() and not self.last_403_is_final()
-
-    def _row_is_full(self) -> bool:
-        """Say whether a suspect more could leave it open what the 403 are of, and a control can tell."""
-        return bool(self.sent_url) and len(self.forbidden) + self.host.in_flight >= ROW - 1
-
-    def _asks_control(self, now_s: float) -> bool:
-        """Say whether the next request asks for what the host has sent before.
-
-        After a pause for 403, every second time: a photo that has gone meanwhile would say for ever that the ban goes
-        on. Between suspects. And where nothing else is left to ask.
-        """
-        if not self.sent_url:
-            return False
-        others = bool(self.first or self.granted or self.again.next_s() <= now_s)
-        if self.host.strikes:
-            return self.forbidden.pauses > 0 and (not others or self.forbidden.pauses % 2 == 0)
-        if others:
-            return False
-        return self._row_is_full() if self.suspects.next_s() <= now_s else self._last_row_needs_control()
+        """Say whether a last row is one 403 alone, of a photo that has not said it before, and of no ban."""
+        return not self.host.strikes and [job.suspect for job in self.forbidden] == [False]

@@ -281,8 +281,8 @@ class Scheduler:
                 self._ledger.pause(done.host, 0, 0, "")
                 self._tell(f"{done.host}: answers again")
             no_ban = not queue.forbidden.may_be_a_ban
-            for forbidden in queue.forbidden.answered(done.number):
-                yield from self._forbid(forbidden, now_s, no_ban=no_ban)
+            for forbidden, alone in queue.forbidden.answered(done.number):
+                yield from self._forbid(forbidden, now_s, no_ban=no_ban, alone=alone)
 
         if answer.kind is Kind.FORBIDDEN:
             yield from self._suspect(job, done, answer, now_s)
@@ -394,8 +394,9 @@ class Scheduler:
             is_ban = True
         else:
             self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
-            is_ban = queue.forbidden.add(job, self._requests)
-        if is_ban or answer.retry_after is not None or queue.host.strikes:
+            is_ban = queue.forbidden.add(job, self._requests, after_a_pause=bool(queue.host.strikes))
+        asked_before_the_pause = queue.host.strikes > 0 and done.started_s < queue.host.paused_until_s
+        if is_ban or asked_before_the_pause or answer.retry_after is not None:
             wait_s = retry_after_s(answer.retry_after, now_s)
             yield from self._rest_for_ban(done.host, now_s, done.started_s, wait_s)
 
@@ -420,14 +421,15 @@ class Scheduler:
         )
         yield from (Outcome("left", job.image_name, FORBIDDEN) for job in queue.empty())
 
-    def _forbid(self, job: Job, now_s: float, *, no_ban: bool) -> Iterator[Outcome]:
-        """Deal with a 403 after which the host has answered properly: final, or of a suspect one more failure."""
-        if no_ban and job.suspect:
-            yield from self._try_later(job, FORBIDDEN, now_s)
-        elif no_ban:
+    def _forbid(self, job: Job, now_s: float, *, no_ban: bool, alone: bool) -> Iterator[Outcome]:
+        """Deal with a 403 after which the host has answered properly: see stages/download/forbidden.py."""
+        if no_ban and alone and not job.suspect:
             yield from self._refuse(job, FORBIDDEN)
+            return
+        job.suspect = True
+        if no_ban:
+            yield from self._try_later(job, FORBIDDEN, now_s)
         else:
-            job.suspect = True
             yield from self._wait_for_its_pause(job, FORBIDDEN, now_s + self._params.pauses_s[0])
 
     def _decide_last_rows(self) -> list[Outcome]:
