@@ -74,9 +74,7 @@ def main() -> None:
             gone = choose(files, index.used_s(), target_bytes=target_bytes, keep=keep, standing=standing)
         else:
             gone = evict(directory, files, index, target_bytes=target_bytes, keep=keep, standing=standing)
-    report(directory, files, gone, dry_run=arguments.dry_run)
-    for note in notes if gone else ():
-        say(f"  {note}")
+    report(directory, files, gone, notes, dry_run=arguments.dry_run)
     left_bytes = sum(file.bytes for file in files) - sum(leaving.file.bytes for leaving in gone)
     if left_bytes > target_bytes:
         raise UserError(
@@ -133,8 +131,8 @@ def _table(path: Path, schema: Schema, columns: tuple[str, ...], notes: list[str
         return None
 
 
-def report(directory: Path, files: list[File], gone: list[Leaving], *, dry_run: bool) -> None:
-    """Say what went, or would go, and where every file is listed."""
+def report(directory: Path, files: list[File], gone: list[Leaving], notes: list[str], *, dry_run: bool) -> None:
+    """Say what went, or would go, what was not known for it, and where every file is listed."""
     gone_bytes = sum(leaving.file.bytes for leaving in gone)
     left = size_in_words(sum(file.bytes for file in files) - gone_bytes)
     of_all = f"{len(gone):,} of {len(files):,} images"
@@ -142,7 +140,7 @@ def report(directory: Path, files: list[File], gone: list[Leaving], *, dry_run: 
         say(f"evict --dry-run: {of_all} would be deleted ({size_in_words(gone_bytes)}); the cache would hold {left}")
     else:
         say(f"evict: {of_all} deleted ({size_in_words(gone_bytes)}); the cache holds {left}")
-    for line in counts_in_words(gone):
+    for line in [*counts_in_words(gone), *notes] if gone else ():
         say(f"  {line}")
     if dry_run:
         say(f"  each file, and why: {list_dry_run(directory, gone)}")

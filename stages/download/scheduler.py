@@ -311,8 +311,9 @@ class Scheduler:
     def _take(self, job: Job, host: str, answer: Answer, now_s: float) -> Iterator[Outcome]:
         taken = self._intake.take(job.image_name, answer, now_s)
         if taken.stored:
-            self._ledger.count_image(host, answer.size, job.url)
-            self._queues[host].sent_url = job.url
+            # Where a redirect leads may be good for some minutes only, and would tell nothing later.
+            self._queues[host].sent_url = self._queues[host].sent_url if job.hops else job.url
+            self._ledger.count_image(host, answer.size, self._queues[host].sent_url)
             yield Outcome("stored", job.image_name, answer.reason, taken.size)
             return
         if taken.in_the_way:
