@@ -306,7 +306,8 @@ class Scheduler:
         if answer.reason in (UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION):
             queue.unreachable = answer.reason
         elif answer.kind is not Kind.STOPPED:
-            self._answered, queue.unreachable = True, ""
+            queue.unreachable = ""
+            self._answered |= answer.reason != "timeout" or answer.size > 0  # silence is no answer
 
     def _take(self, job: Job, host: str, answer: Answer, now_s: float) -> Iterator[Outcome]:
         taken = self._intake.take(job.image_name, answer, now_s)
