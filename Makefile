@@ -54,7 +54,7 @@ format: .venv/dev.stamp ## put the code into the project's style
 	@ruff check --fix .
 	@ruff format .
 
-fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--probe 50", "--limit 200", "--hours 8", "--help")
+fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--probe 50", "--limit 200", "--hours 8", "--host H", "--help")
 	@python -m stages.commands.fetch $(ARGS)
 
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
@@ -66,13 +66,13 @@ preflight: .venv/run.stamp ## try whether the active profile's training can work
 remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there (ARGS="--from FOLDER")
 	@python -m stages.commands.remember $(ARGS)
 
-credits: .venv/run.stamp ## write photographer, license and URL of every image of the splits
+credits: .venv/run.stamp ## write split, photographer, license and URL of every image of the splits
 	@python -m stages.commands.credits
 
 synonyms: .venv/run.stamp ## write which names of the records are others', by a checklist that you downloaded (ARGS="wcvp.zip")
 	@python -m stages.commands.synonyms $(ARGS)
 
-evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")
+evict: .venv/run.stamp ## bring the image cache back to its budget, what is worth least first (ARGS="--dry-run", "--to-gb 100")
 	@python -m stages.commands.evict $(ARGS)
 
 sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
