@@ -30,6 +30,7 @@ EVERY_S = 1.0
 ENDED_KEPT = 8  # works of a process that have ended, the last ones
 SWEPT_AFTER_S = 7 * 86_400  # what killed processes left
 MOST_BYTES = 65_536  # of a note that is read
+MOST_OF_COMMAND = 500  # letters of a command line
 
 _END = "end"  # the last line: without it a note is cut off
 
@@ -202,8 +203,8 @@ class _Notebook:
             "pid": os.getpid(),
             "born_s": _born_s(psutil.Process()),
             "rank": _rank(),
-            "command": " ".join(_command()),
-            "folder": os.getcwd(),  # noqa: PTH109
+            "command": _one_line(" ".join(_command()))[:MOST_OF_COMMAND],
+            "folder": _one_line(str(Path.cwd())),
         }
         self._path = folder / _file_name(os.getpid())
         with suppress(OSError):
@@ -278,4 +279,4 @@ def _rank() -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(plain(text).split())
+    return " ".join(plain(text).splitlines())

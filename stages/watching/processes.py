@@ -1,6 +1,5 @@
 """Which stages, commands and runs of DVC are at work in this repo, by the command lines of this machine's processes."""
 
-import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,8 +13,8 @@ import psutil
 from stages.runtime.notes import Note
 
 OTHER_HOST_S = 600.0  # without a word from another host: then it is over, as nobody can ask
-_OF_DVC = {"repro", "exp", "queue", "add", "checkout", "commit", "fetch", "gc", "pull", "push"}
-_OF_EXP = {"run", "exec-run"}
+_OF_DVC = {"repro", "exp", "add", "checkout", "commit", "fetch", "gc", "pull", "push"}
+_OF_EXP = (["run"], ["exec-run"])
 _NO_WORK = {"commands.watch"}
 
 
@@ -88,14 +87,17 @@ def stage_in(command: Sequence[str]) -> str:
 
 def dvc_in(command: Sequence[str]) -> str:
     """Give the words of a command of DVC that works; empty for none, and for one that only shows something."""
-    for place, word in enumerate(command[:4]):
-        if os.path.basename(word) != "dvc" or (place and command[place - 1] == "-c"):  # noqa: PTH119
-            continue
-        words = command[place + 1 :]
-        plain = [one for one in words if not one.startswith("-")]
-        if plain and plain[0] in _OF_DVC and (plain[0] not in ("exp", "queue") or (plain[1:2] and plain[1] in _OF_EXP)):
-            return " ".join(["dvc", *words])
-    return ""
+    words = list(command)
+    if words and Path(words[0]).name.startswith("python"):
+        del words[0]
+    if words[:1] == ["-m"]:
+        del words[0]
+    if not words or Path(words[0]).name != "dvc":
+        return ""
+    what = [word for word in words[1:] if not word.startswith("-")][:2]
+    if not what or what[0] not in _OF_DVC or (what[0] == "exp" and what[1:] not in _OF_EXP):
+        return ""
+    return " ".join(["dvc", *words[1:]])
 
 
 def find_works(

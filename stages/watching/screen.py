@@ -15,6 +15,7 @@ from stages.watching.past import Past
 from stages.watching.picture import CachePicture, Picture, WorkPicture
 
 MOST_EPOCHS = 12  # rows of a table, the last ones
+SAID_LINES = 2  # of what a process printed last
 SILENT_S = 10.0  # without a note: then it is told when the last one was
 DAY_S = 86_400
 STYLES = {"title": "\x1b[1m", "warning": "\x1b[33m", "alarm": "\x1b[31m", "": ""}
@@ -105,7 +106,11 @@ def _work(seen: WorkPicture, picture: Picture, width: int, epochs: int, *, unico
     elif not work.notes:
         lines.append(Line("  no word of it yet"))
     if work.notes and (said := work.notes[0].said):
-        lines.append(Line(f"  {said}", "warning" if "warning" in said.lower() else ""))
+        style = "warning" if "warning" in said.lower() else ""
+        lines += [Line(text, style) for text in fold(said, width, indent=2)[:SAID_LINES]]
+    saved_s = picture.past.checkpoint_s if picture.past else None
+    if work.name == "train" and saved_s is not None and saved_s >= work.since_s:
+        lines.append(Line(f"  last checkpoint {_ago(saved_s, now_s)}"))
     return lines + _epochs(seen.epochs, width, epochs)
 
 

@@ -1,7 +1,6 @@
 """How the epochs of a training went and how much time is left, by what it writes and notes."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +66,10 @@ def time_left(note: Note) -> Left:
 
 
 def _after_an_epoch_s(ended: tuple[tuple[str, float], ...]) -> float:
-    """Give what was done last between two epochs: the scores of both splits."""
-    seconds: Mapping[str, float] = {what: took_s for what, took_s in ended if not _EPOCH.match(what)}
-    return sum(seconds.values())
+    """Give what was done since the last epoch before this one: the scores of both splits."""
+    seconds = 0.0
+    for what, took_s in reversed(ended):
+        if _EPOCH.match(what):
+            return seconds
+        seconds += took_s
+    return 0.0
