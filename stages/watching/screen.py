@@ -90,13 +90,13 @@ def _head(picture: Picture, width: int) -> Line:
 
 def _work(seen: WorkPicture, picture: Picture, width: int, epochs: int, *, unicode: bool) -> list[Line]:
     work, now_s = seen.work, picture.now_s
-    of_dvc = f" of {work.inside}" if work.inside else ""
+    of_dvc = f", of {work.inside}" if work.inside else ""
     on_host = f" on {work.host}" if work.host else ""
     other = f", profile {seen.profile}" if seen.profile and seen.profile != picture.profile else ""
     copy = f", in {work.folder.name}" if work.folder != picture.root else ""
-    several = f", {len(work.notes)} processes" if len(work.notes) > 1 else ""
+    several = f", {len(work.notes)} processes," if len(work.notes) > 1 else ""
     since = duration_in_words(max(0.0, now_s - work.since_s))
-    lines = [Line(f"{work.name}{of_dvc}{on_host}{other}{copy}{several}, for {since}", "title")]
+    lines = [Line(f"{work.name}{several}{on_host} for {since}{other}{copy}{of_dvc}", "title")]
     if work.state == "stopped":
         lines.append(Line("  it is suspended (Ctrl-Z?): `fg` in its terminal, or `kill -CONT`", "warning"))
     if work.notes and work.notes[0].what:

@@ -27,9 +27,8 @@ NOTE = Note(
     elapsed_s=600.0, also="loss 3.2, top-1 0.112, learning rate 2.9e-05", said="train: WARNING: at chance",
     heard_s=NOW_S,
 )  # fmt: skip
-TRAINING = WorkPicture(
-    Work("train", "dvc repro", ROOT, NOW_S - 3600, notes=(NOTE,)), "teacher", Left(1800, 40_000), EPOCHS
-)
+WORK = Work("train", "dvc repro", ROOT, NOW_S - 3600, notes=(NOTE,))
+TRAINING = WorkPicture(WORK, "teacher", Left(1800, 40_000), EPOCHS)
 LIMITS = HostLimits(requests_per_s=1.0, concurrent=1, gb_an_hour=5.0, gb_a_day=24.0, private=False)
 FULL = Picture(
     NOW_S,
@@ -60,7 +59,7 @@ def text_of(picture: Picture, width: int = 100, height: int | None = None) -> st
 @pytest.mark.parametrize(
     "words",
     [
-        "train of dvc repro, for 60.0 min", "epoch 5 of 15 ████████", "25%, 30.0 min left, about 11.1 h of the run",
+        "train for 60.0 min, of dvc repro", "epoch 5 of 15 ████████", "25%, 30.0 min left, about 11.1 h of the run",
         "1,200 of 4,800 steps, 2.00 steps/s", "learning rate 2.9e-05", "train: WARNING: at chance",
         "epoch  train loss  top-1  val loss  top-1  top-5  learning rate", "0.900            0.9  best",
         "slow.example: paused until", "(http_429), 1.00 of 5 GB in an hour, 2.00 of 24 GB in a day, 70 images so far",
@@ -98,8 +97,8 @@ def test_what_is_odd_about_a_work_is_said():
     assert "4.0 min ago" not in text_of(FULL)
     assert "said 4.0 min ago" in text_of(work(notes=(replace(NOTE, heard_s=NOW_S - 240),)))
     assert "kill -CONT" in text_of(work(state="stopped"))
-    assert "2 processes" in text_of(work(notes=(NOTE, NOTE)))
-    assert "train of dvc repro on gpu7" in text_of(work(host="gpu7"))
+    assert "train, 2 processes, for" in text_of(work(notes=(NOTE, NOTE)))
+    assert "train on gpu7 for 60.0 min" in text_of(work(host="gpu7"))
     assert "in tmp123" in text_of(work(folder=ROOT / ".dvc/tmp/exps/tmp123"))
     assert "no word of it yet" in text_of(work(notes=()))
     assert "between two stages" in text_of(work(name="dvc repro", inside="", notes=()))
