@@ -1,8 +1,9 @@
 """What a process at work leaves for whoever looks from outside: a small file in .dvc/tmp, gone with the process.
 
 It says what is on the progress line, which otherwise only the terminal has that the work was started from. `make watch`
-reads it. About once a second is it written anew, whole under another name and then renamed; where it cannot be, the
-work goes on without. The file of a process that was killed stays, and tells by process id and start that it is over.
+reads it. It is written anew once a second at the most, on average, whole under another name and then renamed; where it
+cannot be, the work goes on without. The file of a process that was killed stays, and tells by process id and start that
+it is over.
 """
 
 import atexit
@@ -27,6 +28,7 @@ from stages.runtime.plain_text import plain
 
 FOLDER = Path(".dvc/tmp/notes")
 EVERY_S = 1.0
+IN_A_ROW = 8  # notes of works that begin and end, at the most; for each of them EVERY_S must pass before or after
 ENDED_KEPT = 8  # works of a process that have ended, the last ones
 SWEPT_AFTER_S = 7 * 86_400  # what killed processes left
 MOST_BYTES = 65_536  # of a note that is read
@@ -172,7 +174,8 @@ class Work:
         if self._notebook:
             elapsed_s = time.monotonic() - self._start_s
             self._notebook.ended.append((self.what, round(elapsed_s, 3)))
-            self._notebook.write(now=elapsed_s >= EVERY_S)
+            if elapsed_s >= EVERY_S:  # else what comes next is soon enough
+                self._notebook.write()
 
     def _write(self, also: str) -> None:
         if self._notebook:
@@ -197,7 +200,8 @@ class _Notebook:
         self.folder = folder = root / FOLDER
         self.ended: deque[tuple[str, float]] = deque(maxlen=ENDED_KEPT)
         self.said = ""
-        self._written_s = -EVERY_S
+        self._written_s = self._counted_s = time.monotonic()
+        self._left = float(IN_A_ROW)  # notes that may be written now
         self._process = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -206,7 +210,7 @@ class _Notebook:
             "command": _one_line(" ".join(_command()))[:MOST_OF_COMMAND],
             "folder": _one_line(str(Path.cwd())),
         }
-        self._path = folder / _file_name(os.getpid())
+        self._path = folder / _file_name(socket.gethostname(), os.getpid())
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             self._sweep(root)
@@ -215,11 +219,15 @@ class _Notebook:
     def is_due(self) -> bool:
         return time.monotonic() - self._written_s >= EVERY_S
 
-    def write(self, *, now: bool = False, **of_work: Any) -> None:
-        """Write the note if it is time to, or ``now``."""
-        if not (now or self.is_due()):
+    def write(self, **of_work: Any) -> None:
+        """Write the note, unless too many were written just before."""
+        now_s = time.monotonic()
+        gained = (now_s - self._counted_s) / EVERY_S if EVERY_S else IN_A_ROW
+        self._left, self._counted_s = min(IN_A_ROW, self._left + gained), now_s
+        if self._left < 1:
             return
-        self._written_s = time.monotonic()
+        self._left -= 1
+        self._written_s = now_s
         note = Note(**self._process, **of_work, said=self.said, heard_s=round(time.time(), 3), ended=tuple(self.ended))
         # Neither flushed nor told where it fails: it is worth nothing after a crash, and no work ends for want of it.
         temporary = self._path.with_suffix(".tmp")
@@ -239,11 +247,13 @@ class _Notebook:
             with suppress(OSError):
                 if path.suffix in (".txt", ".tmp") and time.time() - path.stat().st_mtime > SWEPT_AFTER_S:
                     path.unlink()
-        own = {name: self._process[name] for name in ("host", "command", "folder")}
         for note in read_notes(root):
-            if all(getattr(note, name) == value for name, value in own.items()) and process_of(note) is None:
+            # An experiment's copy of the repo is another one each time, and gone after it.
+            its_place = note.folder == self._process["folder"] or not Path(note.folder).is_dir()
+            its_own = (note.host, note.command) == (self._process["host"], self._process["command"])
+            if its_own and its_place and process_of(note) is None:
                 with suppress(OSError):
-                    (self.folder / _file_name(note.pid)).unlink()
+                    (self.folder / _file_name(note.host, note.pid)).unlink()
 
 
 def _notebook() -> _Notebook | None:
@@ -258,9 +268,8 @@ def _notebook() -> _Notebook | None:
     return own
 
 
-def _file_name(pid: int) -> str:
-    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
-    return f"{host}-{pid}.txt"
+def _file_name(host: str, pid: int) -> str:
+    return f"{re.sub('[^a-zA-Z0-9_.-]', '_', host)}-{pid}.txt"
 
 
 def _born_s(process: psutil.Process) -> float:

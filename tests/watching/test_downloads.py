@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,17 +16,9 @@ from stages.watching.image_cache import measure_cache
 from stages.watching.sqlite_files import looking_into
 from tests.support import ROOT
 from tests.support.image_cache import FILE_BYTES, name
+from tests.support.watched import state_of
 
 NOW_S = 1_800_000_000.0
-
-
-def state_of(folder: Path) -> dict[str, tuple]:
-    """All that a look could change: bytes, times, and which files there are."""
-    paths = [folder, *sorted(folder.rglob("*"))]
-    return {
-        str(path): (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes() if path.is_file() else None)
-        for path in paths
-    }
 
 
 def fill_ledger(ledger: Ledger) -> None:
