@@ -60,7 +60,7 @@ def main() -> None:
 
 def show(lines: list[str], out: TextIO) -> None:
     """Write lines over those of the screen before."""
-    out.write(_HOME + "\r\n".join(f"{line}{_END_OF_LINE}" for line in lines) + _REST)
+    out.write(_HOME + "\n".join(f"{line}{_END_OF_LINE}" for line in lines) + _REST)
     out.flush()
 
 

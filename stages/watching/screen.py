@@ -73,7 +73,7 @@ def _parts(picture: Picture, width: int, epochs: int, *, unicode: bool) -> list[
     """Give the parts of a screen, what matters most first."""
     return [
         [_head(picture, width)],
-        [Line(complaint, "alarm") for complaint in picture.complaints],
+        [Line(complaint, "warning") for complaint in picture.complaints],
         *(_work(work, picture, width, epochs, unicode=unicode) for work in picture.works or ()),
         [_killed(note, picture.now_s) for note in picture.killed if picture.now_s - note.heard_s < DAY_S][:3],
         _past(picture.past, picture.now_s) if picture.works is not None and not picture.works else [],
