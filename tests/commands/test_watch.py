@@ -49,12 +49,11 @@ def test_it_asks_for_what_it_needs(repo):
 @pytest.mark.parametrize("how", ["Ctrl-C", signal.SIGTERM, signal.SIGHUP])
 def test_on_a_terminal_screens_are_drawn_in_place_until_it_is_stopped(repo, how):
     terminal = Terminal(WATCH, repo, columns=80, lines=24, PYTHONPATH=str(ROOT), NO_COLOR="")
-    first = terminal.read_on(2)
-    assert first[0].startswith(f"{repo.name}, profile sample")
+    first = terminal.wait_for(lambda lines: lines[0].startswith(f"{repo.name}, profile sample"))
+    assert "nothing is at work here" in first
     assert "\x1b[1m" in terminal.written  # a title, in bold
-    assert len(first) <= 24
     terminal.resize(30, 5)
-    small = terminal.read_on(2)
+    small = terminal.wait_for(lambda lines: max(map(cells, lines)) <= 30)
     assert max(map(cells, small)) <= 30
     assert len(small) <= 5
     if how == "Ctrl-C":
@@ -70,7 +69,7 @@ def test_on_a_terminal_screens_are_drawn_in_place_until_it_is_stopped(repo, how)
 @pytest.mark.slow
 def test_colors_that_nobody_wants_are_left_out(repo):
     terminal = Terminal(WATCH, repo, columns=80, lines=24, PYTHONPATH=str(ROOT), NO_COLOR="1")
-    terminal.read_on(1)
+    terminal.wait_for(len)
     terminal.press("\x03")
     assert terminal.read_to_the_end() == 0
     assert "\x1b[1m" not in terminal.written

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE_S = 120.0  # for what comes at once, but on a busy machine
@@ -39,12 +40,14 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._own, keys.encode())
 
-    def read_on(self, screens: int) -> list[str]:
-        """Wait for so many more screens; give the lines of the last whole one, without colors."""
-        wanted, deadline = self.written.count(_HOME) + screens + 1, time.monotonic() + PATIENCE_S
-        while self.written.count(_HOME) < wanted and time.monotonic() < deadline and self._read():
-            pass
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.written.split(_HOME)[-2]).split("\r\n")
+    def wait_for(self, wanted: Callable[[list[str]], object]) -> list[str]:
+        """Read on until a whole screen is as wanted; give its lines, without colors."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            whole = self.written.split(_HOME)[1:-1]
+            lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", whole[-1]).split("\r\n") if whole else []
+            if (lines and wanted(lines)) or time.monotonic() > deadline or not self._read():
+                return lines
 
     def read_to_the_end(self) -> int:
         """Read what is still written, and give the exit code."""
