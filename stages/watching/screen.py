@@ -14,8 +14,7 @@ from stages.watching.machine import Gpu
 from stages.watching.past import Past
 from stages.watching.picture import CachePicture, Picture, WorkPicture
 
-MOST_EPOCHS = 12  # rows of a table, the last ones
-SAID_LINES = 2  # of what a process printed last
+BAR, SHORTEST_BAR = 30, 5  # cells
 SILENT_S = 10.0  # without a note: then it is told when the last one was
 DAY_S = 86_400
 STYLES = {"title": "\x1b[1m", "warning": "\x1b[33m", "alarm": "\x1b[31m", "": ""}
@@ -56,28 +55,56 @@ def draw(picture: Picture, width: int, height: int | None, *, color: bool = Fals
         unicode: whether the terminal shows more than ASCII.
     """
     lines: list[Line] = []
-    for epochs in range(MOST_EPOCHS, -1, -1):
-        parts = _parts(picture, width, epochs, unicode=unicode)
-        lines = [line for part in parts if part for line in (*part, Line(""))][:-1]
+    for fit in _FITS:
+        parts = _parts(picture, width, fit, unicode=unicode)
+        gap = [Line("")] if fit.gaps else []
+        lines = [line for part in parts if part for line in (*part, *gap)]
+        lines = lines[: len(lines) - len(gap)]
         if height is None or len(lines) <= height:
             break
-    if height is not None and len(lines) > height:
-        lines = [line for line in lines if line.text]
     if height is not None and len(lines) > height:
         more = len(lines) - height + 1
         lines = [*lines[: height - 1], Line(f"and {more} more lines: a larger window shows them")]
     return [_styled(line, width, color=color, unicode=unicode) for line in lines]
 
 
-def _parts(picture: Picture, width: int, epochs: int, *, unicode: bool) -> list[list[Line]]:
+@dataclass(frozen=True)
+class _Fit:
+    """How much is shown.
+
+    Attributes:
+        epochs: rows of a table, the last ones.
+        gaps: whether parts have an empty line between them.
+        said: lines of what a process printed last; of a warning there is always one.
+        folded: lines that a long one may become.
+        minor: whether what matters less is shown.
+    """
+
+    epochs: int
+    gaps: bool = True
+    said: int = 2
+    folded: int = 9
+    minor: bool = True
+
+
+# From the most to the least: the first one that fits is taken.
+_FITS = (
+    *(_Fit(epochs) for epochs in range(12, 2, -1)),
+    *(_Fit(epochs, gaps=False, said=0) for epochs in range(6, 0, -1)),
+    _Fit(1, gaps=False, said=0, folded=2, minor=False),
+    _Fit(1, gaps=False, said=0, folded=1, minor=False),
+)
+
+
+def _parts(picture: Picture, width: int, fit: _Fit, *, unicode: bool) -> list[list[Line]]:
     """Give the parts of a screen, what matters most first."""
     return [
-        [_head(picture, width)],
+        [_head(picture, width)] if fit.folded > 1 else [],
         [Line(complaint, "warning") for complaint in picture.complaints],
-        *(_work(work, picture, width, epochs, unicode=unicode) for work in picture.works or ()),
+        *(_work(work, picture, width, fit, unicode=unicode) for work in picture.works or ()),
         [_killed(note, picture.now_s) for note in picture.killed if picture.now_s - note.heard_s < DAY_S][:3],
         _past(picture.past, picture.now_s) if picture.works is not None and not picture.works else [],
-        _downloads(picture, width),
+        _downloads(picture, width, fit),
         [*_cache(picture.cache), *map(_gpu, picture.gpus), *_machine(picture)],
     ]
 
@@ -88,7 +115,7 @@ def _head(picture: Picture, width: int) -> Line:
     return Line(f"{left}{' ' * max(2, width - cells(left) - cells(right))}{right}", "title")
 
 
-def _work(seen: WorkPicture, picture: Picture, width: int, epochs: int, *, unicode: bool) -> list[Line]:
+def _work(seen: WorkPicture, picture: Picture, width: int, fit: _Fit, *, unicode: bool) -> list[Line]:
     work, now_s = seen.work, picture.now_s
     of_dvc = f", of {work.inside}" if work.inside else ""
     on_host = f" on {work.host}" if work.host else ""
@@ -100,39 +127,44 @@ def _work(seen: WorkPicture, picture: Picture, width: int, epochs: int, *, unico
     if work.state == "stopped":
         lines.append(Line("  it is suspended (Ctrl-Z?): `fg` in its terminal, or `kill -CONT`", "warning"))
     if work.notes and work.notes[0].what:
-        lines += _progress(seen, width, now_s, unicode=unicode)
+        lines += _progress(seen, width, now_s, fit, unicode=unicode)
     elif work.name.startswith("dvc "):
         lines.append(Line("  between two stages: it compares, hashes or stores"))
     elif not work.notes:
         lines.append(Line("  no word of it yet"))
     if work.notes and (said := work.notes[0].said):
-        style = "warning" if "warning" in said.lower() else ""
-        lines += [Line(text, style) for text in fold(said, width, indent=2)[:SAID_LINES]]
+        warns = "warning" in said.lower()
+        most = max(fit.said, 1) if warns else fit.said
+        lines += [Line(text, "warning" if warns else "") for text in fold(said, width, indent=2)[:most]]
     saved_s = picture.past.checkpoint_s if picture.past else None
-    if work.name == "train" and saved_s is not None and saved_s >= work.since_s:
+    if fit.minor and work.name == "train" and saved_s is not None and saved_s >= work.since_s:
         lines.append(Line(f"  last checkpoint {_ago(saved_s, now_s)}"))
-    return lines + _epochs(seen.epochs, width, epochs)
+    return lines + _epochs(seen.epochs, width, fit.epochs)
 
 
-def _progress(seen: WorkPicture, width: int, now_s: float, *, unicode: bool) -> list[Line]:
+def _progress(seen: WorkPicture, width: int, now_s: float, fit: _Fit, *, unicode: bool) -> list[Line]:
     note = seen.work.notes[0]
     share = note.done / note.total if note.total else None
-    head = [note.what]
-    if share is not None:
-        head += [bar(share, max(10, min(30, width - 60)), unicode=unicode), f"{min(share, 1):.0%}"]
     left = []
+    if share is not None:
+        left.append(f"{min(share, 1):.0%}")
     if seen.left.work_s is not None:
         left.append(f"{duration_in_words(seen.left.work_s)} left")
     if seen.left.run_s is not None:
         left.append(f"about {duration_in_words(seen.left.run_s)} of the run")
+    head = f"  {note.what} "
+    room = min(BAR, width - cells(head) - len(", ".join(left)) - 1)
+    if share is not None and room >= SHORTEST_BAR:
+        head += f"{bar(share, room, unicode=unicode)} "
     silent_s = now_s - note.heard_s
     heard = f"; said {duration_in_words(silent_s)} ago" if silent_s >= SILENT_S else ""
     of_all = "" if note.total is None else f" of {note.total:,}"
     rate = note.done / note.elapsed_s if note.elapsed_s > 0 else 0.0
     speed = f", {rate:,.1f} {note.unit}/s" if rate >= 10 else f", {rate:,.2f} {note.unit}/s" if rate else ""
     details = f"{note.done:,}{of_all} {note.unit}{speed}{heard}"
-    lines = [Line(f"  {' '.join(head)}{', ' if left else ''}{', '.join(left)}")]
-    lines += [Line(text) for text in fold(details + (f", {note.also}" if note.also else ""), width, indent=2)]
+    lines = [Line(head + ", ".join(left))]
+    details += f", {note.also}" if note.also else ""
+    lines += [Line(text) for text in fold(details, width, indent=2)[: fit.folded]]
     return lines
 
 
@@ -148,7 +180,7 @@ def _epochs(rows: list[dict[str, float]], width: int, most: int) -> list[Line]:
         columns.append((heading, name, form))
     best = max(range(len(rows)), key=lambda number: (rows[number]["val/top1"], -number))
     shown = list(enumerate(rows))[-most:]
-    if best < shown[0][0]:
+    if best < shown[0][0] and most > 1:  # the last one is always there
         shown = [(best, rows[best]), *shown[1:]]
     lines = [Line("  epoch" + "".join(f"  {heading}" for heading, _, _ in columns))]
     for number, row in shown:
@@ -182,20 +214,20 @@ def _past(past: Past | None, now_s: float) -> list[Line]:
     return lines
 
 
-def _downloads(picture: Picture, width: int) -> list[Line]:
+def _downloads(picture: Picture, width: int, fit: _Fit) -> list[Line]:
     downloads = picture.downloads
     if downloads is None or not (downloads.hosts or downloads.refused):
         return []
-    lines = [Line("downloads", "title")]
+    lines = [Line("downloads", "title")] if fit.minor else []
     for host in downloads.hosts:
         paused = host.paused_until_s > picture.now_s
         state = f"paused until {moment(host.paused_until_s, picture.now_s)} ({host.why})" if paused else _speed(host)
         limits = picture.limits.get(host.host)
         hour, day = (limits.gb_an_hour, limits.gb_a_day) if limits else (None, None)
         used = f"{_used(host.hour_bytes, hour)} in an hour, {_used(host.day_bytes, day)} in a day"
-        text = fold(f"{host.host}: {state}, {used}, {host.images:,} images so far", width, indent=2)
+        text = fold(f"{host.host}: {state}, {used}, {host.images:,} images so far", width, indent=2)[: fit.folded]
         lines += [Line(one, "warning" if paused else "") for one in text]
-    if downloads.refused or downloads.to_try_again:
+    if fit.minor and (downloads.refused or downloads.to_try_again):
         again = f", {downloads.to_try_again:,} to try again" if downloads.to_try_again else ""
         counts = dict(list(downloads.refused.items())[:4])
         lines += [
@@ -210,20 +242,20 @@ def _speed(host: HostTraffic) -> str:
 
 
 def _used(size: int, limit_gb: float | None) -> str:
-    return f"{size / 1e9:,.2f} of {limit_gb:,g} GB" if limit_gb is not None else f"{size / 1e9:,.2f} GB"
+    return f"{size_in_words(size)} of {limit_gb:,g} GB" if limit_gb is not None else size_in_words(size)
 
 
 def _cache(cache: CachePicture | None) -> list[Line]:
     if cache is None:
         return []
     size, budget_bytes = cache.size, cache.budget_bytes
-    free = f"{size_in_words(size.free_bytes)} free on its disk"
+    free = f"disk {size_in_words(size.free_bytes)} free"
     if size.images is None:
         return [Line(f"cache    more than {MOST_COUNTED:,} images, which `make inventory` counts; {free}")]
     if budget_bytes is None:
         return [Line(f"cache    {size.images:,} images, {size_in_words(size.bytes)}, part of the repo")]
     share = size.bytes / budget_bytes if budget_bytes else 1.0
-    used = f"{size.bytes / 1e9:,.2f} of {budget_bytes / 1e9:,g} GB ({share:.0%})"
+    used = f"{size_in_words(size.bytes)} of {budget_bytes / 1e9:,g} GB ({share:.0%})"
     return [Line(f"cache    {used}, {size.images:,} images; {free}", "warning" if share > 1 else "")]
 
 
@@ -245,7 +277,7 @@ def _machine(picture: Picture) -> list[Line]:
     return [
         Line(
             f"machine  {machine.cpu_share:.0%} of {machine.cores} cores, memory {machine.used_bytes / 1e9:,.1f} of "
-            f"{machine.total_bytes / 1e9:,.1f} GB, {size_in_words(machine.free_disk_bytes)} free on the repo's disk"
+            f"{machine.total_bytes / 1e9:,.1f} GB, disk {size_in_words(machine.free_disk_bytes)} free"
         )
     ]
 
