@@ -27,5 +27,6 @@ def looking_into(path: Path) -> Iterator[sqlite3.Connection]:
     until_s = time.monotonic() + AT_MOST_S
     uri = f"file:{quote(str(path.absolute()))}?{how}"
     with closing(sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)) as connection:
+        connection.execute("PRAGMA temp_store = MEMORY")  # sorting writes no file, either
         connection.set_progress_handler(lambda: time.monotonic() > until_s, _BETWEEN_CHECKS)
         yield connection
