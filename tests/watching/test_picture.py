@@ -113,9 +113,10 @@ def test_a_download_is_seen_with_its_pause_and_is_not_disturbed(bench, repo, dow
     (host,) = picture.downloads.hosts
     assert (host.host, host.why) == (bench.server.host, "http_429")
     assert host.paused_until_s > picture.now_s + 3000
-    # Nothing is under way now, so whatever changes there, a look has changed.
-    before = state_of(bench.directory)
-    for _ in range(3):
+    # What is under way still comes in. Then it waits for an hour, and whatever changes there, a look has changed.
+    deadline, before = time.monotonic() + PATIENCE_S, {}
+    while before != state_of(bench.directory) and time.monotonic() < deadline:
+        before = state_of(bench.directory)
         assert look(repo).complaints == []
     assert state_of(bench.directory) == before
     assert running.poll() is None

@@ -25,7 +25,6 @@ REPRO = (PYTHON, "/venv/bin/dvc", "repro")
         ("python -u -m stages.commands.fetch --probe 50", "commands.fetch", ""),
         ("/venv/bin/torchrun --nproc-per-node 4 -m stages.train", "train", ""),
         ("/venv/bin/accelerate launch --module stages.train", "train", ""),
-        ("python -m pytest -m stages.train.x", "train.x", ""),  # whoever names a module so is taken at his word
         ("vim stages/train.py", "", ""),
         ("python /venv/bin/dvc repro train", "", "dvc repro train"),
         ("dvc exp run --temp -S train.epochs=3", "", "dvc exp run --temp -S train.epochs=3"),
