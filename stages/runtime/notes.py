@@ -31,8 +31,8 @@ EVERY_S = 1.0
 IN_A_ROW = 8  # notes of works that begin and end, at the most; for each of them EVERY_S must pass before or after
 ENDED_KEPT = 8  # works of a process that have ended, the last ones
 SWEPT_AFTER_S = 7 * 86_400  # what killed processes left
-MOST_BYTES = 65_536  # of a note that is read
-MOST_OF_COMMAND = 500  # letters of a command line
+MOST_BYTES = 262_144  # of a note that is read
+MOST_LETTERS = 1000  # of one of its lines
 
 _END = "end"  # the last line: without it a note is cut off
 
@@ -197,22 +197,22 @@ class _Notebook:
     own: "_Notebook | None" = None
 
     def __init__(self, root: Path) -> None:
-        self.folder = folder = root / FOLDER
+        self.folder, self.pid = root / FOLDER, os.getpid()
         self.ended: deque[tuple[str, float]] = deque(maxlen=ENDED_KEPT)
         self.said = ""
         self._written_s = self._counted_s = time.monotonic()
         self._left = float(IN_A_ROW)  # notes that may be written now
         self._process = {
             "host": socket.gethostname(),
-            "pid": os.getpid(),
+            "pid": self.pid,
             "born_s": _born_s(psutil.Process()),
             "rank": _rank(),
-            "command": _one_line(" ".join(_command()))[:MOST_OF_COMMAND],
+            "command": _one_line(" ".join(_command())),
             "folder": _one_line(str(Path.cwd())),
         }
-        self._path = folder / _file_name(socket.gethostname(), os.getpid())
+        self._path = self.folder / _file_name(socket.gethostname(), self.pid)
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._sweep(root)
         atexit.register(self.remove)
 
@@ -236,7 +236,7 @@ class _Notebook:
             temporary.replace(self._path)
 
     def remove(self) -> None:
-        if self._process["pid"] == os.getpid():  # not a fork of it
+        if self.pid == os.getpid():  # not a fork of it
             for path in (self._path, self._path.with_suffix(".tmp")):
                 with suppress(OSError):
                     path.unlink()
@@ -258,13 +258,16 @@ class _Notebook:
 
 def _notebook() -> _Notebook | None:
     """Give that of this process in the repo where it works; none where that is no repo of DVC's."""
-    root = repo_root().absolute()
-    own = _Notebook.own
-    if own and (own.folder != root / FOLDER or own._process["pid"] != os.getpid()):
-        own.remove()
-        own = _Notebook.own = None
-    if own is None and (root / ".dvc").is_dir():
-        own = _Notebook.own = _Notebook(root)
+    try:
+        root = repo_root().absolute()
+        own = _Notebook.own
+        if own and (own.folder != root / FOLDER or own.pid != os.getpid()):
+            own.remove()
+            own = _Notebook.own = None
+        if own is None and (root / ".dvc").is_dir():
+            own = _Notebook.own = _Notebook(root)
+    except (OSError, psutil.Error):  # the current folder is gone, or processes cannot be asked
+        return None
     return own
 
 
@@ -288,4 +291,4 @@ def _rank() -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(plain(text).splitlines())
+    return " ".join(plain(text).splitlines())[:MOST_LETTERS]

@@ -128,8 +128,12 @@ def test_where_nothing_can_be_written_the_work_goes_on(tmp_path, monkeypatch):
 
 
 ONE_WORK = """
-import resource, sys
+import os, resource, sys
 from stages.runtime.progress import progress
+if sys.argv[1] == "lost":  # in a folder that is no more
+    os.mkdir("gone")
+    os.chdir("gone")
+    os.rmdir("../gone")
 for number in progress(range(3), what="numbers", total=3):
     if number == 1:
         print("half", flush=True)
@@ -145,11 +149,12 @@ for number in progress(range(3), what="numbers", total=3):
 def one_work(how: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", ONE_WORK, how],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=os.environ["DVC_ROOT"], env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("how", "code"), [("end", 0), ("fail", 1), ("full", 0)])
+@pytest.mark.parametrize(("how", "code"), [("end", 0), ("fail", 1), ("full", 0), ("lost", 0)])
 def test_a_note_goes_with_its_process_and_a_full_disk_ends_no_work(repo, how, code):
     process = one_work(how)
     process.communicate(timeout=60)
