@@ -46,7 +46,7 @@ def test_it_asks_for_what_it_needs(repo):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["Ctrl-C", signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", ["Ctrl-C", signal.SIGTERM])
 def test_on_a_terminal_screens_are_drawn_in_place_until_it_is_stopped(repo, how):
     terminal = Terminal(WATCH, repo, columns=80, lines=24, PYTHONPATH=str(ROOT), NO_COLOR="")
     first = terminal.wait_for(lambda lines: lines[0].startswith(f"{repo.name}, profile sample"))

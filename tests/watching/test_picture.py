@@ -60,7 +60,7 @@ def test_where_nothing_was_ever_done_nothing_is_told_but_the_machine(repo):
 @pytest.mark.slow
 def test_a_training_is_seen_as_long_as_it_lives_and_told_as_killed_after_it(repo):
     folder = write_splits(repo / "packed")
-    training = process(folder, repo / "never", "--stop-at", "6", "--workers", "1")
+    training = process(folder, repo / "never", "--stop-at", "6")
     for line in training.stdout:
         if line == "step 6\n":
             break
