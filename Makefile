@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks compare fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks compare watch fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,6 +35,9 @@ coverage: .venv/dev.stamp ## run all tests and say which lines of stages/ none o
 
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
 	@dvc exp show --only-changed --drop 'Created|.*/'
+
+watch: .venv/run.stamp ## show what goes on here, on one screen, from another terminal (ARGS="--once")
+	@python -m stages.commands.watch $(ARGS)
 
 lint: .venv/dev.stamp types ## check style and types
 	@ruff check .

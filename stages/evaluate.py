@@ -28,6 +28,7 @@ from stages.runtime.progress import say
 from stages.splitting.label_order import label, read_labels
 from stages.tables.classes import CLASSES
 from stages.tables.json_files import write_figures
+from stages.tables.size_bins import bins_of, name_bins
 from stages.tables.table import read_table
 
 SPLITS_IN = Path("data/splits")
@@ -126,17 +127,13 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
 
 def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:
     """Give top-1 of the classes of each size: columns train_images (as text), top1, images, classes."""
-    bins = np.searchsorted(SIZES, train_images[labels], side="left")
+    bins, names = bins_of(train_images[labels], SIZES), name_bins(SIZES)
     rows = []
     for number in np.unique(bins):
         members = bins == number
-        low = SIZES[number - 1] + 1 if number else 1
-        high = SIZES[number] if number < len(SIZES) else None
-        # Leading zeros, as the plot sorts by name.
-        name = f"{low:03}" if low == high else f"{low:03}-{high:03}" if high else f"{low:03} or more"
         rows.append(
             {
-                "train_images": name,
+                "train_images": names[number],
                 "top1": round(float((ranks[members] < 1).mean()), 5),
                 "images": int(members.sum()),
                 "classes": len(np.unique(labels[members])),

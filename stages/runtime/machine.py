@@ -51,6 +51,16 @@ def repo_root() -> Path:
     return Path(os.environ.get("DVC_ROOT", "."))
 
 
+def checkpoint_root() -> Path:
+    """Give the folder in which each run has one for its checkpoints: CHECKPOINT_DIR, else one of the repo itself.
+
+    Raises:
+        UserError: CHECKPOINT_DIR is in the home of an unknown user.
+    """
+    setting = machine_setting("CHECKPOINT_DIR")
+    return user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
+
+
 def user_path(text: str) -> Path:
     """Give the path that a user wrote; ``~`` is the home of this one, ``~name`` of another.
 

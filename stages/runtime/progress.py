@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from stages.runtime.notes import Work, said
 from stages.runtime.plain_text import plain
 from stages.runtime.wording import duration_in_words
 
@@ -21,7 +22,8 @@ class ProgressLine:
     """How far a work has come, with the rate and the time left.
 
     On a terminal that is a bar, gone when the work is done. In a log it is a line every 30 s, which reads well with
-    ``tail -f`` and holds no control characters; work that is done before says nothing.
+    ``tail -f`` and holds no control characters; work that is done before says nothing. In both cases it is noted for
+    `make watch`, see ``stages.runtime.notes``.
     """
 
     def __init__(self, what: str, *, total: int | None, unit: str, start_s: float) -> None:
@@ -35,6 +37,7 @@ class ProgressLine:
         """
         self._what, self._total, self._unit = what, total, unit
         self._start_s = self._last_s = start_s
+        self._noted = Work(what, unit, total)
         self._bar = (
             tqdm(total=total, desc=plain(what), unit=f" {plain(unit)}", dynamic_ncols=True, leave=False)
             if sys.stderr.isatty()
@@ -57,6 +60,7 @@ class ProgressLine:
             waits: says in a word why the work stands still, or nothing; the word takes the place of the time left,
                 as a rate tells nothing of it then.
         """
+        self._noted.show(done, also)
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
             if also and now_s - self._last_s >= POSTFIX_EVERY_S:
@@ -78,6 +82,7 @@ class ProgressLine:
 
     def close(self) -> None:
         """Remove the bar."""
+        self._noted.close()
         if self._bar is not None:
             self._bar.close()
 
@@ -112,3 +117,4 @@ def progress(
 def say(line: str) -> None:
     """Print what a stage or command has done: one line, at once, also into a log."""
     print(plain(line), flush=True)  # noqa: T201
+    said(line)
