@@ -54,6 +54,7 @@ class Note:
         total: of so many, where that is known.
         elapsed_s: since the work began.
         also: what the work says besides.
+        waits: why it stands still, in a word; empty while it does not.
         said: the last line that the process printed.
         heard_s: when this was written, in seconds since 1970.
         ended: works that have ended and what they took in seconds, the last one last.
@@ -71,6 +72,7 @@ class Note:
     total: int | None = None
     elapsed_s: float = 0.0
     also: str = ""
+    waits: str = ""
     said: str = ""
     heard_s: float = 0.0
     ended: tuple[tuple[str, float], ...] = ()
@@ -158,13 +160,13 @@ class Work:
     def __post_init__(self) -> None:
         """Note that it has begun."""
         self._notebook = _notebook()
-        self._write("")
+        self._write()
 
-    def show(self, done: int, also: Callable[[], str] | None = None) -> None:
-        """Note that so many are done, if it is time to, and what ``also`` says."""
+    def show(self, done: int, also: Callable[[], str] | None = None, waits: Callable[[], str] | None = None) -> None:
+        """Note that so many are done, if it is time to, what ``also`` says and why it stands still."""
         self._done = done
         if self._notebook and self._notebook.is_due():
-            self._write(also() if also else "")
+            self._write(also() if also else "", waits() if waits else "")
 
     def close(self) -> None:
         """Note that it has ended."""
@@ -177,11 +179,11 @@ class Work:
             if elapsed_s >= EVERY_S:  # else what comes next is soon enough
                 self._notebook.write()
 
-    def _write(self, also: str) -> None:
+    def _write(self, also: str = "", waits: str = "") -> None:
         if self._notebook:
             self._notebook.write(
                 what=self.what, unit=self.unit, done=self._done, total=self.total,
-                elapsed_s=round(time.monotonic() - self._start_s, 3), also=also,
+                elapsed_s=round(time.monotonic() - self._start_s, 3), also=also, waits=waits,
             )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ class ProgressLine:
             waits: says in a word why the work stands still, or nothing; the word takes the place of the time left,
                 as a rate tells nothing of it then.
         """
-        self._noted.show(done, also)
+        self._noted.show(done, also, waits)
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
             if also and now_s - self._last_s >= POSTFIX_EVERY_S:

@@ -148,6 +148,8 @@ def _progress(seen: WorkPicture, width: int, now_s: float, fit: _Fit, *, unicode
     left = []
     if share is not None:
         left.append(f"{min(share, 1):.0%}")
+    if note.waits:
+        left.append(note.waits)
     if seen.left.work_s is not None:
         left.append(f"{duration_in_words(seen.left.work_s)} left")
     if seen.left.run_s is not None:

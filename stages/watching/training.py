@@ -51,8 +51,11 @@ def read_column(path: Path) -> dict[int, float]:
 
 
 def time_left(note: Note) -> Left:
-    """Estimate from a note what time is left: at the pace of the work so far, and as long for each epoch to come."""
-    if not (note.total and note.done and note.elapsed_s > 0):
+    """Estimate from a note what time is left: at the pace of the work so far, and as long for each epoch to come.
+
+    Nothing is told of a work that stands still.
+    """
+    if note.waits or not (note.total and note.done and note.elapsed_s > 0):
         return Left(None, None)
     each_s = note.elapsed_s / note.done
     work_s = max(0, note.total - note.done) * each_s

@@ -219,6 +219,13 @@ def test_a_line_of_progress_is_noted_whatever_clock_it_has(repo):
     assert len(list(read_notes(repo))) == 1
 
 
+def test_why_a_work_stands_still_is_noted(repo, monkeypatch):
+    monkeypatch.setattr(notes, "EVERY_S", 0.0)
+    ProgressLine("fetch", total=3, unit="images", start_s=0.0).show(1, 5.0, lambda: "a.example", lambda: "paused")
+    (note,) = read_notes(repo)
+    assert (note.also, note.waits) == ("a.example", "paused")
+
+
 def test_a_pipe_or_a_folder_in_a_notes_place_keeps_nobody_waiting(repo):
     folder = repo / FOLDER
     folder.mkdir(parents=True)

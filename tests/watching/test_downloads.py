@@ -26,7 +26,7 @@ def fill_ledger(ledger: Ledger) -> None:
     ledger.count_traffic("a.example", NOW_S - 3000, 300)
     ledger.count_traffic("a.example", NOW_S, 20)
     ledger.count_traffic("old.example", NOW_S - 90_000, 1)
-    ledger.count_image("a.example", 20)
+    ledger.count_image("a.example", 20, "https://h.example/1.jpg")
     ledger.pause("b.example", NOW_S + 60, 2, "http_429")
     ledger.pause("c.example", NOW_S - 60, 0, "")
     for number, (reason, refused) in enumerate(
@@ -55,7 +55,7 @@ from pathlib import Path
 from stages.download.ledger import Ledger
 from stages.cache.index import ImageIndex
 ledger, index = Ledger(Path(sys.argv[1])), ImageIndex(Path(sys.argv[1]))
-ledger.count_image("a.example", 5)
+ledger.count_image("a.example", 5, "https://h.example/1.jpg")
 ledger.pause("b.example", 9e9, 1, "http_503")
 index.remember([("0" * 32 + ".jpg", 7, *[None] * 10)])
 print("written", flush=True)
@@ -84,10 +84,10 @@ def test_a_writer_writes_checkpoints_and_ends_while_somebody_looks(tmp_path):
     with looking_into(tmp_path / LEDGER_NAME) as connection:
         rows = connection.execute("SELECT host FROM hosts")
         rows.fetchone()
-        ledger.count_image("d.example", 5)
+        ledger.count_image("d.example", 5, "https://h.example/1.jpg")
         assert ledger.execute("PRAGMA wal_checkpoint(PASSIVE)")[0][0] == 0
         with ledger.transaction():
-            ledger.count_image("e.example", 5)
+            ledger.count_image("e.example", 5, "https://h.example/1.jpg")
         ledger.close()
         assert len(rows.fetchall()) == 2  # as it was when the look began
     with Ledger(tmp_path) as ledger:

@@ -97,6 +97,11 @@ def work(**values) -> Picture:
 def test_what_is_odd_about_a_work_is_said():
     assert "4.0 min ago" not in text_of(FULL)
     assert "said 4.0 min ago" in text_of(work(notes=(replace(NOTE, heard_s=NOW_S - 240),)))
+    still = replace(
+        FULL,
+        works=[replace(TRAINING, work=replace(WORK, notes=(replace(NOTE, waits="paused"),)), left=Left(None, None))],
+    )
+    assert "25%, paused\n" in text_of(still)
     assert "kill -CONT" in text_of(work(state="stopped"))
     assert "train, 2 processes, for" in text_of(work(notes=(NOTE, NOTE)))
     assert "train on gpu7 for 60.0 min" in text_of(work(host="gpu7"))

@@ -85,3 +85,7 @@ def test_no_time_is_told_where_nobody_can(values):
 def test_a_work_that_is_no_training_has_no_more_than_its_own_time():
     assert time_left(noted(what="pack", done=10, total=40, elapsed_s=5.0)) == (15.0, None)
     assert time_left(noted(what="pack", done=50, total=40, elapsed_s=5.0)) == (0.0, None)
+
+
+def test_a_work_that_stands_still_has_no_time_left_by_its_pace():
+    assert time_left(noted(what="fetch", done=10, total=40, elapsed_s=5.0, waits="paused")) == (None, None)
