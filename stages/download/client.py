@@ -15,7 +15,7 @@ import certifi
 from stages.config.schema import Download, HostLimits, Inventory
 from stages.download.answer import Answer, Kind, RefusedError, answer_without_image, network_reason
 from stages.download.connection import HTTPConnection, HTTPSConnection, has_ended
-from stages.images.decode import JPEG_MAGIC
+from stages.images.jpeg import is_jpeg
 from stages.images.measure import measure
 from stages.images.verdict import BROKEN, verdict_on
 from stages.tables.inventory import SOUND
@@ -172,7 +172,7 @@ class Client:
         return Answer(kind, reason, self._own.received)
 
     def _judge(self, body: bytes, image_name: str) -> Answer:
-        with _DECODES if body.startswith(JPEG_MAGIC) else _FULL_DECODES:
+        with _DECODES if is_jpeg(body) else _FULL_DECODES:
             measured = measure(body, max_megapixels=self._limits.max_megapixels)
         verdict = verdict_on(measured, self._limits)
         if verdict in BROKEN:
