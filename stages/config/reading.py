@@ -25,6 +25,7 @@ RENAMED = {
     "train.head_learning_rate": "train.crt_learning_rate",
     "train.watched_images": "train.train_eval_images",
     "augment.recipe": "augment.crop",
+    "inventory.min_entropy_bits": "inventory.max_drawn",
 }
 # Switches that are gone, as the parser of names needs what they did.
 ALWAYS_DONE = {"names.unicode", "names.hybrids", "names.case", "names.authorship"}
