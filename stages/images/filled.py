@@ -3,36 +3,58 @@
 import numpy as np
 
 _SAME_LEVELS = 2  # to either side: what a JPEG of one color, saved again at any quality, still keeps
-_EDGE_SHARE = 0.04  # of the height above the filled part, where the last, half-decoded row of blocks lies
-_LOOKED_AT_SHARE = 0.06  # of the height above that, which shows whether the color was there before
+_NEAR_LEVELS = 10  # to either side: what slowly becomes the color, as a sky or a lit wall does
+_BEFORE_SHARE = 0.35  # near the color, of the pixels where the filled part begins: with more, it was there before
+_SOFT_PX = 2  # rows to either side of an edge that resizing and a JPEG's blocks have softened
+_SOFT_SHARE, _SOFT_FILLED_SHARE = 0.08, 0.9  # of the height, and of its pixels, where blocks of a small image do
+_STEP_SHARE = 0.16  # of the height, at most, is one row of blocks; the last one that was decoded may end half way
+_STEP_VARIES = 0.08  # by as much the share of filled pixels may vary over that row
+_LOOKED_AT_SHARE = 0.04  # of the height is looked at above the filled part
 
 
-def filled_share(gray: np.ndarray) -> float:
+def has_even_side(gray: np.ndarray) -> bool:
+    """Say whether uint8 [height, width] has one gray level at a whole side, as every filled image has, and few others.
+
+    It spares the others a decode in color.
+    """
+    sides = (gray[-1], gray[0], gray[:, -1], gray[:, 0])
+    return any(int(side.max()) - int(side.min()) <= 2 * _SAME_LEVELS for side in sides)
+
+
+def filled_share(pixels: np.ndarray) -> float:
     """Say how much of an image, at one of its four sides, is one even color that begins all at once.
 
-    libjpeg fills what is missing of a cut file with gray, others with black or green. Saved again, such a file is whole.
+    libjpeg fills what is missing of a cut file with gray, others with black or green. Saved again, it is a whole file.
     A plant on plain ground has even ground beside it too, which does not begin on a line across the image; a frame has
     the color at the opposite side too. Neither counts.
 
     Args:
-        gray: uint8 [height, width], as shown: who turned the image before saving it turned the filled part.
+        pixels: uint8 [height, width, channels], as shown: who turned the image before saving it turned this part.
 
     Returns:
         The filled part, as a share of the height or width; 0 where there is none.
     """
-    return max(_filled_below(np.rot90(gray, turn)) for turn in range(4))
+    return max(_filled_below(np.rot90(pixels, turn)) for turn in range(4))
 
 
-def _filled_below(gray: np.ndarray) -> float:
-    height = gray.shape[0]
-    level = int(np.median(gray[-1]))
-    low, high = max(level - _SAME_LEVELS, 0), min(level + _SAME_LEVELS, 255)
-    if gray[-1].min() < low or gray[-1].max() > high:
+def _filled_below(pixels: np.ndarray) -> float:
+    height = pixels.shape[0]
+    level = np.median(pixels[-1], axis=0).astype(np.int16)
+    distance = np.abs(pixels.astype(np.int16) - level).max(axis=2)
+    same = distance.max(axis=1) <= _SAME_LEVELS
+    if not same[-1] or same[0]:
         return 0.0
-    same = ((gray >= low) & (gray <= high)).mean(axis=1)
-    start = height - int(np.argmin(same[::-1] == 1))
-    begins = start - max(2, round(_EDGE_SHARE * height))
-    above = same[max(0, begins - max(1, round(_LOOKED_AT_SHARE * height))) : max(0, begins)]
-    if start == height or not above.size or above.mean() > 0.5 or same[0] == 1:
-        return 0.0
-    return (height - start) / height
+    start = height - int(np.argmin(same[::-1]))
+    near = (distance <= _NEAR_LEVELS).mean(axis=1)
+    top = start - _SOFT_PX
+    while start - top < _SOFT_SHARE * height and top > 0 and near[top - 1] > _SOFT_FILLED_SHARE:
+        top -= 1
+    step = top
+    while 0 < step and top - step < _STEP_SHARE * height and abs(near[step - 1] - near[top - 1]) <= _STEP_VARIES:
+        step -= 1
+    looked_at = max(2, round(_LOOKED_AT_SHARE * height))
+    for begins in (top, step - _SOFT_PX):
+        above = near[max(0, begins - looked_at) : max(0, begins)]
+        if above.size and above.mean() < _BEFORE_SHARE:
+            return (height - start) / height
+    return 0.0
