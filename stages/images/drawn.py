@@ -18,21 +18,21 @@ _NEIGHBORS = 9  # levels that a level is held against, itself included
 
 
 def banding(small: np.ndarray) -> float:
-    """Say how much rows or columns of an image differ from the next ones as a whole, against its contrast.
+    """Say how much the rows or columns of an image, each as a whole, stand out of those beside them.
 
-    Lines of text, lists, frames and axes lie along rows and columns, and few plants do.
+    Lines of text, lists, frames and axes lie along rows and columns, and few plants do. A horizon does, but is one.
 
     Args:
         small: gray levels, float32 [height, width].
 
     Returns:
-        The mean absolute difference of the mean levels of neighboring rows, or of columns if that is larger, by the
+        The mean absolute second difference of the rows' mean levels, or of the columns' if that is larger, by the
         standard deviation of all levels; 0 for an even image.
     """
     contrast = float(small.std())
     if not contrast:
         return 0.0
-    return max(float(np.abs(np.diff(small.mean(axis=axis))).mean()) for axis in (0, 1)) / contrast
+    return max(float(np.abs(np.diff(small.mean(axis=axis), 2)).mean()) for axis in (0, 1)) / contrast
 
 
 def level_peaks(shares: np.ndarray) -> float:

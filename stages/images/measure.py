@@ -45,8 +45,8 @@ class Measurement:
         even_share: of the pixels, how many are within ``EVEN_LEVELS`` of one gray level, the best there is.
         sharpness: standard deviation of the Laplacian by that of the gray levels, at a short side of ``SIDE_PX``: the
             measure of Pech-Pacheco et al. (2000), made independent of contrast.
-        banding: how much rows or columns differ from the next ones as a whole; this one and the next two say whether
-            an image was drawn, see ``stages/images/drawn.py``.
+        banding: how much rows or columns stand out of those beside them; this one and the next two say whether an
+            image was drawn, see ``stages/images/drawn.py``.
         level_peaks: the share of pixels in gray levels that stand out of their neighbors.
         flatness: how much of the inside of objects is flat, 0 to 1.
         filled_share: how much of height or width is one even color that begins all at once: what was missing of a file

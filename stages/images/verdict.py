@@ -32,7 +32,7 @@ VERDICTS = (SOUND, *BROKEN, *UNSUITABLE)
 
 # How many signs of a drawing an image has. The weights are those of a logistic regression on half of the sources of
 # docs/photos.md, photos against all else, rounded; the other half gives the same.
-DRAWN = pl.col("banding").sqrt() + 0.3 * pl.col("level_peaks").sqrt() + 0.15 * pl.col("flatness")
+DRAWN = pl.col("banding").sqrt() + 0.45 * pl.col("level_peaks").sqrt() + 0.25 * pl.col("flatness")
 
 # The measure that each limit is held against, for pictures and tables that show where the limit is.
 LIMITED: dict[str, tuple[pl.Expr, str]] = {
