@@ -1,29 +1,46 @@
-"""Which of the pictures of each kind pass as photos of plants, on sources that no limit was set by.
+"""What passes for a photo of a plant: pictures of eight kinds, from sources that no limit was set by; and cut files.
 
     python -m benchmarks.photos [FOLDER]
 
-Plants on plain ground, herbarium sheets and ordinary photos shall pass; screenshots, pages, drawings and maps shall not.
-All come from Debian packages, found there or made of what is: cut-outs on plain grounds and sheets, pages drawn from
-PDFs (by pdftoppm of poppler-utils), web pages (by chromium), maps from outlines of coasts. A source is a package, a
-folder of it, or a cut-out; every other source is for tuning, and the table is of the others. Each picture is saved as
-the web does: a JPEG of quality 60 to 95, some a PNG, of 240 to 2048 px. In FOLDER they are kept, to be looked at.
+Plants on plain ground, herbarium sheets and ordinary photos shall pass; screenshots, web pages, pages, drawings and
+maps shall not. All come from Debian packages, found there or made of what is: cut-outs on plain grounds and on sheets,
+pages drawn from PDFs (by pdftoppm of poppler-utils), web pages (by chromium), maps from outlines of coasts. A source is
+a folder of a package, a document, a photo or a cut-out; every other source of a kind was for tuning, and the tables
+have both halves. Each picture is saved as the web does: a JPEG of quality 60 to 95, some a PNG, of 240 to 2048 px.
+
+The second table cuts pictures that shall pass, fills what is missing as decoders do, and saves them again, half of them
+smaller. In FOLDER, packages and pictures are kept, and packages that are there are not fetched again.
 """
 
 import io
 import subprocess
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw, ImageFont
+from scipy.stats import beta
 
 from sample.compose import draw_scene, take_photo
 from sample.ingredients import load_living
-from stages.runtime.errors import UserError
+from sample.packages import unpack_packages
+from stages.config.reading import all_params
+from stages.images.decode import decode_rgb
+from stages.images.measure import measure
+from stages.images.verdict import DRAWN, verdict
+from stages.runtime.errors import UserError, run
+from stages.runtime.parallel import parallel_map
+from stages.runtime.progress import progress
+from stages.tables.inventory import MEASURES, SOUND
 
 PACKAGES = (
     "tuxpaint-stamps-default", "mate-backgrounds", "plasma-workspace-wallpapers", "ukui-wallpapers",
@@ -33,9 +50,8 @@ PACKAGES = (
     "openclipart-png", "pysiogame", "tuxmath-data", "oxygen-icon-theme", "kgeography-data",
     "python-cartopy-data", "grass-doc", "python-skimage-doc", "python3-skimage", "opencv-doc",
 )  # fmt: skip
-PHOTOS = ("plain", "sheets", "photos")  # that shall pass
-OTHERS = ("screenshots", "web pages", "pages", "drawings", "maps")
-A_KIND = 400  # pictures of each, as far as there are any
+PHOTOS = ("plain", "sheets", "photos")  # that shall pass; the other kinds shall not
+A_KIND = 400  # pictures of each, as far as there are any; web pages, which take a second each, are half as many
 SIDES_PX = (240, 2048)
 QUALITIES = (60, 95)
 
@@ -100,7 +116,7 @@ Picture = tuple[str, np.ndarray]  # its source, and uint8 [height, width, 3] RGB
 
 
 def plain_grounds(root: Path, rng: np.random.Generator) -> Iterator[Picture]:
-    """Plants, fruits and mushrooms cut out of photos, on plain ground: digital white, lit, paper, or dark before a sky."""
+    """Plants, fruits and mushrooms cut out of photos, on plain ground: digital, lit, paper, or dark before a sky."""
     cutouts = _plants(root)
     for number in range(A_KIND):
         name = list(cutouts)[number % len(cutouts)]
@@ -115,7 +131,7 @@ def plain_grounds(root: Path, rng: np.random.Generator) -> Iterator[Picture]:
 
 
 def sheets(root: Path, rng: np.random.Generator) -> Iterator[Picture]:
-    """Herbarium sheets: pressed plants on paper, with a label, often a stamp, a scale bar, a color chart, an envelope."""
+    """Herbarium sheets: pressed plants on paper, with a label, often a stamp, scale bar, a color chart, a barcode."""
     cutouts = _plants(root)
     for number in range(A_KIND):
         name = list(cutouts)[number % len(cutouts)]
@@ -311,46 +327,16 @@ def _pressed(cutout: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _font(size: int, rng: np.random.Generator) -> ImageFont.FreeTypeFont:
-    folder = Path(__import__("matplotlib").get_data_path()) / "fonts/ttf"
+    folder = Path(mpl.get_data_path()) / "fonts/ttf"
     name = rng.choice(["DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf", "STIXGeneral.ttf", "cmr10.ttf"])
     return ImageFont.truetype(str(folder / name), size)
 
 
-WORDS = [
-    "herbarium",
-    "flora",
-    "of",
-    "the",
-    "province",
-    "collected",
-    "near",
-    "river",
-    "slope",
-    "rocks",
-    "limestone",
-    "meadow",
-    "forest",
-    "edge",
-    "altitude",
-    "meters",
-    "leg",
-    "det",
-    "coll",
-    "number",
-    "specimen",
-    "garden",
-    "university",
-    "museum",
-    "plants",
-    "dry",
-    "sandy",
-    "soil",
-    "common",
-    "rare",
-    "flowers",
-    "white",
-    "yellow",
-]
+WORDS = (
+    "herbarium", "flora", "of", "the", "province", "collected", "near", "river", "slope", "rocks", "limestone",
+    "meadow", "forest", "edge", "altitude", "meters", "leg", "det", "number", "specimen", "garden", "university",
+    "museum", "plants", "dry", "sandy", "soil", "common", "rare", "flowers", "white", "yellow",
+)  # fmt: skip
 
 
 def _furnished(sheet: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -440,7 +426,7 @@ def _polygons(path: Path) -> list[np.ndarray]:
         parts, points = np.frombuffer(content[36:44], "<i4")
         starts = [*np.frombuffer(content[44 : 44 + 4 * parts], "<i4"), points]
         xy = np.frombuffer(content[44 + 4 * parts : 44 + 4 * parts + 16 * points], "<f8").reshape(-1, 2)
-        found += [xy[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+        found += [xy[start:end] for start, end in pairwise(starts)]
     return found
 
 
@@ -482,10 +468,14 @@ def _coast_map(coasts: list[np.ndarray], style: str, rng: np.random.Generator) -
 
 
 _PLANS = {  # ground, houses, park, water, street, edge of streets, text
-    "osm": ((242, 239, 233), (217, 208, 201), (200, 250, 204), (170, 211, 223), (255, 255, 255), (190, 180, 170), (60,) * 3),
+    "osm": (
+        (242, 239, 233), (217, 208, 201), (200, 250, 204), (170, 211, 223), (255, 255, 255), (190, 180, 170), (60,) * 3
+    ),
     "dark": ((38, 40, 44), (52, 55, 60), (34, 54, 40), (22, 34, 52), (84, 88, 96), (30, 30, 34), (180,) * 3),
     "ink": ((255, 255, 255), (180, 180, 180), (235, 235, 235), (220, 220, 220), (255, 255, 255), (0, 0, 0), (0,) * 3),
-    "pastel": ((250, 244, 230), (240, 210, 200), (214, 232, 200), (190, 220, 240), (255, 250, 220), (220, 190, 150), (90,) * 3),
+    "pastel": (
+        (250, 244, 230), (240, 210, 200), (214, 232, 200), (190, 220, 240), (255, 250, 220), (220, 190, 150), (90,) * 3
+    ),
 }  # fmt: skip
 
 
@@ -547,17 +537,114 @@ def saved(pixels: np.ndarray, rng: np.random.Generator, *, png_share: float) -> 
     return buffer.getvalue(), "jpg"
 
 
-def make(kind: str, root: Path, folder: Path) -> pl.DataFrame:
-    """Make and save the pictures of a kind; give kind, source, half and path of each."""
+FILLS = {"gray": (128, 128, 128), "black": (0, 0, 0), "green": (0, 135, 0), "green of YCbCr zero": (0, 136, 0)}
+
+
+def cut_and_saved_again(pixels: np.ndarray, color: tuple[int, int, int], rng: np.random.Generator) -> bytes:
+    """Cut 15 to 90 % off a picture's end, within a row of blocks, fill that with a color, resize some, save again."""
+    filled = pixels.copy()
+    height, width = filled.shape[:2]
+    block = int(rng.choice([8, 16]))
+    row = int(height * rng.uniform(0.1, 0.85)) // block * block
+    filled[row : row + block, int(rng.integers(0, width)) // block * block :] = color
+    filled[row + block :] = color
+    if rng.random() < 0.5:
+        method = int(rng.choice([cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4]))
+        scale = rng.uniform(0.5, 0.9)
+        filled = cv2.resize(filled, None, fx=scale, fy=scale, interpolation=method)
+    buffer = io.BytesIO()
+    quality, subsampling = int(rng.integers(30, 96)), int(rng.choice([0, 2]))
+    Image.fromarray(filled).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    return buffer.getvalue()
+
+
+def make(root: Path, folder: Path, kind: str) -> list[dict[str, object]]:
+    """Make, save and measure the pictures of a kind; give kind, source, path and measures of each."""
     rng = np.random.default_rng(zlib.crc32(kind.encode()))
-    target = folder / kind.replace(" ", "_")
+    target = folder / "pictures" / kind.replace(" ", "_")
     target.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, (source, pixels) in enumerate(MAKERS[kind](root, rng)):
         content, ending = saved(pixels, rng, png_share=0.05 if kind in PHOTOS else 0.3)
         path = target / f"{number:04d}.{ending}"
         path.write_bytes(content)
-        rows.append({"kind": kind, "source": source, "path": str(path)})
-    table = pl.DataFrame(rows)
-    half = {source: number % 2 for number, source in enumerate(table["source"].unique().sort())}
-    return table.with_columns(test=pl.col("source").replace_strict(half) == 1)
+        row = {"kind": kind, "source": source, "path": str(path), "fill": None} | _measures(content)
+        rows.append(row)
+        if kind in PHOTOS and min(decode_rgb(content).shape[:2]) >= 100:
+            fill = list(FILLS)[number % len(FILLS)]
+            rows.append(row | {"fill": fill} | _measures(cut_and_saved_again(decode_rgb(content), FILLS[fill], rng)))
+    return rows
+
+
+def _measures(content: bytes) -> dict[str, object]:
+    measured = asdict(measure(content, max_megapixels=200))
+    return {name: measured[name] for name in MEASURES}
+
+
+def interval(table: pl.DataFrame, hit: str) -> tuple[float, float, float]:
+    """Give the share of rows with ``hit`` and its 95 % interval, exact for as many pictures as the sources are worth.
+
+    Pictures of one source are alike: the number that the binomial interval (Clopper and Pearson, 1934) is given is that
+    of independent ones with the same variance (Korn and Graubard, 1998), and that of the sources where all are alike.
+    """
+    by_source = table.group_by("source").agg(pl.len().cast(pl.Float64), hits=pl.col(hit).sum().cast(pl.Float64))
+    number, sources = table.height, by_source.height
+    share = float(by_source["hits"].sum()) / number
+    spread = (
+        float((by_source["hits"] - share * by_source["len"]).pow(2).sum()) * sources / max(sources - 1, 1) / number**2
+    )
+    worth = min(number, share * (1 - share) / spread) if spread else sources
+    hits = share * worth
+    low = float(beta.ppf(0.025, hits, worth - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(0.975, hits + 1, worth - hits)) if hits < worth else 1.0
+    return share, low, high
+
+
+def in_words(table: pl.DataFrame, hit: str) -> str:
+    """Write a share in per cent with its interval."""
+    return "{:.1f} % ({:.1f}-{:.1f})".format(*(100 * value for value in interval(table, hit)))
+
+
+def main() -> None:
+    """Make the pictures, print the tables."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        root = folder / "root"
+        if not root.exists():
+            unpack_packages(PACKAGES, folder)
+        kinds = progress(parallel_map(partial(make, root, folder), list(MAKERS)), what="kinds", total=len(MAKERS))
+        rows = [row for kind in kinds for row in kind]
+        schema = {"kind": pl.String, "source": pl.String, "path": pl.String, "fill": pl.String, **MEASURES}
+        judged = pl.DataFrame(rows, schema=schema).with_columns(verdict=verdict(all_params().inventory), drawn=DRAWN)
+        place = pl.col("source").rank("dense").over("kind")  # of the sources by name, every other one is for tuning
+        judged = judged.with_columns(
+            test=place % 2 == 0, refused=pl.col("verdict") != SOUND, cut=pl.col("verdict") == "cut_and_saved_again"
+        )
+        judged.write_parquet(folder / "judged.parquet")
+    show(judged.filter(pl.col("fill").is_null()), judged.filter(pl.col("fill").is_not_null()))
+
+
+def show(pictures: pl.DataFrame, again: pl.DataFrame) -> None:
+    """Print the tables of pictures as they are and of those that were cut and saved again."""
+    print("| kind | pictures (sources) | refused, tuning half | refused, test half | by |\n|---|---|---|---|---|")
+    for kind in MAKERS:
+        of_kind = pictures.filter(pl.col("kind") == kind)
+        tuning, test = of_kind.filter(~pl.col("test")), of_kind.filter("test")
+        reasons = test.filter("refused").group_by("verdict").len().sort("len", "verdict", descending=True).rows()
+        by = ", ".join(f"{verdict} {number}" for verdict, number in reasons)
+        size = f"{of_kind.height} ({of_kind['source'].n_unique()})"
+        print(f"| {kind} | {size} | {in_words(tuning, 'refused')} | {in_words(test, 'refused')} | {by} |")
+    print(f"\n| max_drawn | {' | '.join(MAKERS)} |\n|---{'|---' * len(MAKERS)}|")
+    for limit in (0.55, 0.6, 0.65, 0.7, 0.8):
+        beyond = dict(pictures.filter("test").group_by("kind").agg((pl.col("drawn") > limit).mean()).rows())
+        print(f"| {limit} | {' | '.join(f'{100 * beyond[kind]:.1f} %' for kind in MAKERS)} |")
+    print("\n| filled with | pictures | found, test half |\n|---|---|---|")
+    for fill in FILLS:
+        of_fill = again.filter((pl.col("fill") == fill) & pl.col("test"))
+        print(f"| {fill} | {of_fill.height} | {in_words(of_fill, 'cut')} |")
+    print(f"| nothing | {(whole := pictures.filter('test')).height} | {in_words(whole, 'cut')} |")
+
+
+if __name__ == "__main__":
+    run(main)

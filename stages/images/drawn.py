@@ -27,10 +27,10 @@ def banding(small: np.ndarray) -> float:
 
     Returns:
         The mean absolute second difference of the rows' mean levels, or of the columns' if that is larger, by the
-        standard deviation of all levels; 0 for an even image.
+        standard deviation of all levels; 0 for an even image, and for one that has no three rows and columns.
     """
     contrast = float(small.std())
-    if not contrast:
+    if not contrast or min(small.shape) < 3:
         return 0.0
     return max(float(np.abs(np.diff(small.mean(axis=axis), 2)).mean()) for axis in (0, 1)) / contrast
 

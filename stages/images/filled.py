@@ -50,7 +50,7 @@ def _filled_below(pixels: np.ndarray) -> float:
     while start - top < _SOFT_SHARE * height and top > 0 and near[top - 1] > _SOFT_FILLED_SHARE:
         top -= 1
     step = top
-    while 0 < step and top - step < _STEP_SHARE * height and abs(near[step - 1] - near[top - 1]) <= _STEP_VARIES:
+    while step > 0 and top - step < _STEP_SHARE * height and abs(near[step - 1] - near[top - 1]) <= _STEP_VARIES:
         step -= 1
     looked_at = max(2, round(_LOOKED_AT_SHARE * height))
     for begins in (top, step - _SOFT_PX):
