@@ -29,10 +29,11 @@ def banding(small: np.ndarray) -> float:
         The mean absolute second difference of the rows' mean levels, or of the columns' if that is larger, by the
         standard deviation of all levels; 0 for an even image, and for one that has no three rows and columns.
     """
-    contrast = float(small.std())
+    contrast = cv2.meanStdDev(small)[1].item()
     if not contrast or min(small.shape) < 3:
         return 0.0
-    return max(float(np.abs(np.diff(small.mean(axis=axis), 2)).mean()) for axis in (0, 1)) / contrast
+    means = (cv2.reduce(small, axis, cv2.REDUCE_AVG).ravel() for axis in (0, 1))
+    return max(float(np.abs(np.diff(mean, 2)).mean()) for mean in means) / contrast
 
 
 def level_peaks(shares: np.ndarray) -> float:
@@ -61,7 +62,9 @@ def flatness(small: np.ndarray, ground: int) -> float:
     """
     objects = (np.abs(small - ground) > _GROUND_LEVELS).astype(np.uint8)
     inner = cv2.erode(objects, np.ones((_INNER_PX, _INNER_PX), np.uint8))[:-1, :-1] > 0
-    if np.count_nonzero(inner) <= _FEWEST_PX:
+    number = np.count_nonzero(inner)
+    if number <= _FEWEST_PX:
         return 1.0
-    right, below = np.abs(np.diff(small, axis=1))[:-1], np.abs(np.diff(small, axis=0))[:, :-1]
-    return float((np.maximum(right, below)[inner] <= _FLAT_LEVELS).mean())
+    here = small[:-1, :-1]
+    steps = cv2.max(cv2.absdiff(here, small[:-1, 1:]), cv2.absdiff(here, small[1:, :-1]))
+    return np.count_nonzero((steps <= _FLAT_LEVELS) & inner) / number

@@ -1,5 +1,6 @@
 """The part of an image that a decoder filled in, as the file ended early, before someone saved it again."""
 
+import cv2
 import numpy as np
 
 _SAME_LEVELS = 2  # to either side: what a JPEG of one color, saved again at any quality, still keeps
@@ -12,13 +13,17 @@ _STEP_VARIES = 0.08  # by as much the share of filled pixels may vary over that 
 _LOOKED_AT_SHARE = 0.04  # of the height is looked at above the filled part
 
 
-def has_even_side(gray: np.ndarray) -> bool:
-    """Say whether uint8 [height, width] has one gray level at a whole side, as every filled image has, and few others.
+def may_be_filled(gray: np.ndarray) -> bool:
+    """Say whether uint8 [height, width] has one gray level at one side and not at the opposite one.
 
-    It spares the others a decode in color.
+    Every image that is filled in part has, and few others: it spares these a decode in color.
     """
-    sides = (gray[-1], gray[0], gray[:, -1], gray[:, 0])
-    return any(int(side.max()) - int(side.min()) <= 2 * _SAME_LEVELS for side in sides)
+    return any(
+        int(np.ptp(side)) <= 2 * _SAME_LEVELS
+        and np.abs(opposite.astype(np.int16) - int(np.median(side))).max() > _SAME_LEVELS
+        for one, other in ((gray[-1], gray[0]), (gray[:, -1], gray[:, 0]))
+        for side, opposite in ((one, other), (other, one))
+    )
 
 
 def filled_share(pixels: np.ndarray) -> float:
@@ -29,7 +34,7 @@ def filled_share(pixels: np.ndarray) -> float:
     the color at the opposite side too. Neither counts.
 
     Args:
-        pixels: uint8 [height, width, channels], as shown: who turned the image before saving it turned this part.
+        pixels: uint8 [height, width, 3], as shown: who turned the image before saving it turned this part.
 
     Returns:
         The filled part, as a share of the height or width; 0 where there is none.
@@ -39,11 +44,12 @@ def filled_share(pixels: np.ndarray) -> float:
 
 def _filled_below(pixels: np.ndarray) -> float:
     height = pixels.shape[0]
-    level = np.median(pixels[-1], axis=0).astype(np.int16)
-    distance = np.abs(pixels.astype(np.int16) - level).max(axis=2)
-    same = distance.max(axis=1) <= _SAME_LEVELS
-    if not same[-1] or same[0]:
+    level = np.median(pixels[-1], axis=0)
+    if np.abs(pixels[[-1]] - level).max() > _SAME_LEVELS or np.abs(pixels[[0]] - level).max() <= _SAME_LEVELS:
         return 0.0
+    distance = cv2.absdiff(np.ascontiguousarray(pixels), (*level.round().tolist(), 0))
+    distance = cv2.max(cv2.max(distance[..., 0], distance[..., 1]), distance[..., 2])
+    same = distance.max(axis=1) <= _SAME_LEVELS
     start = height - int(np.argmin(same[::-1]))
     near = (distance <= _NEAR_LEVELS).mean(axis=1)
     top = start - _SOFT_PX

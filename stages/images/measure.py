@@ -18,7 +18,7 @@ from PIL import Image
 
 from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
 from stages.images.drawn import banding, flatness, level_peaks
-from stages.images.filled import filled_share, has_even_side
+from stages.images.filled import filled_share, may_be_filled
 from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
@@ -85,7 +85,7 @@ def measure(data: bytes, *, max_megapixels: float) -> Measurement:
         return Measurement(NOT_DECODED, len(data), digest, *size)
     try:
         gray = decode_gray(data, header, min_side_px=SIDE_PX)
-        filled = filled_share(decode_rgb(data, factor=reduction(min(size), SIDE_PX))) if has_even_side(gray) else 0.0
+        filled = filled_share(decode_rgb(data, factor=reduction(min(size), SIDE_PX))) if may_be_filled(gray) else 0.0
     except DecodeError:
         return Measurement(TRUNCATED, len(data), digest, *size)
     shares = cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel().astype(np.float64) / gray.size
