@@ -628,8 +628,8 @@ def main() -> None:
 def show(pictures: pl.DataFrame, again: pl.DataFrame) -> None:
     """Print the tables of pictures as they are and of those that were cut and saved again."""
     print("| kind | pictures (sources) | refused, tuning half | refused, test half | by |\n|---|---|---|---|---|")
-    for kind in MAKERS:
-        of_kind = pictures.filter(pl.col("kind") == kind)
+    for kind, kinds in (*((kind, [kind]) for kind in MAKERS), ("all that shall pass", list(PHOTOS))):
+        of_kind = pictures.filter(pl.col("kind").is_in(kinds))
         tuning, test = of_kind.filter(~pl.col("test")), of_kind.filter("test")
         reasons = test.filter("refused").group_by("verdict").len().sort("len", "verdict", descending=True).rows()
         by = ", ".join(f"{verdict} {number}" for verdict, number in reasons)
@@ -639,11 +639,12 @@ def show(pictures: pl.DataFrame, again: pl.DataFrame) -> None:
     for limit in (0.55, 0.6, 0.65, 0.7, 0.8):
         beyond = dict(pictures.filter("test").group_by("kind").agg((pl.col("drawn") > limit).mean()).rows())
         print(f"| {limit} | {' | '.join(f'{100 * beyond[kind]:.1f} %' for kind in MAKERS)} |")
-    print("\n| filled with | pictures | found, test half |\n|---|---|---|")
+    print("\n| filled with | pictures | called cut, test half |\n|---|---|---|")
     for fill in FILLS:
         of_fill = again.filter((pl.col("fill") == fill) & pl.col("test"))
         print(f"| {fill} | {of_fill.height} | {in_words(of_fill, 'cut')} |")
-    print(f"| nothing | {(whole := pictures.filter('test')).height} | {in_words(whole, 'cut')} |")
+    whole = pictures.filter(pl.col("test") & pl.col("kind").is_in(PHOTOS))
+    print(f"| nothing | {whole.height} | {in_words(whole, 'cut')} |")
 
 
 if __name__ == "__main__":
