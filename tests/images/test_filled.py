@@ -38,11 +38,25 @@ def test_what_libjpeg_makes_of_a_cut_file_is_found(monkeypatch, params, share):
     assert found(jpeg(filled)) > params.inventory.max_filled_share
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_it_is_found_at_any_side(turns):
+@pytest.mark.parametrize(("turns", "orientation"), [(1, 8), (3, 6)])
+def test_it_is_found_in_an_image_that_was_turned_upright(turns, orientation):
     pixels = cut_off((128, 128, 128), 0.5)
     assert found(jpeg(np.ascontiguousarray(np.rot90(pixels, turns)))) == pytest.approx(0.5, abs=0.06)
-    assert found(exif_jpeg(pixels, {1: 8, 2: 3, 3: 6}[turns])) == pytest.approx(0.5, abs=0.06)
+    assert found(exif_jpeg(pixels, orientation)) == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("color", [(255, 255, 255), (120, 170, 230), (0, 0, 0)])
+def test_a_sky_of_one_color_is_no_missing_part(color):
+    """Overexposed or cloudless, it begins at a flat horizon all at once."""
+    pixels = picture(640, 480, seed=5)
+    pixels[:220] = color
+    assert found(jpeg(pixels)) == 0
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_overexposed_ground_is_no_missing_part(turns):
+    pixels = cut_off((255, 255, 255), 0.5)
+    assert found(jpeg(np.ascontiguousarray(np.rot90(pixels, turns)))) == 0
 
 
 @pytest.mark.parametrize("kind", ["white", "gray", "black", "lit"])
