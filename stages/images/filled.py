@@ -50,7 +50,7 @@ def _filled_below(pixels: np.ndarray) -> float:
         return 0.0
     if np.abs(pixels[[-1]] - level).max() > _SAME_LEVELS or np.abs(pixels[[0]] - level).max() <= _SAME_LEVELS:
         return 0.0
-    distance = cv2.absdiff(np.ascontiguousarray(pixels), (*level.round().tolist(), 0))
+    distance = cv2.absdiff(np.ascontiguousarray(pixels), np.array([*level.round(), 0]))
     distance = cv2.max(cv2.max(distance[..., 0], distance[..., 1]), distance[..., 2])
     same = distance.max(axis=1) <= _SAME_LEVELS
     start = height - int(np.argmin(same[::-1]))
