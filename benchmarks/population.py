@@ -112,7 +112,10 @@ def make_inventory(records: pl.DataFrame, files: int | None = None, *, seed: int
     measures = {
         "gray_std": np.where(kind == 2, 0.5, rng.uniform(15, 80, number)).round(3),
         "even_share": rng.uniform(0.1, 0.7, number).round(3),
-        "entropy_bits": rng.uniform(4, 7.9, number).round(3),
+        "banding": rng.uniform(0, 0.05, number).round(3),
+        "level_peaks": rng.uniform(0, 0.05, number).round(3),
+        "flatness": rng.uniform(0, 0.5, number).round(3),
+        "filled_share": np.zeros(number),
         "sharpness": np.where(kind == 3, 0.02, rng.uniform(0.15, 1.0, number)).round(3),
         "phash": [row.tobytes() for row in hashes],
     }

@@ -44,7 +44,7 @@ class Database:
             path: of the file.
             schema: statements that make its tables.
             version: of the schema.
-            migrations: the statement that brings a file of an earlier version to the next one.
+            migrations: the statements that bring a file of an earlier version to the next one.
 
         Raises:
             DamagedError: the file cannot be used.
@@ -67,16 +67,19 @@ class Database:
         self._connection.execute("BEGIN IMMEDIATE")
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         while found in migrations:
-            self._connection.execute(migrations[found])
+            self._execute_each(migrations[found])
             found += 1
             self._connection.execute(f"PRAGMA user_version = {found}")
         if found not in (0, version):
             raise DamagedError(f"it is of version {found}, this is version {version}")
         if found == 0:
-            for statement in filter(str.strip, schema.split(";")):
-                self._connection.execute(statement)
+            self._execute_each(schema)
             self._connection.execute(f"PRAGMA user_version = {version}")
         self._connection.execute("COMMIT")
+
+    def _execute_each(self, statements: str) -> None:
+        for statement in filter(str.strip, statements.split(";")):
+            self._connection.execute(statement)
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and give its rows.

@@ -25,13 +25,25 @@ if TYPE_CHECKING:
 INDEX_NAME = ".index.sqlite"
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 
-_VERSION = 3
-_MIGRATIONS = {2: "ALTER TABLE images RENAME COLUMN grey_std TO gray_std"}
+_VERSION = 4
+OUTDATED_NS = -1  # a modification time that no file has: of what an earlier version measured less of
+_MIGRATIONS = {
+    2: "ALTER TABLE images RENAME COLUMN grey_std TO gray_std",
+    # Measures came that take pixels, and files are decoded that were not. The column entropy_bits stays behind, unused.
+    3: f"""
+ALTER TABLE images ADD COLUMN banding REAL;
+ALTER TABLE images ADD COLUMN level_peaks REAL;
+ALTER TABLE images ADD COLUMN flatness REAL;
+ALTER TABLE images ADD COLUMN filled_share REAL;
+UPDATE images SET mtime_ns = {OUTDATED_NS} WHERE state NOT IN ('empty', 'not_decoded');
+""",
+}
 # used_s: seconds since 1970, null where nobody has said so.
 _SCHEMA = """
 CREATE TABLE images (
     image_name TEXT PRIMARY KEY, bytes INTEGER, sha256 TEXT, state TEXT, width INTEGER, height INTEGER, gray_std REAL,
-    even_share REAL, entropy_bits REAL, sharpness REAL, phash BLOB, mtime_ns INTEGER, used_s REAL
+    even_share REAL, sharpness REAL, banding REAL, level_peaks REAL, flatness REAL, filled_share REAL, phash BLOB,
+    mtime_ns INTEGER, used_s REAL
 ) WITHOUT ROWID;
 CREATE INDEX images_by_digest ON images (sha256);
 """

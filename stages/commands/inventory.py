@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.cache.directory import File, cache_directory, file_table, list_cache, obstacles_in_words
-from stages.cache.index import REMEMBERED, ImageIndex, index_row
+from stages.cache.index import OUTDATED_NS, REMEMBERED, ImageIndex, index_row
 from stages.config.reading import all_params
 from stages.config.sources import embedded_images, inventory_path
 from stages.images.measure import NOT_DECODED, measure
@@ -93,6 +93,8 @@ def take_inventory(
     listed = file_table(files)
     index.forget(index.image_names().to_frame().join(listed, on="image_name", how="anti")["image_name"])
     remembered = index.remembered()
+    if outdated := remembered.filter(pl.col("mtime_ns") == OUTDATED_NS).height:
+        say(f"inventory: {outdated:,} files are read again, as this version measures more of them than the last one")
     larger = pl.col("width").cast(pl.Int64) * pl.col("height") > max_megapixels * 1_000_000
     remembered = remembered.filter((pl.col("state") != NOT_DECODED) | larger)
     known = remembered.clear() if all_anew else remembered.join(listed, on=listed.columns, how="semi")

@@ -142,7 +142,8 @@ class Inventory(Section):
     max_aspect: Annotated[float, Field(ge=1)]
     blank_std: Annotated[float, Field(ge=0, le=128)]
     max_even_share: Share
-    min_entropy_bits: Annotated[float, Field(ge=0, le=8)]
+    max_drawn: Annotated[float, Field(ge=0)]
+    max_filled_share: Share
     min_sharpness: Annotated[float, Field(ge=0)]
     placeholder_photos: Annotated[int, Field(ge=2)]
 

@@ -24,7 +24,7 @@ from stages.download.answer import (
 )
 from stages.download.connection import HTTPConnection, HTTPSConnection, has_ended
 from stages.download.content_encoding import decoded
-from stages.images.decode import JPEG_MAGIC
+from stages.images.jpeg import is_jpeg
 from stages.images.measure import measure
 from stages.images.verdict import BROKEN, verdict_on
 from stages.tables.inventory import SOUND
@@ -195,7 +195,7 @@ class Client:
             content = decoded(body.content, body.encodings, self._largest_bytes)
         except RefusedError as refused:
             return Answer(refused.kind, str(refused), size)
-        with _DECODES if content.startswith(JPEG_MAGIC) else _FULL_DECODES:
+        with _DECODES if is_jpeg(content) else _FULL_DECODES:
             measured = measure(content, max_megapixels=self._limits.max_megapixels)
         verdict = verdict_on(measured, self._limits)
         if verdict in BROKEN:

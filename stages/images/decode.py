@@ -6,15 +6,16 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-import simplejpeg
 from PIL import ExifTags, Image, ImageCms
+
+from stages.images.jpeg import JpegError, decode_jpeg, is_jpeg
+from stages.images.png import is_png, needed_chunks
 
 # Images too large to decode are refused by inventory.max_megapixels, which reads the size first.
 Image.MAX_IMAGE_PIXELS = None
 
 # What web hosts serve as photos. Pillow knows dozens more, and one of them (EPS) runs a program on what it is given.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-JPEG_MAGIC = b"\xff\xd8\xff"
 
 # EXIF orientation (tag 0x0112) -> what to do with the stored pixels to show them upright: (mirror left-right first,
 # then turn). CIPA DC-008 (Exif 2.32), section 4.6.4.
@@ -45,16 +46,11 @@ def read_header(data: bytes) -> tuple[int, int, int]:
 def _read_header(data: bytes) -> tuple[int, int, int, bytes | None]:
     """Give what ``read_header`` gives, and the ICC profile that comes with the image."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data, header_only=True) as image:
             profile = image.info.get("icc_profile")
             return image.width, image.height, _orientation(image), profile if isinstance(profile, bytes) else None
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
         raise DecodeError(f"no image: {error}") from None
-
-
-def is_jpeg(data: bytes) -> bool:
-    """Say whether a file's bytes begin as a JPEG."""
-    return data.startswith(JPEG_MAGIC)
 
 
 def shown_size(width: int, height: int, orientation: int) -> tuple[int, int]:
@@ -163,17 +159,14 @@ def _orientation(image: Image.Image) -> int:
 
 def _decode_jpeg(data: bytes, colorspace: str, height: int, width: int, factor: int) -> np.ndarray:
     try:
-        # Strict: libjpeg only warns of data that ends early and fills the rest with gray.
-        return simplejpeg.decode_jpeg(
-            data, colorspace, min_height=height // factor, min_width=width // factor, min_factor=factor, strict=True
-        )
-    except ValueError as error:
+        return decode_jpeg(data, colorspace, height, width, factor)
+    except JpegError as error:
         raise DecodeError(str(error)) from None
 
 
 def _decode_other(data: bytes) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data) as image:
             if image.mode.startswith(("I", "F")):
                 return _deep_gray(np.asarray(image))
             if not image.has_transparency_data:
@@ -184,8 +177,21 @@ def _decode_other(data: bytes) -> np.ndarray:
         raise DecodeError(str(error)) from None
 
 
+def _opened(data: bytes, *, header_only: bool = False) -> Image.Image:
+    """Open an image in Pillow. Of a PNG it sees only what pixels need: it would stop at a fault in any other chunk."""
+    if is_png(data):
+        data = needed_chunks(data, header_only=header_only)
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
 def _deep_gray(levels: np.ndarray) -> np.ndarray:
-    """Bring gray of 16 bits and more to uint8 RGB; Pillow would cut it off at 255."""
-    white = 255 if levels.max(initial=0) <= 255 else 65_535
-    gray = np.clip(levels.astype(np.float32) * (255 / white), 0, 255).astype(np.uint8)
-    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+    """Bring gray of 16 bits and more to uint8 RGB; Pillow would cut it off at 255.
+
+    White is 255, or 65,535 where a level is above that; of floats that are all up to 1, it is 1. What is no number is
+    black, what is beyond black or white, infinity included, is that.
+    """
+    finite = levels[np.isfinite(levels)]
+    largest = finite.max(initial=0)
+    white = 1 if levels.dtype.kind == "f" and largest <= 1 else 255 if largest <= 255 else 65_535
+    gray = np.nan_to_num(levels.astype(np.float32), nan=0, posinf=white, neginf=0)
+    return cv2.cvtColor((np.clip(gray, 0, white) * (255 / white)).astype(np.uint8), cv2.COLOR_GRAY2RGB)

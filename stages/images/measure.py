@@ -16,7 +16,9 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from stages.images.decode import DecodeError, decode_gray, read_header, shown_size
+from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
+from stages.images.drawn import banding, flatness, level_peaks
+from stages.images.filled import filled_share, may_be_filled
 from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
@@ -41,9 +43,14 @@ class Measurement:
         height: likewise.
         gray_std: standard deviation of the gray levels (0 to 255).
         even_share: of the pixels, how many are within ``EVEN_LEVELS`` of one gray level, the best there is.
-        entropy_bits: Shannon entropy of the gray levels, 0 to 8.
         sharpness: standard deviation of the Laplacian by that of the gray levels, at a short side of ``SIDE_PX``: the
             measure of Pech-Pacheco et al. (2000), made independent of contrast.
+        banding: how much rows or columns stand out of those beside them; this one and the next two say whether an
+            image was drawn, see ``stages/images/drawn.py``.
+        level_peaks: the share of pixels in gray levels that stand out of their neighbors.
+        flatness: how much of the inside of objects is flat, 0 to 1.
+        filled_share: how much of height or width is one even color that begins all at once: what was missing of a file
+            when it was saved again, see ``stages/images/filled.py``.
         phash: the perceptual hash, 32 bytes: signs of 16 x 16 low frequencies of the discrete cosine transform
             against their median, row by row (Zauner 2010; by imagehash).
     """
@@ -55,8 +62,11 @@ class Measurement:
     height: int = 0
     gray_std: float | None = None
     even_share: float | None = None
-    entropy_bits: float | None = None
     sharpness: float | None = None
+    banding: float | None = None
+    level_peaks: float | None = None
+    flatness: float | None = None
+    filled_share: float | None = None
     phash: builtins.bytes | None = None
 
 
@@ -75,34 +85,52 @@ def measure(data: bytes, *, max_megapixels: float) -> Measurement:
         return Measurement(NOT_DECODED, len(data), digest, *size)
     try:
         gray = decode_gray(data, header, min_side_px=SIDE_PX)
+        filled = filled_share(decode_rgb(data, factor=reduction(min(size), SIDE_PX))) if may_be_filled(gray) else 0.0
     except DecodeError:
         return Measurement(TRUNCATED, len(data), digest, *size)
-    return Measurement(DECODED, len(data), digest, *size, *levels(gray), sharpness(gray), perceptual_hash(gray))
-
-
-def levels(gray: np.ndarray) -> tuple[float, float, float]:
-    """Give (standard deviation, even share, entropy in bits) of the gray levels of uint8 [height, width]."""
     shares = cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel().astype(np.float64) / gray.size
+    small = _at_side(gray)
+    measures = {
+        "gray_std": deviation(shares),
+        "even_share": float(around(shares).max()),
+        "sharpness": sharpness(small),
+        "banding": banding(small),
+        "level_peaks": level_peaks(shares),
+        "flatness": flatness(small, ground=int(around(shares).argmax())),
+        "filled_share": filled,
+    }
+    rounded = {name: round(value, _DIGITS) for name, value in measures.items()}
+    return Measurement(DECODED, len(data), digest, *size, **rounded, phash=perceptual_hash(gray))
+
+
+def deviation(shares: np.ndarray) -> float:
+    """Give the standard deviation of gray levels from the share of pixels that each of the 256 has."""
     grades = np.arange(256)
     mean = float(shares @ grades)
-    std = float(shares @ (grades - mean) ** 2) ** 0.5
-    window = np.convolve(shares, np.ones(2 * EVEN_LEVELS + 1))
-    present = shares[shares > 0]
-    entropy = float(-(present @ np.log2(present)))
-    return round(std, _DIGITS), round(float(window.max()), _DIGITS), round(abs(entropy), _DIGITS)
+    return float(shares @ (grades - mean) ** 2) ** 0.5
 
 
-def sharpness(gray: np.ndarray) -> float:
-    """Give the sharpness of uint8 [height, width], 0 for an even area; see ``Measurement``."""
+def around(shares: np.ndarray) -> np.ndarray:
+    """Give, for each of the 256 gray levels, the share of pixels within ``EVEN_LEVELS`` of it."""
+    return np.convolve(shares, np.ones(2 * EVEN_LEVELS + 1), mode="same")
+
+
+def sharpness(small: np.ndarray) -> float:
+    """Give the sharpness of float32 [height, width], 0 for an even area; see ``Measurement``."""
+    contrast, edges = (cv2.meanStdDev(one)[1].item() for one in (small, cv2.Laplacian(small, cv2.CV_32F)))
+    return edges / contrast if contrast else 0.0
+
+
+def _at_side(gray: np.ndarray) -> np.ndarray:
+    """Bring uint8 [height, width] to a short side of ``SIDE_PX`` at most, float32."""
     # As floats: rounded to whole gray levels, a smooth area would look as if it had detail.
     pixels = gray.astype(np.float32)
     factor = SIDE_PX / min(gray.shape)
-    if factor < 1:
-        # Decoded reduced, an image is less than twice as large as this, and two pixels a side are all that matter.
-        method = cv2.INTER_LINEAR if factor > 0.5 else cv2.INTER_AREA
-        pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=method)
-    contrast, edges = (cv2.meanStdDev(one)[1].item() for one in (pixels, cv2.Laplacian(pixels, cv2.CV_32F)))
-    return round(edges / contrast, _DIGITS) if contrast else 0.0
+    if factor >= 1:
+        return pixels
+    # Decoded reduced, an image is less than twice as large as this, and two pixels a side are all that matter.
+    method = cv2.INTER_LINEAR if factor > 0.5 else cv2.INTER_AREA
+    return cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=method)
 
 
 def perceptual_hash(gray: np.ndarray) -> bytes:

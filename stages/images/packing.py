@@ -15,10 +15,8 @@ from stages.provenance.code import code_digest
 from stages.provenance.libraries import PIXELS, STORAGE, installed_versions
 
 # What makes a packed image of an original, beside the parameters.
-_CODE = tuple(
-    Path(__file__).with_name(name)
-    for name in ("crop.py", "decode.py", "packing.py", "portable.py", "prepare.py", "saliency.py")
-)
+_MODULES = ("crop", "decode", "jpeg", "packing", "png", "portable", "prepare", "saliency")
+_CODE = tuple(Path(__file__).with_name(f"{module}.py") for module in _MODULES)
 
 
 def recipe(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from stages.config.schema import Crop
 from stages.images.crop import Square, find_crop
-from stages.images.decode import decode_rgb, is_jpeg, read_header, reduced_origin
+from stages.images.decode import decode_rgb, read_header, reduced_origin
+from stages.images.jpeg import is_jpeg
 
 # How many pixels a crop must have for each that it is sized to, by the factor of the decode: with fewer, what the
 # decoder leaves of the finest detail shows. Sized, it is within 41 dB (PSNR) of the crop of a full decode.

@@ -23,11 +23,16 @@ BROKEN = (
 # What shows too little to learn from. It stays in the cache, as other limits may want it.
 UNSUITABLE = (
     "extreme_aspect",  # longer than inventory.max_aspect times its short side
+    "cut_and_saved_again",  # at one side, more than inventory.max_filled_share of it is what a decoder filled in
     "nearly_blank",  # more than inventory.max_even_share of it is of one brightness
-    "low_information",  # gray levels hold less than inventory.min_entropy_bits
+    "not_a_photo",  # a screenshot, a page, a drawing, a map: more signs of it than inventory.max_drawn
     "too_blurred",  # less sharp than inventory.min_sharpness
 )
 VERDICTS = (SOUND, *BROKEN, *UNSUITABLE)
+
+# How many signs of a drawing an image has. The weights are those of a logistic regression on half of the sources of
+# docs/photos.md, photos against all else, rounded; the other half gives the same.
+DRAWN = pl.col("banding").sqrt() + 0.45 * pl.col("level_peaks").sqrt() + 0.25 * pl.col("flatness")
 
 # The measure that each limit is held against, for pictures and tables that show where the limit is.
 LIMITED: dict[str, tuple[pl.Expr, str]] = {
@@ -37,8 +42,9 @@ LIMITED: dict[str, tuple[pl.Expr, str]] = {
         pl.max_horizontal("width", "height") / pl.min_horizontal("width", "height").clip(lower_bound=1),
         "max_aspect",
     ),
+    "cut_and_saved_again": (pl.col("filled_share"), "max_filled_share"),
     "nearly_blank": (pl.col("even_share"), "max_even_share"),
-    "low_information": (pl.col("entropy_bits"), "min_entropy_bits"),
+    "not_a_photo": (DRAWN, "max_drawn"),
     "too_blurred": (pl.col("sharpness"), "min_sharpness"),
 }
 

@@ -11,8 +11,11 @@ MEASURES: Schema = {
     "height": pl.Int32,
     "gray_std": pl.Float32,
     "even_share": pl.Float32,
-    "entropy_bits": pl.Float32,
     "sharpness": pl.Float32,
+    "banding": pl.Float32,
+    "level_peaks": pl.Float32,
+    "flatness": pl.Float32,
+    "filled_share": pl.Float32,
 }
 INVENTORY: Schema = {
     "image_name": pl.String,

@@ -144,15 +144,44 @@ def test_a_damaged_index_costs_time_and_nothing_else(cache, params, content):
     assert take(cache, params).equals(expected)
 
 
-def test_an_index_of_an_earlier_version_spares_the_same_work(cache, params, monkeypatch):
-    """A column has another name since: a terabyte of photos is not read again for it."""
-    first = take(cache, params)
+OLDER = {
+    2: ["ALTER TABLE images RENAME COLUMN gray_std TO grey_std"],
+    3: [],
+}
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_an_index_of_an_earlier_version_is_brought_up_to_date(cache, params, version, monkeypatch, capsys):
+    """What has measures now that it had not is read again, and said; what has none is not, nor is its use forgotten."""
+    (cache / name(200)).write_bytes(b"")
+    (cache / name(201)).write_bytes(jpeg(picture(1600, 1200)))
+    with ImageIndex(cache) as index:
+        first = take_inventory(cache, list(list_files(cache)), index, max_megapixels=1, workers=0)
+    note_use(cache, [name(1)])
     with sqlite3.connect(cache / INDEX_NAME) as older:
-        older.execute("ALTER TABLE images RENAME COLUMN gray_std TO grey_std")
-        older.execute("PRAGMA user_version = 2")
+        for column in ("banding", "level_peaks", "flatness", "filled_share"):
+            older.execute(f"ALTER TABLE images DROP COLUMN {column}")
+        older.execute("ALTER TABLE images ADD COLUMN entropy_bits REAL")
+        for statement in OLDER[version]:
+            older.execute(statement)
+        older.execute(f"PRAGMA user_version = {version}")
     older.close()
-    monkeypatch.setattr("stages.commands.inventory.measure", None)
-    assert take(cache, params, workers=0).equals(first)
+    read, measure_files = [], inventory._measure_files
+
+    def spy(directory, max_megapixels, files):
+        read.extend(file.image_name for file in files)
+        return measure_files(directory, max_megapixels, files)
+
+    monkeypatch.setattr(inventory, "_measure_files", spy)
+    with ImageIndex(cache) as index:
+        again = take_inventory(cache, list(list_files(cache)), index, max_megapixels=1, workers=0)
+        assert list(index.used_s()) == [name(1)]
+    assert again.equals(first)
+    assert sorted(read) == [name(number) for number in range(70)]
+    assert "70 files are read again" in capsys.readouterr().out
+    read.clear()
+    assert take(cache, params, workers=0).height == 72
+    assert read == [name(201)], "it was too large before"
 
 
 def test_a_cache_that_can_only_be_read_is_judged_too(cache, params, monkeypatch):

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from benchmarks.inventory import photo
 from stages.images.crop import cut
 from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
+from stages.images.measure import measure
 from stages.images.prepare import decode_and_crop
 from tests.support.pictures import encoded, exif_jpeg, jpeg, picture
 
@@ -188,3 +189,56 @@ def test_gray_is_shown_upright_too():
     gray, rgb = decode_gray(data, read_header(data), min_side_px=64), decode_rgb(data)
     assert gray.shape == rgb.shape[:2]
     assert np.abs(np.asarray(Image.fromarray(rgb).convert("L")).astype(int) - gray).mean() < 1
+
+
+def tiff(levels: np.ndarray) -> bytes:
+    """A TIFF of one channel of any type (TIFF 6.0), as Pillow cannot write all of them."""
+    sample_format = {"u": 1, "i": 2, "f": 3}[levels.dtype.kind]
+    height, width = levels.shape
+    content = levels.astype(levels.dtype.newbyteorder("<")).tobytes()
+    entries = [
+        (256, width), (257, height), (258, levels.dtype.itemsize * 8), (259, 1), (262, 1), (273, 8), (277, 1),
+        (278, height), (279, len(content)), (339, sample_format),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries
+    )
+    return b"II*\0" + struct.pack("<I", 8 + len(content)) + content + directory + b"\0\0\0\0"
+
+
+GRAY = np.asarray(Image.fromarray(picture(64, 64)).convert("L"))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["f4", "i2", "i4", "u2", "u4", "u1"])
+@pytest.mark.parametrize("white", [1, 255, 65_535])
+def test_tiffs_of_every_depth_have_defined_pixels(kind, white):
+    largest = np.finfo(kind).max if kind[0] == "f" else np.iinfo(kind).max
+    if white > largest or (kind[0] != "f" and white == 1):
+        return
+    levels = (GRAY.astype(np.float64) * (white / 255)).astype(kind)
+    assert np.abs(decode_rgb(tiff(levels))[..., 0].astype(int) - GRAY).max() <= 1
+    if kind[0] == "i":
+        levels[:4] = -5
+        assert (decode_rgb(tiff(levels))[:4] == 0).all()
+
+
+def test_a_tiff_of_doubles_is_no_image_that_pillow_knows():
+    with pytest.raises(DecodeError):
+        read_header(tiff(GRAY.astype(np.float64)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("white", [1, 255, 65_535])
+@pytest.mark.parametrize(("level", "shown"), [(np.nan, 0), (np.inf, 255), (-np.inf, 0), (-3.0, 0), (-1e30, 0)])
+def test_what_is_no_level_of_a_float_tiff_is_black_or_white(white, level, shown, capfd):
+    levels = GRAY.astype(np.float32) * (white / 255)
+    levels[:4] = level
+    data = tiff(levels)
+    pixels = decode_rgb(data)[..., 0]
+    assert (pixels[:4] == shown).all()
+    assert np.abs(pixels[4:].astype(int) - GRAY[4:]).max() <= 1
+    assert measure(data, max_megapixels=1).gray_std > 0
+    levels[:] = level
+    assert (decode_rgb(tiff(levels)) == shown).all()
+    assert capfd.readouterr().err == ""

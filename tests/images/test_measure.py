@@ -14,6 +14,7 @@ from stages.images.decode import DecodeError, decode_rgb
 from stages.images.measure import DECODED, measure, perceptual_hash
 from stages.images.similar import MIRROR
 from stages.images.verdict import BROKEN, UNSUITABLE, VERDICTS, verdict_on
+from tests.support.no_photos import card, cut_off, drawing, page
 from tests.support.pictures import encoded, exif_jpeg, jpeg, picture
 
 
@@ -29,19 +30,6 @@ def blurred(sigma_share: float) -> np.ndarray:
     """A picture out of focus: blurred by a share of its short side."""
     pixels = picture(640, 480)
     return cv2.GaussianBlur(pixels, (0, 0), sigma_share * 480)
-
-
-def card() -> np.ndarray:
-    pixels = np.full((360, 480, 3), 235, np.uint8)
-    cv2.putText(pixels, "not available", (120, 180), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (80, 80, 80), 2)
-    return pixels
-
-
-def drawing() -> np.ndarray:
-    pixels = np.full((360, 480, 3), 250, np.uint8)
-    for bar in range(6):
-        cv2.rectangle(pixels, (40 + 70 * bar, 330), (90 + 70 * bar, 280 - 45 * bar), (60, 110, 180), thickness=-1)
-    return pixels
 
 
 @pytest.mark.parametrize(
@@ -67,7 +55,9 @@ def drawing() -> np.ndarray:
         (jpeg(picture(160, 700)), "extreme_aspect"),
         (jpeg(picture(620, 160)), "sound"),
         (jpeg(card()), "nearly_blank"),
-        (jpeg(drawing()), "low_information"),
+        (jpeg(drawing()), "not_a_photo"),
+        (jpeg(page()), "not_a_photo"),
+        (jpeg(cut_off((128, 128, 128), 0.6)), "cut_and_saved_again"),
         (jpeg(blurred(1 / 20)), "too_blurred"),
         (jpeg(blurred(1 / 200)), "sound"),
     ],
@@ -90,7 +80,7 @@ def test_what_is_measured_of_a_picture_of_two_even_halves():
     halves = np.zeros((128, 256), np.uint8)
     halves[:, 128:] = 200
     measured = measure(encoded(halves, "PNG", "L"), max_megapixels=200)
-    assert (measured.gray_std, measured.even_share, measured.entropy_bits) == (100.0, 0.5, 1.0)
+    assert (measured.gray_std, measured.even_share, measured.filled_share) == (100.0, 0.5, 0.5)
     # One column of edges of 200 levels to either side, in 256: sqrt(2 * 200**2 / 256) / 100.
     assert measured.sharpness == pytest.approx(0.177, abs=0.001)
 
@@ -101,7 +91,8 @@ def test_measures_of_any_two_levels_are_in_their_ranges(one, other, share):
     gray[:share] = other
     measured = measure(encoded(gray, "PNG", "L"), max_megapixels=200)
     assert measured.gray_std == pytest.approx(float(gray.std()), abs=0.001)
-    assert 0 <= measured.entropy_bits <= 1
+    assert 0 <= measured.flatness <= 1
+    assert 0 < measured.level_peaks <= 1
     assert measured.even_share == (1.0 if abs(one - other) <= 16 else round(1 - share / 100, 3))
 
 
@@ -147,7 +138,7 @@ def test_the_mirrored_hash_is_a_matter_of_bits():
         ("max_aspect", 1.2, "extreme_aspect"),
         ("blank_std", 120.0, "blank"),
         ("max_even_share", 0.05, "nearly_blank"),
-        ("min_entropy_bits", 8.0, "low_information"),
+        ("max_drawn", 0.05, "not_a_photo"),
         ("min_sharpness", 3.0, "too_blurred"),
     ],
 )

@@ -12,14 +12,15 @@ from tests.support.image_cache import name
 from tests.support.tables import available_rows
 
 SOUND = {
-    "state": "decoded", "width": 500, "height": 400, "gray_std": 50.0, "even_share": 0.2, "entropy_bits": 7.0,
-    "sharpness": 0.4,
+    "state": "decoded", "width": 500, "height": 400, "gray_std": 50.0, "even_share": 0.2, "sharpness": 0.4,
+    "banding": 0.0, "level_peaks": 0.0, "flatness": 0.0, "filled_share": 0.0,
 }  # fmt: skip
 BROKEN = dict.fromkeys(SOUND) | {"width": 0, "height": 0}
 
 OF_A_LIMIT = [
     {"sharpness": 0.001},
-    {"entropy_bits": 0.5},
+    {"banding": 9.0, "level_peaks": 1.0},  # no photo
+    {"filled_share": 0.9},  # cut, and saved again
     {"even_share": 1.0},
     {"width": 4000, "height": 100},
     {"width": 20, "height": 20},  # too small

@@ -82,8 +82,8 @@ def test_the_long_tail(documents, inventory, params):
     assert (images >= 30).sum() >= 3
 
 
-def test_every_verdict_but_too_large_occurs(inventory):
-    assert set(inventory["verdict"]) == set(VERDICTS) - {"too_large"}
+def test_every_verdict_occurs_but_too_large_and_cut(inventory):
+    assert set(inventory["verdict"]) == set(VERDICTS) - {"too_large", "cut_and_saved_again"}
 
 
 def test_the_pictures_are_of_every_frame_and_size(inventory):

@@ -17,7 +17,8 @@ from tests.support.tables import available_rows
 
 def inventory_of(*rows: dict) -> pl.DataFrame:
     sound = {"state": "decoded", "bytes": 9, "width": 500, "height": 400, "gray_std": 50.0, "even_share": 0.2}
-    sound |= {"entropy_bits": 7.0, "sharpness": 0.4, "phash": bytes(32)}
+    sound |= {"sharpness": 0.4, "banding": 0.01, "level_peaks": 0.01, "flatness": 0.1, "filled_share": 0.0}
+    sound |= {"phash": bytes(32)}
     full = [{"image_name": f"{n:032x}.jpg", "sha256": f"{n:064x}"} | sound | row for n, row in enumerate(rows)]
     return pl.DataFrame(full, schema=INVENTORY)
 

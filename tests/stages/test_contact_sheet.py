@@ -178,7 +178,7 @@ def test_the_sample_has_every_verdict(sample):
     verdicts = json.loads((sample / "data/reports/cache_filter.json").read_text())["by_verdict"]
     assert set(verdicts) == {
         "sound", "not_in_cache", "empty", "not_an_image", "truncated", "too_small", "blank", "extreme_aspect",
-        "nearly_blank", "low_information", "too_blurred", "placeholder",
+        "nearly_blank", "not_a_photo", "too_blurred", "placeholder",
     }  # fmt: skip
 
 
