@@ -3,10 +3,11 @@
     python -m benchmarks.crops [PHOTOS_A_CELL]
 
 Composes photos of five families of subjects before six of backgrounds (a cell each, 80 photos by default). For each
-cell the weights of the cues and the choices of the search are made anew on the cells that share neither family, and
-measured on this one: that is what the procedure is worth on what nobody has seen. The last lines are what it gives on
-all cells, for `crop` in params.yaml. The photos come out of memory: a seed makes the same ones again. Needs apt-get and
-dpkg-deb; fetches 600 MB and takes a quarter of an hour on two cores.
+cell the weights of the cues are fitted anew on the cells that share neither family, and the choices of the search are
+made anew by what they are worth on those cells, each by its own weights. What is measured on this cell is then what the
+procedure is worth on what nobody has seen. The last lines are what it gives on all cells, for `crop` in params.yaml.
+The photos come out of memory: a seed makes the same ones again. Needs apt-get and dpkg-deb; fetches 600 MB and takes
+some ten minutes on two cores.
 """
 
 import statistics
@@ -26,13 +27,14 @@ import simplejpeg
 import yaml
 
 from benchmarks import ROOT
-from benchmarks.crop_fitting import TRIED_ON, Kept, Seen, choose, crop_all, fit_weights
+from benchmarks.crop_fitting import CHOICES, Kept, Seen, choose, crop_all, fit_weights
 from benchmarks.crop_photos import Photo, compose, cut_frames
 from benchmarks.inventory import photo as large_photo
 from sample.compose import ALL_FRAMES
 from sample.families import PACKAGES
 from sample.packages import unpack_packages
 from stages.config.schema import Crop
+from stages.config.schema import Cues as Weights
 from stages.images.crop import find_crop
 from stages.images.decode import decode_rgb
 from stages.images.prepare import reduction_for
@@ -43,8 +45,6 @@ from stages.runtime.parallel import parallel_map
 PHOTOS_A_CELL = 80
 RESAMPLED = 1000  # times, for an interval
 CUES = ("surrounded", "compact", "texture", "residual")
-# The front: how much of the subject is kept against how much of the crop it fills, by the search's two prices.
-FRONT = [{"area_price": price, "margin": margin} for price in (0.05, 0.1, 0.2) for margin in (1.2, 1.35, 1.5, 1.7)]
 SIZES = (0.0, 0.012, 0.03, 0.08, 0.2, 1.0)  # of the subject's box, as shares of the frame
 FIGURES: dict[str, Callable[[Kept], np.ndarray]] = {
     "kept": lambda kept: kept.smart,
@@ -70,37 +70,45 @@ def main() -> None:
 
     cv2.setNumThreads(1)  # what is forked below must find no threads
     everywhere = partial(forked, range(len(cells.members)))
-    fitted = everywhere(lambda cell: fit_fold(cells.others(seen, cell), params, seed=cell))
 
-    def by_cell(change: dict[str, float], of: Sequence[Crop]) -> Kept:
-        """Crop each cell by parameters of its own, changed."""
+    def by_cell(change: dict[str, float], weights: Sequence[Weights]) -> Kept:
+        """Crop each cell by weights of its own."""
         return together(
             everywhere(
-                lambda cell: crop_all([seen[i] for i in cells.members[cell]], of[cell].model_copy(update=change))
+                lambda cell: crop_all(
+                    [seen[i] for i in cells.members[cell]],
+                    params.model_copy(update={**change, "cues": weights[cell]}),
+                )
             ),
             cells,
         )
 
-    by_folds = by_cell({}, fitted)
+    weights = everywhere(lambda cell: fit_weights([seen[i] for i in np.flatnonzero(cells.others(cell))]))
+    measured = [by_cell(change, weights) for change in CHOICES]
+    chosen = [choose(measured, cells.others(cell)) for cell in range(len(cells.members))]
+    by_folds = together([measured[number].of(cells.members[cell]) for cell, number in enumerate(chosen)], cells)
     print_figures("by folds", by_folds, cells)
-    print_figures("as in params.yaml", crop_all(seen, params), cells)
+    print_figures("as in params.yaml, which saw all", crop_all(seen, params), cells)
     print_groups(by_folds)
 
+    best = choose(measured, np.ones(len(photos), bool))
     print("\n| by folds, with | kept | missed | worse | share of the crop, ratio |\n|---|---|---|---|---|")
-    for change in FRONT:
-        print_short(", ".join(f"{key} {value}" for key, value in change.items()), by_cell(change, fitted), cells)
+    for change, kept in zip(CHOICES, measured, strict=True):
+        if all(change[key] == CHOICES[best][key] for key in ("center_sigma", "min_gain")):
+            print_short(f"area_price {change['area_price']}, margin {change['margin']}", kept, cells)
+    for change, kept in zip(CHOICES, measured, strict=True):
+        if all(change[key] == CHOICES[best][key] for key in ("area_price", "margin")):
+            print_short(f"center_sigma {change['center_sigma']}, min_gain {change['min_gain']}", kept, cells)
     for cue in CUES:
         without = everywhere(
-            lambda cell, cue=cue: fitted[cell].model_copy(
-                update={"cues": fit_weights(cells.others(seen, cell), without=cue)}
-            )
+            lambda cell, cue=cue: fit_weights([seen[i] for i in np.flatnonzero(cells.others(cell))], without=cue)
         )
-        print_short(f"without {cue}", by_cell({}, without), cells)
+        print_short(f"without {cue}", by_cell(CHOICES[best], without), cells)
 
     print_real(crop_all(look(real, params), params), real)
     print_cost(params)
-    final = fit_fold(seen, params, seed=0)
-    print("\ncrop, fitted on all:", yaml.safe_dump(final.model_dump(exclude={"mode"}), sort_keys=False), sep="\n")
+    print("\ncrop, fitted on all:", fit_weights(seen).model_dump(), CHOICES[best], sep="\n")
+    print("chosen for the cells:", *sorted({str(CHOICES[number]) for number in chosen}), sep="\n")
 
 
 class Cells:
@@ -111,12 +119,10 @@ class Cells:
         self.names = sorted({(one.family, one.place) for one in photos})
         self.members = [[i for i, one in enumerate(photos) if (one.family, one.place) == name] for name in self.names]
 
-    def others(self, seen: Sequence[Seen], cell: int) -> list[Seen]:
-        """Give the photos that share neither the family of subjects nor that of backgrounds with a cell."""
+    def others(self, cell: int) -> np.ndarray:
+        """Say of each photo whether it shares neither family with a cell: bool [photos]."""
         family, place = self.names[cell]
-        return [
-            one for one, photo in zip(seen, self.photos, strict=True) if photo.family != family and photo.place != place
-        ]
+        return np.array([photo.family != family and photo.place != place for photo in self.photos])
 
     def mean(self, values: np.ndarray, weights: np.ndarray | None = None) -> float:
         """Average over the cells the average of each; photos whose value is NaN do not count."""
@@ -163,13 +169,6 @@ def _look_at(thumbnail_px: int, photos: Sequence[Photo]) -> list[Seen]:
         pixels = decode_rgb(one.data)
         seen.append(Seen(read_cues(pixels, thumbnail_px), pixels.shape[1], pixels.shape[0], one.box))
     return seen
-
-
-def fit_fold(others: Sequence[Seen], params: Crop, *, seed: int) -> Crop:
-    """Find the parameters on photos: the weights on all of them, the choices on some, drawn."""
-    fitted = params.model_copy(update={"cues": fit_weights(others)})
-    drawn = np.random.default_rng(seed).choice(len(others), min(TRIED_ON, len(others)), replace=False)
-    return fitted.model_copy(update=choose([others[i] for i in drawn], fitted))
 
 
 def forked(cells: Sequence[int], work: Callable[[int], Any]) -> list[Any]:
