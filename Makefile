@@ -85,8 +85,11 @@ sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages 
 crop-figures: .venv/run.stamp ## say what crops are worth, on 2,100 composed photos (needs apt-get and dpkg-deb)
 	@python -m benchmarks.crops
 
+# Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script.
+BENCHMARKS := busy_machine download dump_reading full_size growth inventory loading mongodb_export near_duplicates repacking
+
 benchmark: .venv/dev.stamp ## measure speed (minutes; each file in benchmarks says what it compares)
-	@for file in benchmarks/[a-z]*.py; do python -m "benchmarks.$$(basename "$$file" .py)"; done
+	@for name in $(BENCHMARKS); do python -m "benchmarks.$$name"; done
 
 clean: ## delete the virtual environment; data, models and DVC's cache stay
 	@rm -rf .venv
