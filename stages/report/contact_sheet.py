@@ -1,6 +1,6 @@
 """The contact sheet: small pictures for each verdict, with the limit in between where there is one.
 
-A verdict is a block of the sheet. Blocks flow in rows as words do, and what is left of a row goes to further images of
+A verdict is a block of the page. Blocks flow in rows as words do, and what is left of a row goes to further images of
 the blocks in it, so that a verdict of one image takes no row of its own.
 """
 
@@ -8,18 +8,15 @@ import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from stages.report.fitting import fit, renderer_of
+from stages.report.page import Page
 from stages.report.png import save_png
 
 _REJECTED_COLOR, _KEPT_COLOR, _GRAY, _DARK = "#c92a2a", "#2b8a3e", "#868e96", "#495057"
 
-# In pixels, and points too: 72 to the inch.
-_DPI = 72
+# In pixels.
 _MARGIN = 12
 _TILE, _TILE_HEIGHT, _GAP = 92, 80, 6
 _LIMIT, _BETWEEN = 14, 26  # between both sides of a limit, and between blocks
@@ -28,6 +25,7 @@ _ROW = _TITLE + _TILE_HEIGHT + _CAPTION + _BELOW
 _LINE = 18
 _NARROWEST = 5 * (_TILE + _GAP)  # for the title
 _LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 7, 9  # of a text in a tile
+_SMALLEST = 6.5  # points that a caption may become
 _BADGE = 15  # height of the number of images that look the same
 
 
@@ -134,19 +132,18 @@ def lay_out(rows: list[list[Block]]) -> Figure:
     width = 2 * _MARGIN + max([_NARROWEST, *map(_width, rows)])
     top = _MARGIN + _LINE * len(head) + _MARGIN
     height = top + _ROW * len(rows) + (0 if rows else 2 * _LINE)
-    with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
-        sheet = _Sheet(width, height)
-        for number, line in enumerate(head):
-            size = 10 if number else 13
-            sheet.write(line, _MARGIN, _MARGIN + 14 + number * _LINE, width - 2 * _MARGIN, size=size, centered=False)
-        if not rows:
-            sheet.write("nothing was rejected", _MARGIN, top + _LINE, width, size=10, color=_GRAY, centered=False)
-        for number, row in enumerate(rows):
-            left = _MARGIN
-            for block in row:
-                _draw_block(sheet, block, left, top + number * _ROW)
-                left += block.width + _BETWEEN
-    return sheet.figure
+    page = Page(width, height)
+    for number, line in enumerate(head):
+        size = 10 if number else 13
+        page.write(line, _MARGIN, _MARGIN + 14 + number * _LINE, width - 2 * _MARGIN, size=size, smallest=_SMALLEST)
+    if not rows:
+        page.write("nothing was rejected", _MARGIN, top + _LINE, width, size=10, color=_GRAY)
+    for number, row in enumerate(rows):
+        left = _MARGIN
+        for block in row:
+            _draw_block(page, block, left, top + number * _ROW)
+            left += block.width + _BETWEEN
+    return page.figure
 
 
 def _head(blocks: list[Block]) -> list[str]:
@@ -158,70 +155,24 @@ def _head(blocks: list[Block]) -> list[str]:
     return [f"Rejected images (red){kept}", *(["; ".join(signs)] if signs else [])]
 
 
-class _Sheet:
-    """A figure on which places are pixels from its upper left corner."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-        self.width, self.height = width, height
-        self.renderer = renderer_of(self.figure)
-
-    def write(
-        self,
-        line: str,
-        x: float,
-        base: float,
-        width: float,
-        *,
-        size: float,
-        smallest: float = 6.5,
-        color: str = "black",
-        weight: str = "normal",
-        centered: bool = True,
-    ) -> None:
-        """Write a line no wider than ``width``; x is of its left end, or of its middle."""
-        text = self.figure.text(
-            x / self.width, 1 - base / self.height, line, ha="center" if centered else "left", va="baseline",
-            color=color, fontweight=weight,
-        )  # fmt: skip
-        fit(text, width, self.renderer, size_pt=size, smallest_pt=smallest)
-
-    def box(self, x: float, top: float, width: float, height: float, *, edge: str | None, face: str | None) -> None:
-        """Draw a rectangle."""
-        place = x / self.width, 1 - (top + height) / self.height
-        self.figure.add_artist(
-            Rectangle(
-                place, width / self.width, height / self.height, linewidth=1.8 if edge else 0, edgecolor=edge,
-                facecolor=face or "none", transform=self.figure.transFigure,
-            )
-        )  # fmt: skip
-
-    def picture(self, pixels: np.ndarray, x: float, top: float, width: float, height: float) -> None:
-        """Draw pixels into a rectangle."""
-        place = x / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
-        axes = self.figure.add_axes(place)
-        axes.imshow(pixels, aspect="auto")
-        axes.axis("off")
-
-
-def _draw_block(sheet: _Sheet, block: Block, left: float, top: float) -> None:
+def _draw_block(page: Page, block: Block, left: float, top: float) -> None:
     shown = sum(tile.images for tile in block.rejected)
     number = f"{block.number:,}" if shown >= block.number else f"{shown:,} of {block.number:,}"
     title = f"{block.verdict}: {number}"
-    sheet.write(title, left, top + 12, block.width, size=10, weight="bold", centered=False)
-    sheet.write(block.limit, left, top + 25, block.width, size=8.5, color=_DARK, centered=False)
+    page.write(title, left, top + 12, block.width, size=10, smallest=_SMALLEST, weight="bold")
+    page.write(block.limit, left, top + 25, block.width, size=8.5, smallest=_SMALLEST, color=_DARK)
     # The nearest to the limit stand in the middle, to either side of it.
     place = left
     for tiles, color in ((block.rejected[::-1], _REJECTED_COLOR), (block.kept, _KEPT_COLOR)):
         for tile in tiles:
-            _draw_tile(sheet, tile, color, place, top + _TITLE)
+            _draw_tile(page, tile, color, place, top + _TITLE)
             place += _TILE + _GAP
         if tiles and tiles is not block.kept and block.kept:
-            sheet.box(place - _GAP / 2 + _LIMIT / 2 - 0.5, top + _TITLE, 1, _TILE_HEIGHT, edge=None, face=_GRAY)
+            page.box(place - _GAP / 2 + _LIMIT / 2 - 0.5, top + _TITLE, 1, _TILE_HEIGHT, edge=None, face=_GRAY)
             place += _LIMIT
 
 
-def _draw_tile(sheet: _Sheet, tile: Tile, color: str, left: float, top: float) -> None:
+def _draw_tile(page: Page, tile: Tile, color: str, left: float, top: float) -> None:
     width, height = float(_TILE), float(_TILE_HEIGHT)
     if tile.pixels is not None:
         scale = min(_TILE / tile.pixels.shape[1], _TILE_HEIGHT / tile.pixels.shape[0])
@@ -229,17 +180,23 @@ def _draw_tile(sheet: _Sheet, tile: Tile, color: str, left: float, top: float) -
         height, width = (max(6.0, side * scale) for side in tile.pixels.shape[:2])
     x, y = left + (_TILE - width) / 2, top + (_TILE_HEIGHT - height) / 2
     if tile.pixels is not None:
-        sheet.picture(tile.pixels, x, y, width, height)
-    sheet.box(x, y, width, height, edge=color, face="#f1f3f5" if tile.pixels is None else None)
+        page.picture(tile.pixels, x, y, width, height)
+    page.box(x, y, width, height, edge=color, face="#f1f3f5" if tile.pixels is None else None)
     lines = [line for part in tile.text.split("\n") for line in textwrap.wrap(part, _LETTERS_A_LINE)][:_LINES]
+    middle = left + _TILE / 2
     room = top + _BADGE if tile.images > 1 else top
     base = (room + top + _TILE_HEIGHT - _TEXT_LINE * len(lines)) / 2 + 7
     for number, line in enumerate(lines):
-        middle = left + _TILE / 2
-        sheet.write(line, middle, base + _TEXT_LINE * number, _TILE - 6, size=7.5, smallest=5.5, color=_DARK)
+        below = base + _TEXT_LINE * number
+        page.write(line, middle, below, _TILE - 6, size=7.5, smallest=5.5, align="center", color=_DARK)
     if tile.images > 1:
         badge = min(_TILE, 12 + 6 * len(f"× {tile.images:,}"))
         right = left + _TILE  # of the tile: the picture may be narrower than its number
-        sheet.box(right - badge, top, badge, _BADGE, edge=color, face="white")
-        sheet.write(f"× {tile.images:,}", right - badge / 2, top + 11, badge - 6, size=9, weight="bold", color=color)
-    sheet.write(tile.caption, left + _TILE / 2, top + _TILE_HEIGHT + 11, _TILE, size=8, color=color)
+        page.box(right - badge, top, badge, _BADGE, edge=color, face="white")
+        page.write(
+            f"× {tile.images:,}", right - badge / 2, top + 11, badge - 6, size=9, smallest=_SMALLEST, align="center",
+            color=color, weight="bold",
+        )  # fmt: skip
+    page.write(
+        tile.caption, middle, top + _TILE_HEIGHT + 11, _TILE, size=8, smallest=_SMALLEST, align="center", color=color
+    )

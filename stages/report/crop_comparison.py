@@ -2,25 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from stages.evaluation.crops import Box, Measured, gain_over_area, overlap
 from stages.images.crop import FALLBACKS, Square
-from stages.report.fitting import fit, renderer_of
+from stages.report.page import Page
 from stages.report.png import save_png
 
 _SMART_COLOR, _CENTER_COLOR, _TRUTH_COLOR, _GRAY = "#e8590c", "#1c7ed6", "#ffffff", "#868e96"
 
-# In pixels, and points too: 72 to the inch.
-_DPI = 72
+# In pixels.
 _MARGIN, _GUTTER, _GAP = 12, 24, 8
 _FRAME, _CROP = 150, 114  # widths of the places for originals and maps, and for crops
 _HIGHEST = 132  # original or map
@@ -69,21 +66,17 @@ def lay_out(comparisons: list[Comparison], *, note: str, remainder: str) -> Figu
     head = [_title(comparisons), _legend(comparisons), note]
     head_height = _MARGIN + _LINE * len(head) + _MARGIN
     rows = -(-len(comparisons) // 2)
-    height = head_height + _ROW * rows
-    with mpl.rc_context({"font.size": 10, "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-        page = _Page(figure, height, renderer_of(figure))
-        for number, line in enumerate(head):
-            size, color = (13, "black") if number == 0 else (10.5, "#495057")
-            top = _MARGIN + _LINE * number
-            page.write(line, _MARGIN, top + 14, _WIDTH - 2 * _MARGIN, size=size, color=color)
-        for number, comparison in enumerate(comparisons):
-            left = _MARGIN + (number % 2) * (_HALF + _GUTTER)
-            _draw_one(page, comparison, left, head_height + number // 2 * _ROW)
-        if len(comparisons) % 2:
-            left, middle = _MARGIN + _HALF + _GUTTER, head_height + (rows - 0.5) * _ROW
-            page.write(remainder, left, middle, _HALF, size=10.5, color=_GRAY)
-    return figure
+    page = Page(_WIDTH, head_height + _ROW * rows)
+    for number, line in enumerate(head):
+        size, color = (13, "black") if number == 0 else (10.5, "#495057")
+        page.write(line, _MARGIN, _MARGIN + _LINE * number + 14, _WIDTH - 2 * _MARGIN, size=size, color=color)
+    for number, comparison in enumerate(comparisons):
+        left = _MARGIN + (number % 2) * (_HALF + _GUTTER)
+        _draw_one(page, comparison, left, head_height + number // 2 * _ROW)
+    if len(comparisons) % 2:
+        left, middle = _MARGIN + _HALF + _GUTTER, head_height + (rows - 0.5) * _ROW
+        page.write(remainder, left, middle, _HALF, size=10.5, color=_GRAY)
+    return page.figure
 
 
 def _title(comparisons: list[Comparison]) -> str:
@@ -103,42 +96,7 @@ def _legend(comparisons: list[Comparison]) -> str:
     return "; ".join(kept + (gain if None in boxes else []))
 
 
-class _Page:
-    """A figure on which places are pixels from its upper left corner."""
-
-    def __init__(self, figure: Figure, height: int, renderer: RendererAgg) -> None:
-        self.figure = figure
-        self.height = height
-        self.renderer = renderer
-
-    def write(
-        self,
-        line: str,
-        x: float,
-        base: float,
-        width: float,
-        *,
-        size: float,
-        align: Literal["left", "center", "right"] = "left",
-        color: str = "black",
-        style: Literal["normal", "italic"] = "normal",
-    ) -> float:
-        """Write a line no wider than ``width``, give its width; x is of its left end, middle or right end."""
-        text = self.figure.text(
-            x / _WIDTH, 1 - base / self.height, line, ha=align, va="baseline", color=color, fontstyle=style
-        )
-        return fit(text, width, self.renderer, size_pt=size)
-
-    def axes(self, x: float, top: float, width: float, height: float) -> Axes:
-        """Give axes that fill a rectangle, without ticks."""
-        place = (x / _WIDTH, 1 - (top + height) / self.height, width / _WIDTH, height / self.height)
-        axes = self.figure.add_axes(place)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        return axes
-
-
-def _draw_one(page: _Page, comparison: Comparison, left: float, top: float) -> None:
+def _draw_one(page: Page, comparison: Comparison, left: float, top: float) -> None:
     base, top = top + _CAPTION - 6, top + _CAPTION
     map_left = left + _FRAME + _GAP
     smart_left = map_left + _FRAME + _GAP

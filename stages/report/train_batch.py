@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.report.fitting import fit, renderer_of
+from stages.report.page import Page
 from stages.report.png import save_png
 
 _COLUMNS, _MOST = 4, 16
 
-# In pixels, and points too: 72 to the inch.
-_DPI = 72
+# In pixels.
 _TILE, _GAP = 184, 8
 _LINE, _BELOW = 13, 8
 _HEAD = 2 * _LINE + 6  # two lines of caption
@@ -36,22 +34,15 @@ def lay_out(pixels: np.ndarray, targets: np.ndarray, species: list[str]) -> Figu
     rows = -(-shown // _COLUMNS)
     row_height = _HEAD + _TILE + _BELOW
     width, height = _GAP + _COLUMNS * (_TILE + _GAP), _GAP + rows * row_height
-    with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-        renderer = renderer_of(figure)
-        for number in range(shown):
-            row, column = divmod(number, _COLUMNS)
-            left, top = _GAP + column * (_TILE + _GAP), _GAP + row * row_height + _HEAD
-            place = (left / width, 1 - (top + _TILE) / height, _TILE / width, _TILE / height)
-            axes = figure.add_axes(place)
-            axes.imshow(pixels[number], aspect="auto")
-            axes.axis("off")
-            lines = caption(targets[number], species)
-            for line, base in zip(lines, range(top - 5 - _LINE * (len(lines) - 1), top, _LINE), strict=True):
-                middle = (left + _TILE / 2) / width
-                text = figure.text(middle, 1 - base / height, line, ha="center", va="baseline", fontstyle="italic")
-                fit(text, _TILE, renderer, size_pt=9, smallest_pt=7)
-    return figure
+    page = Page(width, height)
+    for number in range(shown):
+        row, column = divmod(number, _COLUMNS)
+        left, top = _GAP + column * (_TILE + _GAP), _GAP + row * row_height + _HEAD
+        page.picture(pixels[number], left, top, _TILE, _TILE)
+        lines = caption(targets[number], species)
+        for line, base in zip(lines, range(top - 5 - _LINE * (len(lines) - 1), top, _LINE), strict=True):
+            page.write(line, left + _TILE / 2, base, _TILE, size=9, smallest=7, align="center", style="italic")
+    return page.figure
 
 
 def caption(target: np.ndarray, species: list[str]) -> list[str]:
