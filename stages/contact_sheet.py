@@ -38,7 +38,7 @@ REJECTED_IN = Path("data/rejected.parquet")
 PICTURE = Path("plots/rejected_images.png")
 
 TILE_PX = 160
-TEXT_LETTERS = 140
+TEXT_LETTERS = 90  # of a file that is no image: what a tile has room for
 NO_PICTURE = "license_not_allowed"  # says nothing of how an image looks
 
 READ_A_SIDE = 200  # files that are looked at, at the most, where many look the same

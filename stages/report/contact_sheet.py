@@ -24,7 +24,7 @@ _TITLE, _CAPTION, _BELOW = 32, 14, 14
 _ROW = _TITLE + _TILE_HEIGHT + _CAPTION + _BELOW
 _LINE = 18
 _NARROWEST = 5 * (_TILE + _GAP)  # for the title
-_LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 7, 9  # of a text in a tile
+_LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 12  # of a text in a tile
 _SMALLEST = 6.5  # points that a caption may become
 _BADGE = 15  # height of the number of images that look the same
 
@@ -159,8 +159,8 @@ def _draw_block(page: Page, block: Block, left: float, top: float) -> None:
     shown = sum(tile.images for tile in block.rejected)
     number = f"{block.number:,}" if shown >= block.number else f"{shown:,} of {block.number:,}"
     title = f"{block.verdict}: {number}"
-    page.write(title, left, top + 12, block.width, size=10, smallest=_SMALLEST, weight="bold")
-    page.write(block.limit, left, top + 25, block.width, size=8.5, smallest=_SMALLEST, color=_DARK)
+    page.write(title, left, top + 11, block.width, size=10, smallest=_SMALLEST, weight="bold")
+    page.write(block.limit, left, top + 26, block.width, size=8.5, smallest=_SMALLEST, color=_DARK)
     # The nearest to the limit stand in the middle, to either side of it.
     place = left
     for tiles, color in ((block.rejected[::-1], _REJECTED_COLOR), (block.kept, _KEPT_COLOR)):
@@ -185,7 +185,7 @@ def _draw_tile(page: Page, tile: Tile, color: str, left: float, top: float) -> N
     lines = [line for part in tile.text.split("\n") for line in textwrap.wrap(part, _LETTERS_A_LINE)][:_LINES]
     middle = left + _TILE / 2
     room = top + _BADGE if tile.images > 1 else top
-    base = (room + top + _TILE_HEIGHT - _TEXT_LINE * len(lines)) / 2 + 7
+    base = (room + top + _TILE_HEIGHT - _TEXT_LINE * len(lines)) / 2 + 8
     for number, line in enumerate(lines):
         below = base + _TEXT_LINE * number
         page.write(line, middle, below, _TILE - 6, size=7.5, smallest=5.5, align="center", color=_DARK)

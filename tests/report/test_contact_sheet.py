@@ -1,11 +1,11 @@
 """The sheet uses its width, shows what it has room for, and shows what a file begins with as it is."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.report.contact_sheet import Block, Tile, draw_contact_sheet, flow, lay_out, tiles_a_row
-from tests.support.figures import assert_nothing_touches, texts, written
+from tests.support.figures import HIGH_AND_LOW, assert_nothing_touches, texts, written
 
 BLACK = np.zeros((30, 40, 3), np.uint8)
 
@@ -69,6 +69,7 @@ def test_no_caption_touches_another():
 
 @settings(max_examples=15)
 @given(st.text(max_size=80), st.text(max_size=200), st.text(max_size=60))
+@example(HIGH_AND_LOW, HIGH_AND_LOW * 100, HIGH_AND_LOW)
 def test_no_caption_touches_another_whatever_files_hold(name, text, caption):
     tiles = [Tile(BLACK, "", caption), Tile(None, text, caption, images=3)]
     figure = lay_out(flow([Block(name, 9, text, tiles, tiles), Block(name, 2, "", tiles[:1], [])], a_side=5))

@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from stages.evaluation.crops import Measured
 from stages.images.crop import FALLBACKS, Square
 from stages.report.crop_comparison import Comparison, draw_comparison, lay_out
-from tests.support.figures import assert_nothing_touches, pictures, texts, written
+from tests.support.figures import HIGH_AND_LOW, assert_nothing_touches, pictures, texts, written
 
 LONG = "Pelargonium × hortorum subsp. longissimum var. quoddam f. incredibile cv. Abracadabra"
 REASONS = ("", "least kept", "least gain")
@@ -45,6 +45,7 @@ def test_no_caption_touches_another(species):
 
 @settings(max_examples=15)
 @given(st.text(max_size=200), st.text(max_size=60), st.sampled_from(SIZES))
+@example(HIGH_AND_LOW * 9, HIGH_AND_LOW, (400, 1600))
 def test_no_caption_touches_another_whatever_names_hold(species, why, size):
     assert_no_caption_touches(drawn([comparison(species, why, "everywhere", size)]))
 

@@ -7,6 +7,9 @@ from matplotlib.text import Text
 
 from stages.report.fitting import renderer_of
 
+# Of all letters that the font has, the one that stands highest and the one that reaches lowest.
+HIGH_AND_LOW = "\u1eb2\u06b8"
+
 Place = tuple[str, float, float, float, float]  # what, and its left, lower, right and upper edge in pixels
 
 
