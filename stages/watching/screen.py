@@ -1,10 +1,9 @@
 """A picture as lines of text that fit a terminal of any size."""
 
-import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from time import localtime, strftime
 
+from stages.download.clock import clock_time
 from stages.runtime.notes import Note
 from stages.runtime.plain_text import plain
 from stages.runtime.wording import duration_in_words, in_words, size_in_words
@@ -13,6 +12,7 @@ from stages.watching.image_cache import MOST_COUNTED
 from stages.watching.machine import Gpu
 from stages.watching.past import Past
 from stages.watching.picture import CachePicture, Picture, WorkPicture
+from stages.watching.terminal_text import bar, cells, clip, fold
 
 BAR, SHORTEST_BAR = 30, 5  # cells
 SILENT_S = 10.0  # without a note: then it is told when the last one was
@@ -186,9 +186,9 @@ def _epochs(rows: list[dict[str, float]], width: int, most: int) -> list[Line]:
         shown = [(best, rows[best]), *shown[1:]]
     lines = [Line("  epoch" + "".join(f"  {heading}" for heading, _, _ in columns))]
     for number, row in shown:
-        cellsof = "".join(f"  {form.format(row[name]):>{len(heading)}}" for heading, name, form in columns)
+        figures = "".join(f"  {form.format(row[name]):>{len(heading)}}" for heading, name, form in columns)
         mark = "  best" if number == best and used + 6 <= width else ""
-        lines.append(Line(f"  {number + 1:>5}{cellsof}{mark}"))
+        lines.append(Line(f"  {number + 1:>5}{figures}{mark}"))
     return lines
 
 
@@ -223,7 +223,9 @@ def _downloads(picture: Picture, width: int, fit: _Fit) -> list[Line]:
     lines = [Line("downloads", "title")] if fit.minor else []
     for host in downloads.hosts:
         paused = host.paused_until_s > picture.now_s
-        state = f"paused until {moment(host.paused_until_s, picture.now_s)} ({host.why})" if paused else _speed(host)
+        state = (
+            f"paused until {clock_time(host.paused_until_s, picture.now_s)} ({host.why})" if paused else _speed(host)
+        )
         limits = picture.limits.get(host.host)
         hour, day = (limits.gb_an_hour, limits.gb_a_day) if limits else (None, None)
         used = f"{_used(host.hour_bytes, hour)} in an hour, {_used(host.day_bytes, day)} in a day"
@@ -285,65 +287,7 @@ def _machine(picture: Picture) -> list[Line]:
 
 
 def _ago(moment_s: float, now_s: float) -> str:
-    return f"{duration_in_words(max(0.0, now_s - moment_s))} ago ({moment(moment_s, now_s)})"
-
-
-def moment(moment_s: float, now_s: float) -> str:
-    """Give the time of day, and the day where it is another one."""
-    here, now = localtime(moment_s), localtime(now_s)
-    return strftime("%H:%M:%S" if here[:3] == now[:3] else "%d %b %H:%M", here)
-
-
-def bar(share: float, length: int, *, unicode: bool = True) -> str:
-    """Draw a share, 0 to 1, as a bar of so many cells."""
-    full = round(min(max(share, 0.0), 1.0) * length)
-    return ("█" if unicode else "#") * full + ("░" if unicode else ".") * (length - full)
-
-
-def fold(text: str, width: int, *, indent: int) -> list[str]:
-    """Break a text at its commas and semicolons into lines that fit, each indented."""
-    lines, line = [], ""
-    for part in _clauses(text):
-        if line and indent + cells(line) + cells(part.rstrip()) > width:
-            lines.append(line.rstrip())
-            line = ""
-        line += part
-    return [f"{' ' * indent}{one}" for one in (*lines, line.rstrip())]
-
-
-def _clauses(text: str) -> Iterable[str]:
-    words, clause = text.split(" "), ""
-    for word in words:
-        clause += f"{word} "
-        if word.endswith((",", ";")):
-            yield clause
-            clause = ""
-    if clause:
-        yield clause
-
-
-def cells(text: str) -> int:
-    """Give the columns that a text takes on a terminal."""
-    return sum(_cells_of(letter) for letter in text)
-
-
-def _cells_of(letter: str) -> int:
-    if unicodedata.combining(letter) or unicodedata.category(letter) in ("Cf", "Me", "Mn"):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
-
-
-def clip(text: str, width: int, *, unicode: bool = True) -> str:
-    """Cut a text off where it does not fit, and show that."""
-    if cells(text) <= width:
-        return text
-    mark = "…" if unicode else "~"
-    kept, used = "", 0
-    for letter in text:
-        if (used := used + _cells_of(letter)) > width - 1:
-            break
-        kept += letter
-    return kept + mark if width > 0 else ""
+    return f"{duration_in_words(max(0.0, now_s - moment_s))} ago ({clock_time(moment_s, now_s)})"
 
 
 def _styled(line: Line, width: int, *, color: bool, unicode: bool) -> str:

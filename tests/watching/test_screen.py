@@ -16,7 +16,8 @@ from stages.watching.machine import Gpu, Machine
 from stages.watching.past import Past
 from stages.watching.picture import CachePicture, Picture, WorkPicture
 from stages.watching.processes import Work
-from stages.watching.screen import bar, cells, clip, draw, fold, moment
+from stages.watching.screen import draw
+from stages.watching.terminal_text import cells
 from stages.watching.training import FIGURES, Left
 
 NOW_S = 1_800_000_000.0
@@ -189,19 +190,3 @@ def test_what_does_not_fit_at_all_is_counted():
     shown = len(draw(BUSY, 60, None))
     assert shown > 9
     assert re.fullmatch(r"and \d+ more lines: a larger window shows them", lines[-1])
-
-
-def test_text_is_measured_and_cut_by_what_it_takes_on_a_terminal():
-    assert [cells(text) for text in ("abc", "中文", "é", "e\u0301", "")] == [3, 4, 1, 1, 0]
-    assert clip("abcdef", 4) == "abc…"
-    assert clip("中文字", 4) == "中…"
-    assert clip("abc", 3) == "abc"
-    assert clip("abc", 0) == ""
-    assert bar(0.5, 4) == "██░░"
-    assert bar(7.0, 4, unicode=False) == "####"
-    assert fold("one, two; three", 11, indent=2) == ["  one, two;", "  three"]
-
-
-def test_a_moment_of_another_day_has_its_day():
-    assert re.fullmatch(r"\d\d:\d\d:\d\d", moment(NOW_S, NOW_S))
-    assert re.fullmatch(r"\d\d \w{3} \d\d:\d\d", moment(NOW_S + 86_400, NOW_S))
