@@ -21,6 +21,7 @@ from stages.config.reading import stage_params
 from stages.config.schema import Inventory
 from stages.config.sources import inventory_path
 from stages.images.decode import DecodeError, decode_rgb, read_header, reduction, shown_size
+from stages.images.measure import ONE_SHADE_STD
 from stages.images.originals import read_image
 from stages.images.salvage import decode_part, look_at_large
 from stages.images.verdict import LIMITED, VERDICTS
@@ -43,7 +44,6 @@ NO_PICTURE = "license_not_allowed"  # says nothing of how an image looks
 
 READ_A_SIDE = 200  # files that are looked at, at the most, where many look the same
 NEAR_A_LIMIT = 5_000  # kept images, the nearest ones, among which those that look the same are found
-EVEN_STD = 1.0  # gray levels: what varies less has no structure for a perceptual hash, and black has the one of white
 ALIKE_LEVELS = 6  # of 255, by which two tiles may differ that look the same
 
 
@@ -143,7 +143,8 @@ def find_looks(images: pl.DataFrame) -> list[Look]:
     """
     numbers = [pl.col(name).cast(pl.String) for name, kind in MEASURES.items() if kind.is_float()]
     look = pl.concat_str(pl.col("phash").bin.encode("hex"), *numbers, separator=" ")
-    structured = (pl.col("gray_std") >= EVEN_STD).fill_null(False) & look.is_not_null()
+    # What is of one shade has no structure for a perceptual hash, and black has the one of white.
+    structured = (pl.col("gray_std") >= ONE_SHADE_STD).fill_null(False) & look.is_not_null()
     key = pl.when(structured).then(look).otherwise("sha256")
     grouped = images.group_by(key.alias("look"), maintain_order=True).agg(
         pl.col("image_name", "sha256", "value").first(), images=pl.len()
@@ -233,7 +234,6 @@ def with_unit(key: str, value: float) -> str:
     subject, _, unit = name.rpartition("_")
     words = {
         "px": f"{value:,.0f} px",
-        "bits": f"{value:.4g} bits",
         "share": f"{100 * value:.4g} % {subject.replace('_', ' ')}",
         "std": f"{value:.4g} gray levels",
         "megapixels": f"{value:.4g} MP",

@@ -43,11 +43,11 @@ def credit(images: pl.DataFrame) -> pl.DataFrame:
     return credited.select(CREDITS.keys()).sort("species", "url")
 
 
-def what_is_not_said(credits_: pl.DataFrame) -> dict[str, int]:
+def what_is_not_said(table: pl.DataFrame) -> dict[str, int]:
     """Count what a credit lacks: who made the photo, and under which license."""
     said = {"names the photographer": "photographer", "says the license": "license"}
     return {
-        what: int(credits_.select((pl.col(column).fill_null("").str.strip_chars() == "").sum()).item())
+        what: int(table.select((pl.col(column).fill_null("").str.strip_chars() == "").sum()).item())
         for what, column in said.items()
     }
 

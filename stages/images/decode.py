@@ -81,7 +81,7 @@ def decode_rgb(data: bytes, *, factor: int = 1) -> np.ndarray:
         pixels = _decode_other(data)
     if profile and (transform := _to_srgb(profile)):
         pixels = np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform))
-    return _upright(pixels, orientation)
+    return upright(pixels, orientation)
 
 
 def reduced_origin(data: bytes, factor: int) -> tuple[int, int]:
@@ -93,7 +93,7 @@ def reduced_origin(data: bytes, factor: int) -> tuple[int, int]:
     width, height, orientation = read_header(data)
     kept = np.zeros((height % factor + 1, width % factor + 1), np.uint8)
     kept[0, 0] = 1  # all pixels that are kept, as one; beside it what is left over
-    y, x = np.argwhere(_upright(kept, orientation))[0]
+    y, x = np.argwhere(upright(kept, orientation))[0]
     return int(x), int(y)
 
 
@@ -111,8 +111,8 @@ def decode_gray(data: bytes, header: tuple[int, int, int], *, min_side_px: int) 
     width, height, orientation = header
     if is_jpeg(data):
         factor = reduction(min(width, height), min_side_px)
-        return _upright(_decode_jpeg(data, "GRAY", height, width, factor)[..., 0], orientation)
-    return _upright(cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY), orientation)
+        return upright(_decode_jpeg(data, "GRAY", height, width, factor)[..., 0], orientation)
+    return upright(cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY), orientation)
 
 
 def reduction(side_px: int, min_side_px: int) -> int:
@@ -138,7 +138,8 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn the stored pixels, uint8 [height, width] or [height, width, 3], as an EXIF orientation shows them."""
     mirrored, turn = _UPRIGHT.get(orientation, (False, None))
     if mirrored:
         pixels = cv2.flip(pixels, 1)

@@ -9,9 +9,7 @@ import cv2
 import numpy as np
 
 _GROUND_LEVELS = 8  # to either side of the commonest brightness: what lies there is ground
-_INNER_PX = (
-    5  # an inner pixel of an object is that far from the ground, as a square of this side around it is all object
-)
+_INNER_PX = 5  # a pixel is an inner one of an object where a square of this side around it is all object
 _FLAT_LEVELS = 2  # to the next pixel, right or below
 _FEWEST_PX = 20  # inner ones that a share is given of
 _NEIGHBORS = 9  # levels that a level is held against, itself included

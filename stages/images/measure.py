@@ -23,6 +23,8 @@ from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
 DECODED, EMPTY, NOT_AN_IMAGE, TRUNCATED, NOT_DECODED = "decoded", "empty", "not_an_image", "truncated", "not_decoded"
+NO_IMAGE = (EMPTY, NOT_AN_IMAGE, TRUNCATED)  # whatever the limits
+ONE_SHADE_STD = 1.0  # gray levels: what varies by less is of one shade, a black image, and no photo under any limit
 
 SIDE_PX = 128  # measured at this short side, so that a sharp image of any size is as sharp as any other
 EVEN_LEVELS = 8  # gray levels to either side that still count as the same brightness

@@ -9,8 +9,8 @@ Four cues, each of the thumbnail, none of them asks what the thing is:
 - *texture*: how much finer or coarser the detail is than in the wider surroundings: lenses focus on the plant;
 - *residual*: the spectral residual (Hou and Zhang, CVPR 2007, by OpenCV).
 
-Their logarithms are added with the weights of ``crop.cues``: log odds, which ``benchmarks/crops.py`` learns by logistic
-regression. That place in the frame counts, too, is left to the search for a crop.
+Their logarithms are added with the weights of ``crop.cues``: log odds, which ``benchmarks/crop_fitting.py`` learns by
+logistic regression. That place in the frame counts, too, is left to the search for a crop.
 """
 
 from typing import NamedTuple

@@ -6,20 +6,12 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFile
 
-from stages.images.decode import FORMATS, DecodeError, decode_rgb, is_jpeg, read_header
+from stages.images.decode import FORMATS, DecodeError, decode_rgb, read_header, upright
+from stages.images.jpeg import is_jpeg
 
 _EOI = b"\xff\xd9"  # ends a JPEG
 _FILLED = 128  # the gray level of the blocks of a JPEG that no data say anything of
 _LARGEST_LOOK_MP = 1_000  # a JPEG of so many megapixels takes seconds to look at, at an eighth of its size
-_UPRIGHT = {  # EXIF orientation -> how to show the stored pixels upright, as in Pillow's exif_transpose
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def decode_part(data: bytes, side_px: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,10 +41,7 @@ def decode_part(data: bytes, side_px: int) -> tuple[np.ndarray, np.ndarray]:
         raise DecodeError(str(error)) from None
     if missing.all():
         raise DecodeError("nothing of it can be decoded")
-    mask = Image.fromarray(missing)
-    if orientation in _UPRIGHT:
-        pixels, mask = (image.transpose(_UPRIGHT[orientation]) for image in (pixels, mask))
-    return np.asarray(pixels), np.asarray(mask)
+    return upright(np.asarray(pixels), orientation), upright(missing.astype(np.uint8), orientation).astype(bool)
 
 
 def look_at_large(data: bytes, max_megapixels: float) -> np.ndarray | None:

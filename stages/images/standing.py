@@ -8,14 +8,12 @@ from stages.cache.directory import File, file_table
 from stages.cache.eviction import Standing
 from stages.cache.index import ImageIndex
 from stages.config.schema import Inventory
-from stages.images.measure import EMPTY, NOT_AN_IMAGE, TRUNCATED
+from stages.images.measure import NO_IMAGE, ONE_SHADE_STD
 from stages.images.verdict import BROKEN, verdict
 from stages.records.licenses import allowed_records
 from stages.tables.inventory import MEASURES, SOUND
 
-ONE_SHADE_STD = 1.0  # gray levels: what varies by less is of one shade, a black image, and no photo under any limit
-
-_NO_IMAGE = (pl.col("state").is_in([EMPTY, NOT_AN_IMAGE, TRUNCATED])) | (pl.col("gray_std") < ONE_SHADE_STD)
+_NO_IMAGE = pl.col("state").is_in(NO_IMAGE) | (pl.col("gray_std") < ONE_SHADE_STD)
 
 
 def sound_images(files: list[File], index: ImageIndex, limits: Inventory) -> pl.Series:
@@ -62,7 +60,7 @@ def standing_of(
     no_image = set(measured.filter(_NO_IMAGE)["image_name"])
     limited = set(measured.filter(verdict(limits) != SOUND)["image_name"])
     if rejected is not None:
-        limited |= set(rejected.filter(~pl.col("verdict").is_in([EMPTY, NOT_AN_IMAGE, TRUNCATED]))["image_name"])
+        limited |= set(rejected.filter(~pl.col("verdict").is_in(NO_IMAGE))["image_name"])
     if records is not None:
         usable = allowed_records(records, allowed_licenses)
         limited |= set(records["image_name"]) - set(usable["image_name"])

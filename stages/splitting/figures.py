@@ -10,9 +10,7 @@ from stages.tables.classes import SPLITS
 from stages.tables.size_bins import bins_of, name_bins
 
 _RANKS_A_DECADE = 15  # at which a curve of the long tail is drawn
-_CLASS_SIZES = tuple(
-    2**doublings for doublings in range(14)
-)  # 1 to 8192: the largest classes of the field's collections
+_CLASS_SIZES = tuple(2**doublings for doublings in range(14))  # 1 to 8192: the field's largest classes
 
 
 def number_classes(rows: pl.DataFrame) -> pl.DataFrame:

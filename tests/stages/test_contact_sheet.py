@@ -116,7 +116,6 @@ def test_every_measure_has_a_unit_or_its_name(key):
         ("min_side_px", 1234.0, "1,234 px"),
         ("max_even_share", 0.986, "98.6 % even"),
         ("max_aspect", 5.0137, "5.014 : 1"),
-        ("min_entropy_bits", 2.9996, "3 bits"),
         ("blank_std", 0.0, "0 gray levels"),
         ("min_sharpness", 0.047, "sharpness 0.047"),
         ("max_megapixels", 212.4, "212.4 MP"),
