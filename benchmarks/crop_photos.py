@@ -47,7 +47,8 @@ def cut_frames(root: Path) -> Iterator[Photo]:
     """Yield frames of all shapes cut out of real photographs, each with the whole plant in it, where they fit."""
     for number, (name, pixels) in enumerate(load_photographs(root).items()):
         height, width = pixels.shape[:2]
-        left, top, right, bottom = (share * side for share, side in zip(PHOTOGRAPHS[name], 2 * (width, height)))  # noqa: B905
+        sides = (width, height, width, height)
+        left, top, right, bottom = (share * side for share, side in zip(PHOTOGRAPHS[name], sides, strict=True))
         for index in range(FRAMES_A_PHOTOGRAPH):
             rng = np.random.default_rng([number, index])
             across, down, _ = list(ALL_FRAMES.values())[index % len(ALL_FRAMES)]

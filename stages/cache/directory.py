@@ -17,9 +17,18 @@ from stages.runtime.machine import machine_setting, user_path
 
 IMAGE_NAME = r"^[0-9a-f]{32}\.jpg$"
 FILLING_LOCK = ".downloads.lock"
-
-
 OBSTACLES_NAMED = 5  # in a line
+
+_DOWNLOAD = re.compile(r"\.([0-9a-f]{32}\.jpg)\.tmp")  # what an image is written to before it gets its name
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+_UNREADABLE = "a file that this user may not read"
+_GROUPS = {os.getegid(), *os.getgroups()}
 
 
 class File(NamedTuple):
@@ -102,17 +111,6 @@ def list_files(directory: Path) -> Iterator[File]:
     yield from list_cache(directory).files
 
 
-_DOWNLOAD = re.compile(r"\.([0-9a-f]{32}\.jpg)\.tmp")  # what an image is written to before it gets its name
-_KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFBLK: "a device",
-    stat.S_IFCHR: "a device",
-}
-_UNREADABLE = "a file that this user may not read"
-
-
 def _file_or_obstacle(entry: "os.DirEntry[str]") -> File | Obstacle | None:
     """Give an image's file, or what is in its place; ``None`` where it was evicted meanwhile."""
     linked = "a symbolic link to " if entry.is_symlink() else ""
@@ -141,9 +139,6 @@ def _may_be_read(path: str, status: os.stat_result) -> bool:
     except OSError:
         return False
     return True
-
-
-_GROUPS = {os.getegid(), *os.getgroups()}
 
 
 def obstacles_in_words(obstacles: Sequence[Obstacle]) -> str:

@@ -28,6 +28,23 @@ TABLES_IN_USE: dict[Path, Schema] = {
     **{Path(f"data/splits/{split}.parquet"): SPLIT for split in SPLITS},
 }
 
+NO_IMAGE, NO_RECORD, NOT_USED, LIMIT = "no_image", "no_record", "not_used", "limit"
+LEFT_OUT, IN_SPLIT = "left_out", "in_split"
+# In the order in which they go. The last two go only when told so.
+WHY = {
+    NO_IMAGE: "files that are no image",
+    NO_RECORD: "images that no record names",
+    NOT_USED: "images that a record names and no table uses",
+    LIMIT: "photos that only a limit of params.yaml rejected",
+    LEFT_OUT: "images that can be used and stand in no split",
+    IN_SPLIT: "images of a split",
+}
+_PLACE = {why: place for place, why in enumerate(WHY)}
+
+EVICTED_LOG = "evicted.csv"
+DRY_RUN_LIST = "evict-dry-run.csv"
+_LOG_HEAD = "at,image_name,bytes,last_used,why\n"
+
 
 def images_of_splits() -> set[str]:
     """Name the images of the splits of the last run, as far as there are any."""
@@ -56,24 +73,6 @@ def images_in_use(*, missing_ok: bool = False) -> set[str]:
         if path not in missing
         for name in read_table(path, schema)["image_name"]
     }
-
-
-NO_IMAGE, NO_RECORD, NOT_USED, LIMIT = "no_image", "no_record", "not_used", "limit"
-LEFT_OUT, IN_SPLIT = "left_out", "in_split"
-# In the order in which they go. The last two go only when told so.
-WHY = {
-    NO_IMAGE: "files that are no image",
-    NO_RECORD: "images that no record names",
-    NOT_USED: "images that a record names and no table uses",
-    LIMIT: "photos that only a limit of params.yaml rejected",
-    LEFT_OUT: "images that can be used and stand in no split",
-    IN_SPLIT: "images of a split",
-}
-_PLACE = {why: place for place, why in enumerate(WHY)}
-
-EVICTED_LOG = "evicted.csv"
-DRY_RUN_LIST = "evict-dry-run.csv"
-_LOG_HEAD = "at,image_name,bytes,last_used,why\n"
 
 
 @dataclass(frozen=True)

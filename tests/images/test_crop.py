@@ -70,8 +70,9 @@ def test_of_two_equal_things_the_crop_takes_the_one_near_the_middle():
 def test_a_level_is_the_quantile_by_the_histogram(seed, share):
     saliency = np.random.default_rng(seed).integers(0, 256, (20, 30)).astype(np.uint8)
     level = level_of(saliency, share)
-    assert (saliency <= level).mean() >= share
-    assert (saliency < level).mean() <= share
+    # A share may be nearer to a count of pixels than floats can tell.
+    assert (saliency <= level).mean() >= share - 1e-12
+    assert (saliency < level).mean() <= share + 1e-12
 
 
 def test_center_mode_asks_for_no_map():
