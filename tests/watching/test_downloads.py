@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from stages.cache.index import INDEX_NAME, ImageIndex
+from stages.cache.index import INDEX_NAME, REMEMBERED, ImageIndex
 from stages.download.ledger import LEDGER_NAME, Ledger
 from stages.watching import image_cache, sqlite_files
 from stages.watching.downloads import HostTraffic, read_ledger
@@ -53,11 +53,11 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from stages.download.ledger import Ledger
-from stages.cache.index import ImageIndex
+from stages.cache.index import REMEMBERED, ImageIndex
 ledger, index = Ledger(Path(sys.argv[1])), ImageIndex(Path(sys.argv[1]))
 ledger.count_image("a.example", 5, "https://h.example/1.jpg")
 ledger.pause("b.example", 9e9, 1, "http_503")
-index.remember([("0" * 32 + ".jpg", 7, *[None] * 10)])
+index.remember([("0" * 32 + ".jpg", 7, *[None] * (len(REMEMBERED) - 2))])
 print("written", flush=True)
 time.sleep(600)
 """
@@ -135,7 +135,7 @@ def test_a_cache_is_measured_by_its_index_else_by_its_files_if_they_are_few(cach
     monkeypatch.setattr(image_cache, "MOST_COUNTED", 9)
     assert measure_cache(cache).images is None
     with ImageIndex(cache) as index:
-        index.remember([(name(number), 500, *[None] * 10) for number in range(3)])
+        index.remember([(name(number), 500, *[None] * (len(REMEMBERED) - 2)) for number in range(3)])
         assert measure_cache(cache)[:2] == (3, 1500)
     with pytest.raises(FileNotFoundError):
         measure_cache(cache / "gone")
