@@ -117,7 +117,7 @@ def decode_to_show(data: bytes) -> np.ndarray:
 
 
 def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> pl.DataFrame:
-    """Choose the images to show: of each some species, those that smart crop does worst in, some that fell back.
+    """Choose the images to show: one each of some species, those that smart crop does worst in, some that fell back.
 
     The worst are those of which it keeps least of the true subject; where that is not known, those in which it gains
     least over its area, though it did not fall back. Either counts only below its limit: what is kept nearly whole is
@@ -134,11 +134,13 @@ def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) 
     """
     smart = table.filter(pl.col("crop") == "smart").with_columns(fell_back=pl.col("how").is_in(FALLBACKS))
     judged = rows.select("image_name", "sha256", "species").join(smart, on="image_name", maintain_order="left")
-    cut = judged.filter(pl.col("subject_kept") < params.worst_kept_below).sort("subject_kept", maintain_order=True)
-    unsure = judged.filter(
-        pl.col("subject_kept").is_null() & ~pl.col("fell_back") & (pl.col("saliency_gain") < params.worst_gain_below)
-    ).sort("saliency_gain", maintain_order=True)
-    worst = pl.concat([cut.with_columns(why=pl.lit(LEAST_KEPT)), unsure.with_columns(why=pl.lit(LEAST_GAIN))])
+    kept, gain = pl.col("subject_kept"), pl.col("saliency_gain")
+    least_kept = judged.filter(kept < params.worst_kept_below).sort(kept, maintain_order=True)
+    no_better = kept.is_null() & ~pl.col("fell_back") & (gain < params.worst_gain_below)
+    least_gain = judged.filter(no_better).sort(gain, maintain_order=True)
+    worst = pl.concat(
+        [least_kept.with_columns(why=pl.lit(LEAST_KEPT)), least_gain.with_columns(why=pl.lit(LEAST_GAIN))]
+    )
     worst = worst.head(params.worst_images)
     others = judged.join(worst, on="image_name", how="anti", maintain_order="left")
     fell_back = others.filter("fell_back").head(params.fallback_images).with_columns(why=pl.lit(FELL_BACK))

@@ -141,7 +141,7 @@ def process_of(note: Note) -> psutil.Process | None:
 
 
 @dataclass
-class Work:
+class NotedWork:
     """A work whose progress is noted.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from stages.runtime.notes import Work, said
+from stages.runtime.notes import NotedWork, said
 from stages.runtime.plain_text import plain
 from stages.runtime.wording import duration_in_words
 
@@ -37,7 +37,7 @@ class ProgressLine:
         """
         self._what, self._total, self._unit = what, total, unit
         self._start_s = self._last_s = start_s
-        self._noted = Work(what, unit, total)
+        self._noted = NotedWork(what, unit, total)
         self._bar = (
             tqdm(total=total, desc=plain(what), unit=f" {plain(unit)}", dynamic_ncols=True, leave=False)
             if sys.stderr.isatty()

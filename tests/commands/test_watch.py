@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from stages.watching.screen import cells
+from stages.watching.terminal_text import cells
 from tests.support import ROOT
 from tests.support.running import complaint, run_here
 from tests.support.terminal import Terminal

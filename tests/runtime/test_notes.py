@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.runtime import notes
-from stages.runtime.notes import FOLDER, Note, Work, process_of, read_note, read_notes, write_note
+from stages.runtime.notes import FOLDER, Note, NotedWork, process_of, read_note, read_notes, write_note
 from stages.runtime.progress import ProgressLine, progress, say
 from tests.support import ROOT
 
@@ -85,7 +85,7 @@ def test_it_is_written_about_once_a_second_and_what_the_work_says_is_asked_no_mo
     monkeypatch.setattr("stages.runtime.notes.time.monotonic", lambda: now_s)
     path = None
     for _ in range(40):  # works of a tenth of a second ...
-        work = Work("letters", "letters", None)
+        work = NotedWork("letters", "letters", None)
         path = path or next((repo / FOLDER).glob("*.txt"))
         for done in range(100):
             now_s += 0.001
@@ -94,7 +94,7 @@ def test_it_is_written_about_once_a_second_and_what_the_work_says_is_asked_no_mo
         work.close()
     assert len(asked) <= 4
     assert len(written) <= notes.IN_A_ROW + 4
-    work = Work("more", "letters", None)  # ... and one of a minute
+    work = NotedWork("more", "letters", None)  # ... and one of a minute
     before = len(asked)
     for done in range(600):
         now_s += 0.1
@@ -107,7 +107,7 @@ def test_a_work_that_begins_is_noted_at_once_also_behind_one_that_was_noted_just
     monkeypatch.setattr("stages.runtime.notes.time.monotonic", lambda: now_s)
     now_s = 1000.0
     for what in ("epoch 1", "score", "validate", "epoch 2"):
-        work = Work(what, "steps", None)
+        work = NotedWork(what, "steps", None)
         (note,) = read_notes(repo)
         assert note.what == what
         now_s += 60
@@ -197,13 +197,13 @@ def test_what_killed_processes_left_goes_with_time_or_with_the_same_work_in_a_pl
     old = folder / "old.txt"
     old.write_text("whatever")
     os.utime(old, (0, 0))
-    Work("letters", "letters", None)
+    NotedWork("letters", "letters", None)
     assert not old.exists()
     assert {note.pid for note in read_notes(repo)} == {os.getpid(), 4_000_000, 4_000_001, 4_000_002}
 
 
 def test_a_process_id_that_another_process_has_by_now_names_nobody(repo):
-    Work("letters", "letters", None)
+    NotedWork("letters", "letters", None)
     (note,) = read_notes(repo)
     values = {one.name: getattr(note, one.name) for one in fields(note)}
     assert process_of(Note(**values)) is not None
