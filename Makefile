@@ -82,7 +82,7 @@ sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages 
 	@python -m sample.make
 	@python -m stages.commands.inventory
 
-crop-figures: .venv/run.stamp ## say what crops are worth, on 2,100 composed photos (needs apt-get and dpkg-deb)
+crop-figures: .venv/run.stamp ## say what crops are worth, on 2,400 composed photos (needs apt-get and dpkg-deb)
 	@python -m benchmarks.crops
 
 # Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script.
