@@ -19,6 +19,7 @@ from stages.images.saliency import LEVELS, saliency_map
 SMART = "smart"
 CENTER = "center"
 FALLBACKS = ("flat", "everywhere", "unsure")
+_SAME = 1e-9  # shares of a map that differ by less are the same, but for rounding
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,20 @@ def _search(sums: np.ndarray, params: Crop) -> tuple[int, int, int]:
     for scale in params.scales:
         side = min(max(8, round(min(h, w) * scale)), h, w)
         held = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-        y, x = (int(place) for place in np.unravel_index(np.argmax(held), held.shape))
+        y, x = _middle_best(held)
         if (gain := _gain(sums, (x, y, side), params)) > best:
             best, found = gain, (x, y, side)
     return found
+
+
+def _middle_best(held: np.ndarray) -> tuple[int, int]:
+    """Give row and column of the largest of float64 [h, w]; of several, the one nearest to the middle of them all.
+
+    A square that holds the whole of a plant does so in many places, and the first of these would put it to the edge.
+    """
+    rows, columns = np.nonzero(held >= held.max() - _SAME)
+    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
+    return int(rows[nearest]), int(columns[nearest])
 
 
 def _gain(sums: np.ndarray, place: tuple[int, int, int], params: Crop) -> float:

@@ -19,6 +19,7 @@ from PIL import Image
 from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
 from stages.images.drawn import banding, flatness, level_peaks
 from stages.images.filled import filled_share, may_be_filled
+from stages.images.jpeg import is_jpeg, level_step
 from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
@@ -97,7 +98,7 @@ def measure(data: bytes, *, max_megapixels: float) -> Measurement:
         "even_share": float(around(shares).max()),
         "sharpness": sharpness(small),
         "banding": banding(small),
-        "level_peaks": level_peaks(shares),
+        "level_peaks": level_peaks(shares, level_step(data) if is_jpeg(data) else 1.0),
         "flatness": flatness(small, ground=int(around(shares).argmax())),
         "filled_share": filled,
     }

@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stages.images.crop import best_square, cut, find_crop, level_of
@@ -103,3 +103,28 @@ def test_odd_sizes_make_no_trouble(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     square = find_crop(pixels, SMART)
     assert cut(pixels, square, 32).shape == (32, 32, 3)
+
+
+@given(
+    st.integers(20, 128), st.integers(20, 128), st.floats(0.1, 0.6), st.floats(0, 1), st.floats(0, 1),
+    st.sampled_from([(1, -1), (-1, 1), (-1, -1)]),
+)  # fmt: skip
+def test_a_mirrored_map_has_the_mirrored_square(height, width, size, down, across, steps):
+    """A square that holds the whole of a plant does so in many places: it is the one around it, not the first."""
+    side = max(3, round(size * min(height, width)))
+    saliency = np.zeros((height, width), np.uint8)
+    top, left = round(down * (height - side)), round(across * (width - side))
+    saliency[top : top + side, left : left + side] = 255
+    one = best_square(saliency, width, height, SMART)
+    other = best_square(np.ascontiguousarray(saliency[:: steps[0], :: steps[1]]), width, height, SMART)
+    assume(other.how == one.how)  # by rounding, one of them may just not be worth it
+    assert abs(other.side - one.side) <= 1
+    for place, back, step, edge in ((one.x, other.x, steps[1], width), (one.y, other.y, steps[0], height)):
+        assert abs((back if step > 0 else edge - back - other.side) - place) <= 2
+
+
+def test_a_square_that_holds_all_lies_around_it():
+    saliency = np.zeros((90, 120), np.uint8)
+    saliency[30:50, 60:80] = 255
+    square = best_square(saliency, 120, 90, SMART)
+    assert (square.x + square.side / 2, square.y + square.side / 2) == pytest.approx((70, 40), abs=2)
