@@ -17,13 +17,11 @@ PLACES_A_PHOTO = 120  # drawn for the regression
 # What a choice must keep to, if one does. On photos that it was not made on it does a little worse: so that there 2 in
 # 100 crops at most are worse than center crop, it must be less here.
 MOST_WORSE, LEAST_SHARE = 0.0175, 1.3
-# Of those that do, the best: a subject that fills the crop by another tenth is worth half a point of what is kept.
-WORTH_OF_SHARE = 0.05
 WORSE_BY = 0.05  # of the subject that center crop keeps and smart crop does not
 CHOICES = [
     {"center_sigma": sigma, "min_gain": gain, "area_price": price, "margin": margin}
     for sigma, gain, price, margin in product(
-        (0.45, 0.5), (0.02, 0.03, 0.045), (0.05, 0.07, 0.1, 0.2), (1.2, 1.35, 1.5, 1.7)
+        (0.45, 0.5), (0.02, 0.03, 0.045), (0.05, 0.07, 0.1, 0.2), (1.35, 1.5, 1.7)
     )
 ]
 
@@ -123,14 +121,14 @@ def choose(measured: Sequence[Kept], rows: np.ndarray) -> int:
         rows: bool [photos]; which of them count.
 
     Returns:
-        The number of the best of those that keep to the two limits, or break them least.
+        The number of that which keeps most, of those that keep to the two limits, or break them least.
     """
 
     def worth(number: int) -> tuple[float, float]:
         kept = measured[number]
         share = kept.smart_share[rows].mean() / kept.center_share[rows].mean()
         broken = max(0.0, kept.worse[rows].mean() - MOST_WORSE) + max(0.0, LEAST_SHARE - share)
-        return -broken, kept.smart[rows].mean() + WORTH_OF_SHARE * share
+        return -broken, kept.smart[rows].mean()
 
     return max(range(len(measured)), key=worth)
 
