@@ -25,6 +25,7 @@ from stages.evaluation.crops import (
     Measured,
     compared_figures,
     compared_in_words,
+    fallen_in_words,
     gain_curves,
     kept_curves,
     summarize,
@@ -83,11 +84,12 @@ def main() -> None:
                 Comparison(species, said, pixels, saliency_map(pixels, smart), measured[name], boxes.get(name))
             )
 
+    figures = summarize(table)
+    note = f"{note_on(shown, table, params.compare_crops)}; {fallen_in_words(figures)}"
     remainder = f"no further image to show: {rows.height:,} compared in all"
-    draw_comparison(comparisons, PICTURE, note=note_on(shown, table, params.compare_crops), remainder=remainder)
+    draw_comparison(comparisons, PICTURE, note=note, remainder=remainder)
     write_table(kept_curves(table), KEPT_CURVES, KEPT)
     write_table(gain_curves(table), GAIN_CURVES, GAIN)
-    figures = summarize(table)
     write_figures(REPORT, figures)
     write_figures(METRICS, compared_figures(figures))
     say(f"compare_crops: {compared_in_words(figures)}; see {PICTURE}")
@@ -102,11 +104,10 @@ def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_px: int) -> tuple[str, Measured]:
     """Find the smart and the center crop of one image, in pixels of the image as shown; give its name with them."""
     prepared = decode_and_crop(data, smart, size_px)
-    height, width = prepared.pixels.shape[:2]
-    middle = center_crop(width, height)
-    middle = replace(middle, saliency=saliency_held(saliency_map(prepared.pixels, smart), middle, width, height))
     shown = shown_size(*read_header(data))
-    return image_name, Measured(prepared.in_original(prepared.square), prepared.in_original(middle), *shown)
+    middle = center_crop(*shown)
+    middle = replace(middle, saliency=saliency_held(saliency_map(prepared.pixels, smart), middle, *shown))
+    return image_name, Measured(prepared.in_original(prepared.square), middle, *shown)
 
 
 def decode_to_show(data: bytes) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from stages.images.crop import FALLBACKS, Square
+from stages.runtime.wording import in_words
 from stages.tables.compare_crops import GAIN_CURVES, KEPT_CURVES
 from stages.tables.table import Schema
 
@@ -171,6 +172,16 @@ def compared_figures(figures: dict[str, Any]) -> dict[str, float]:
 
 def compared_in_words(figures: dict[str, Any]) -> str:
     """Say in a line how the crops compare, by what ``summarize`` gives: by true boxes where there are any."""
+    return f"{_kept_in_words(figures)}; {fallen_in_words(figures)}"
+
+
+def fallen_in_words(figures: dict[str, Any]) -> str:
+    """Say in how many images smart crop fell back, and why, by what ``summarize`` gives."""
+    reasons = {reason: number for reason, number in figures["fallbacks"].items() if number}
+    return f"smart crop fell back in {sum(reasons.values()):,} of {figures['images']:,} images{in_words(reasons)}"
+
+
+def _kept_in_words(figures: dict[str, Any]) -> str:
     images, known = figures["images"], figures["images_with_true_box"]
     smart, center = figures["smart"], figures["center"]
     if known:

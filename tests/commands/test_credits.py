@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+import yaml
 
 from stages.commands.credits import credit, what_is_not_said
 from stages.tables.classes import SPLITS
@@ -51,3 +52,11 @@ def test_what_a_credit_lacks_is_counted_by_what_it_is(observer, license, photogr
     rows = available_rows([{"observer": observer, "license": license}]).with_columns(split=pl.lit("train"))
     counts = what_is_not_said(credit(rows))
     assert counts == {"names the photographer": photographer_lacks, "says the license": license_lacks}
+
+
+def test_splits_of_another_profile_are_not_credited(workspace):
+    entry = {"params": {"params.yaml": {"profile": "teacher"}}, "outs": []}
+    (workspace / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"split": entry}}), encoding="utf-8")
+    result = run_stage("commands.credits", workspace)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "data/splits is of profile teacher, not sample: run `dvc repro split` first" in result.stderr
