@@ -106,6 +106,8 @@ def _decode_rare(data: bytes, colorspace: str, height: int, width: int, factor: 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             pixels = np.asarray(image.convert(mode))
+    except MemoryError:  # which says nothing of the file
+        raise
     except Exception as error:  # Pillow raises whatever its parsers meet
         raise JpegError(str(error)) from None
     if factor > 1:
