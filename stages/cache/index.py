@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 INDEX_NAME = ".index.sqlite"
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 
-_VERSION = 4
+_VERSION = 5
 OUTDATED_NS = -1  # a modification time that no file has: of what an earlier version measured less of
 _MIGRATIONS = {
     2: "ALTER TABLE images RENAME COLUMN grey_std TO gray_std",
@@ -37,6 +37,8 @@ ALTER TABLE images ADD COLUMN flatness REAL;
 ALTER TABLE images ADD COLUMN filled_share REAL;
 UPDATE images SET mtime_ns = {OUTDATED_NS} WHERE state NOT IN ('empty', 'not_decoded');
 """,
+    # Levels of JPEGs of a low quality are counted by their steps; PNGs are whole that were not, and WebPs are not.
+    4: f"UPDATE images SET mtime_ns = {OUTDATED_NS} WHERE state NOT IN ('empty', 'not_decoded');",
 }
 # used_s: seconds since 1970, null where nobody has said so.
 _SCHEMA = """

@@ -1,6 +1,7 @@
 """Decoding: from the bytes of a web image to the RGB pixels that a person would see."""
 
 import io
+import warnings
 from functools import lru_cache
 from typing import Any, cast
 
@@ -11,11 +12,18 @@ from PIL import ExifTags, Image, ImageCms
 from stages.images.jpeg import JpegError, decode_jpeg, is_jpeg
 from stages.images.png import is_png, needed_chunks
 
+# Of a broken header Pillow warns as well as it raises, and of odd ones nobody needs to hear.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 # Images too large to decode are refused by inventory.max_megapixels, which reads the size first.
 Image.MAX_IMAGE_PIXELS = None
 
 # What web hosts serve as photos. Pillow knows dozens more, and one of them (EPS) runs a program on what it is given.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+# Decoders of these read on in zeros, as a download leaves them that was given its room before it came. Whole files end
+# in some too: up to a tenth, where all of the image is one color.
+_UNCHECKED = ("WEBP", "AVIF", "GIF")
+_ZEROS_SHARE = 0.2
 
 # EXIF orientation (tag 0x0112) -> what to do with the stored pixels to show them upright: (mirror left-right first,
 # then turn). CIPA DC-008 (Exif 2.32), section 4.6.4.
@@ -34,6 +42,12 @@ class DecodeError(Exception):
     """The bytes are no image, or not a whole one."""
 
 
+def is_of_this_machine(error: Exception) -> bool:
+    """Say whether an error tells of this machine, out of memory or of open files, and nothing of the file's bytes."""
+    # Pillow's own OSErrors have no number, and the system's have one.
+    return isinstance(error, MemoryError | ImportError) or (isinstance(error, OSError) and error.errno is not None)
+
+
 def read_header(data: bytes) -> tuple[int, int, int]:
     """Give (width, height, EXIF orientation) of an image as stored, without decoding its pixels.
 
@@ -50,6 +64,8 @@ def _read_header(data: bytes) -> tuple[int, int, int, bytes | None]:
             profile = image.info.get("icc_profile")
             return image.width, image.height, _orientation(image), profile if isinstance(profile, bytes) else None
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
+        if is_of_this_machine(error):
+            raise
         raise DecodeError(f"no image: {error}") from None
 
 
@@ -175,6 +191,8 @@ def _decode_other(data: bytes) -> np.ndarray:
             rgba = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
     except Exception as error:  # as in read_header
+        if is_of_this_machine(error):
+            raise
         raise DecodeError(str(error)) from None
 
 
@@ -182,7 +200,10 @@ def _opened(data: bytes, *, header_only: bool = False) -> Image.Image:
     """Open an image in Pillow. Of a PNG it sees only what pixels need: it would stop at a fault in any other chunk."""
     if is_png(data):
         data = needed_chunks(data, header_only=header_only)
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if not header_only and image.format in _UNCHECKED and len(data.rstrip(b"\0")) < (1 - _ZEROS_SHARE) * len(data):
+        raise DecodeError("its end is zeros")
+    return image
 
 
 def _deep_gray(levels: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from stages.images.portable import portable_opencv
 from stages.runtime.errors import UserError
 
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -106,9 +107,12 @@ def _decode_rare(data: bytes, colorspace: str, height: int, width: int, factor: 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             pixels = np.asarray(image.convert(mode))
+    except MemoryError:  # which says nothing of the file
+        raise
     except Exception as error:  # Pillow raises whatever its parsers meet
         raise JpegError(str(error)) from None
     if factor > 1:
+        portable_opencv()
         small = (width // factor, height // factor)
         pixels = cv2.resize(pixels[: small[1] * factor, : small[0] * factor], small, interpolation=cv2.INTER_AREA)
     return pixels.reshape(*pixels.shape[:2], -1)

@@ -275,3 +275,15 @@ def test_a_header_that_does_not_say_has_a_step_of_one():
     for end in range(2, len(WHOLE), 17):
         assert level_step(WHOLE[:end]) >= 1
     assert level_step(b"\xff\xd8\xff\xdb\0\x03\x10\xff\xd9") == 1
+
+
+def test_a_rare_layout_is_reduced_the_same_in_a_new_thread():
+    """The switch is one of a thread, and decoding is the first that a worker's thread does."""
+
+    def portable_after() -> bool:
+        cv2.ipp.setUseIPP(True)
+        decode_rgb(RARE_FILE, factor=2)
+        return not cv2.ipp.useIPP()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(portable_after).result()
