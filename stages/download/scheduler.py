@@ -69,6 +69,16 @@ class Limits(NamedTuple):
         return "time" if now_s >= self.until_s else "bytes" if received_bytes >= self.bytes else ""
 
 
+def _is_proper(answer: Answer, host: str) -> bool:
+    """Say whether an answer shows that the host does not ban.
+
+    A redirect within the host does not: it may lead to a page that says so, and what comes of it will tell.
+    """
+    if answer.kind is Kind.REDIRECT:
+        return host_of(answer.location) != host
+    return answer.kind in (Kind.IMAGE, Kind.FINAL)
+
+
 class Scheduler:
     """A run of the download."""
 
@@ -275,7 +285,9 @@ class Scheduler:
         if answer.size:
             self._ledger.count_traffic(done.host, now_s, answer.size)
         self._note_reached(queue, answer)
-        if answer.kind in (Kind.IMAGE, Kind.REDIRECT, Kind.FINAL):
+        if answer.kind in (Kind.THROTTLED, Kind.PASSING):
+            queue.forbidden.troubled()
+        elif _is_proper(answer, done.host):
             if queue.host.answered(done.started_s):
                 queue.forbidden.ban_ended()
                 self._ledger.pause(done.host, 0, 0, "")
@@ -291,7 +303,7 @@ class Scheduler:
         elif answer.kind is Kind.PASSING:
             yield from self._fail(job, done, answer, now_s)
         elif job.route == CONTROL:
-            self._end_control(job, answer)
+            self._end_control(job, done.host, answer)
         elif answer.kind is Kind.IMAGE:
             yield from self._take(job, done.host, answer, now_s)
         elif answer.kind is Kind.REDIRECT:
@@ -453,7 +465,9 @@ class Scheduler:
                     outcomes += [Outcome("left", job.image_name, FORBIDDEN) for job in queue.forbidden.empty()]
         return outcomes
 
-    def _end_control(self, job: Job, answer: Answer) -> None:
+    def _end_control(self, job: Job, host: str, answer: Answer) -> None:
+        if not _is_proper(answer, host):
+            self._queues[host].sent_url = ""  # it has moved, or is hidden: it tells nothing more in this run
         if answer.temporary is not None:
             answer.temporary.unlink()
         self._ledger.stored(job.image_name)
