@@ -37,6 +37,20 @@ def test_columns_say_how_wide_it_is_where_no_terminal_does(repo):
     assert max(map(cells, result.stdout.splitlines())) <= 40
 
 
+@pytest.mark.slow
+def test_a_terminal_that_does_not_know_its_size_has_the_usual_one(repo):
+    """As one of a container, or of a script that has made it."""
+    terminal = Terminal([*WATCH, "--once"], repo, columns=0, lines=0, PYTHONPATH=str(ROOT), COLUMNS="", LINES="")
+    assert terminal.read_to_the_end() == 0
+    assert "nothing is at work here" in terminal.written
+    terminal = Terminal(WATCH, repo, columns=0, lines=0, PYTHONPATH=str(ROOT), COLUMNS="", LINES="")
+    lines = terminal.wait_for(lambda lines: "nothing is at work here" in lines)
+    assert 1 < len(lines) <= 24
+    assert max(map(cells, lines)) <= 80
+    terminal.press("\x03")
+    assert terminal.read_to_the_end() == 0
+
+
 def test_it_asks_for_what_it_needs(repo):
     result = run_here("commands.watch", repo, "--every", "0")
     assert result.returncode == 2

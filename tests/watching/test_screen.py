@@ -1,7 +1,8 @@
 """A screen fits its terminal and says what was seen."""
 
 import re
-from dataclasses import replace
+import socket
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.config.schema import HostLimits
-from stages.runtime.notes import Note
+from stages.runtime.notes import Note, process_of, read_note, write_note
 from stages.watching.downloads import Downloads, HostTraffic
 from stages.watching.image_cache import CacheSize
 from stages.watching.machine import Gpu, Machine
 from stages.watching.past import Past
 from stages.watching.picture import CachePicture, Picture, WorkPicture
-from stages.watching.processes import Work
+from stages.watching.processes import Work, find_works
 from stages.watching.screen import draw
 from stages.watching.terminal_text import cells
-from stages.watching.training import FIGURES, Left
+from stages.watching.training import FIGURES, Left, time_left
 
 NOW_S = 1_800_000_000.0
 ROOT = Path("/repo/plants")
@@ -190,3 +191,31 @@ def test_what_does_not_fit_at_all_is_counted():
     shown = len(draw(BUSY, 60, None))
     assert shown > 9
     assert re.fullmatch(r"and \d+ more lines: a larger window shows them", lines[-1])
+
+
+NO_NUMBERS = ["-1", "0", "nan", "inf", "-inf", "1e300", "-1e300", "9" * 400, "9" * 5000, "", "x"]
+ODD_WORDS = ["epoch 1 of " + "9" * 400, "epoch 2 of 3 from step ,,,", "epoch 0 of 0", "\x1b[2J", "w" * 200_000]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([one.name for one in fields(Note)]), st.sampled_from(NO_NUMBERS + ODD_WORDS), max_size=4
+    ),
+    st.booleans(),
+)
+def test_no_note_that_lies_there_keeps_the_screen_from_being_drawn(odd, here):
+    """A note of another version, or one that somebody or a bad disk has changed."""
+    note = replace(NOTE, host=socket.gethostname() if here else "elsewhere", ended=(("scores", 3.0),))
+    lines = [
+        f"{name}: {odd.get(name, value)}"
+        for name, _, value in (x.partition(": ") for x in write_note(note).split("\n"))
+    ]
+    read = read_note("\n".join([line.removesuffix(": ") for line in lines[:-2]] + ["end", ""]))
+    if read is None:
+        return
+    works, killed = find_works(
+        [], [read], ROOT, pid_of=lambda one: process.pid if (process := process_of(one)) else None, now_s=NOW_S
+    )
+    works.append(Work("train", "", ROOT, NOW_S - 5, notes=(read,)))
+    seen = [WorkPicture(work, "", time_left(work.notes[0])) for work in works]
+    assert draw(replace(FULL, works=seen, killed=killed), 80, 24)
