@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from stages.cache.looking import looking_into
 from stages.runtime.errors import UserError
 
 WAITS_S = 60.0  # for another process that writes
@@ -51,6 +52,7 @@ class Database:
             OSError: the disk is full, read-only, or refuses.
         """
         self.path = path
+        self._made_by = schema, version, migrations
         with self._in_words():
             self._connection = sqlite3.connect(path or ":memory:", timeout=WAITS_S, isolation_level=None)
         try:
@@ -80,6 +82,24 @@ class Database:
     def _execute_each(self, statements: str) -> None:
         for statement in filter(str.strip, statements.split(";")):
             self._connection.execute(statement)
+
+    def take_over(self, path: Path) -> None:
+        """Have in memory what another file of this schema or an earlier version holds, without a change to that.
+
+        Raises:
+            DamagedError, UserError, OSError: as in the constructor; then this one is as it was.
+        """
+        copied = sqlite3.connect(":memory:", isolation_level=None)
+        own, self._connection = self._connection, copied
+        try:
+            with self._in_words(), looking_into(path) as other:
+                other.backup(copied)
+                self._prepare(*self._made_by)
+        except BaseException:
+            self._connection = own
+            copied.close()
+            raise
+        own.close()
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and give its rows.

@@ -288,13 +288,7 @@ class Scheduler:
         if answer.kind in (Kind.THROTTLED, Kind.PASSING):
             queue.forbidden.troubled()
         elif _is_proper(answer, done.host):
-            if queue.host.answered(done.started_s):
-                queue.forbidden.ban_ended()
-                self._ledger.pause(done.host, 0, 0, "")
-                self._tell(f"{done.host}: answers again")
-            no_ban = not queue.forbidden.may_be_a_ban
-            for forbidden, alone in queue.forbidden.answered(done.number):
-                yield from self._forbid(forbidden, now_s, no_ban=no_ban, alone=alone)
+            yield from self._decide_row(done, queue, now_s)
 
         if answer.kind is Kind.FORBIDDEN:
             yield from self._suspect(job, done, answer, now_s)
@@ -312,6 +306,16 @@ class Scheduler:
             yield from self._refuse(job, answer.reason)
         else:
             self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
+
+    def _decide_row(self, done: Done, queue: HostQueue, now_s: float) -> Iterator[Outcome]:
+        """Take note that a host answers properly, and deal with the 403 that this tells of."""
+        if queue.host.answered(done.started_s):
+            queue.forbidden.ban_ended()
+            self._ledger.pause(done.host, 0, 0, "")
+            self._tell(f"{done.host}: answers again")
+        no_ban = not queue.forbidden.may_be_a_ban
+        for forbidden, alone in queue.forbidden.answered(done.number):
+            yield from self._forbid(forbidden, now_s, no_ban=no_ban, alone=alone)
 
     def _note_reached(self, queue: HostQueue, answer: Answer) -> None:
         """Take note whether anything came from a host, or why nothing gets there."""
