@@ -139,7 +139,7 @@ def _plan(records: pl.DataFrame, directory: Path, params: Params, hosts: list[st
     known: dict[str, HostRecord] = {}
     history = pl.DataFrame(schema=HISTORY)
     if (directory / LEDGER_NAME).is_file():
-        with Ledger(directory) as ledger:
+        with Ledger(directory, look_only=True) as ledger:
             known, history = ledger.hosts(), ledger.history()
     files, obstacles = list_cache(directory)
     if obstacles:

@@ -32,6 +32,8 @@ from stages.download.wanted import ROUTES, host_of
 
 REDIRECTS = 5  # in a row
 FORBIDDEN = "http_403"
+# For these a host pauses in the run alone where they came: it has seen no request that it could want a pause from.
+_NEVER_ASKED = {UNKNOWN_HOST, NO_ROUTE}
 TICK_S = 1.0  # between two looks at the clock, also where nothing comes
 
 
@@ -133,6 +135,8 @@ class Scheduler:
         for name, host_limits in params.hosts.items():
             host = Host(host_limits, largest_bytes=self._largest_bytes, pauses_s=params.pauses_s)
             record = remembered.get(name, HostRecord())
+            if record.why in _NEVER_ASKED:
+                record = record._replace(paused_until_s=0.0, strikes=0, why="")
             host.restore(record.paused_until_s, record.strikes, record.why, traffic.get(name, ()), now_s)
             threads = ThreadPoolExecutor(host_limits.concurrent, thread_name_prefix=name)
             of_host = ranked.filter(pl.col("host") == name)
@@ -185,7 +189,7 @@ class Scheduler:
 
     def _ends_a_run(self) -> set[str]:
         """Name the reasons for which a run ends where no host can be reached."""
-        return {UNKNOWN_HOST, NO_ROUTE} if self._retries else {UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION}
+        return _NEVER_ASKED if self._retries else _NEVER_ASKED | {REFUSED_CONNECTION}
 
     def stop(self) -> None:
         """End the run: nothing more is asked, what is under way is cut, and what has come is still dealt with.
