@@ -65,7 +65,7 @@ def text_of(picture: Picture, width: int = 100, height: int | None = None) -> st
         "1,200 of 4,800 steps, 2.00 steps/s", "learning rate 2.9e-05", "train: WARNING: at chance",
         "epoch  train loss  top-1  val loss  top-1  top-5  learning rate", "0.900            0.9  best",
         "slow.example: paused until", "(http_429), 1.00 GB of 5 GB in an hour, 2.00 GB of 24 GB in a day",
-        "quick.example: 2.00 MB/s, 3.00 GB in an hour, 5.00 GB in a day",
+        "quick.example: 600.0 MB in 5 minutes, 3.00 GB in an hour, 5.00 GB in a day",
         "1,204 refused (http_404 1,200, blank 4), 17 to try again",
         "91.93 GB of 220 GB (42%), 62,821 images", "GPU 0    NVIDIA H200, 98% busy, memory 45.0 of 140.0 GB, 61 °C",
         "GPU 1    NVIDIA H200\n", "50% of 16 cores",
@@ -219,3 +219,14 @@ def test_no_note_that_lies_there_keeps_the_screen_from_being_drawn(odd, here):
     works.append(Work("train", "", ROOT, NOW_S - 5, notes=(read,)))
     seen = [WorkPicture(work, "", time_left(work.notes[0])) for work in works]
     assert draw(replace(FULL, works=seen, killed=killed), 80, 24)
+
+
+def test_a_speed_is_told_of_a_fetch_at_work_alone():
+    """Where none is, something came all the same: before it ended, or for another clone that fills the same cache."""
+    fetching = replace(WORK, name="fetch", notes=())
+    assert "quick.example: 2.00 MB/s" in text_of(
+        replace(FULL, works=[WorkPicture(fetching, "teacher", Left(None, None))])
+    )
+    assert "quick.example: 2.00 MB/s" in text_of(replace(FULL, works=None))
+    for works in ([], [TRAINING]):
+        assert "quick.example: 600.0 MB in 5 minutes, 3.00 GB" in text_of(replace(FULL, works=works))
