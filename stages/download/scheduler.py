@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
@@ -69,6 +70,12 @@ class Limits(NamedTuple):
     def reached(self, now_s: float, received_bytes: int) -> str:
         """Name the limit that is reached: ``time`` or ``bytes``; nothing for none."""
         return "time" if now_s >= self.until_s else "bytes" if received_bytes >= self.bytes else ""
+
+
+def _without_a_key(url: str) -> str:
+    """Give a URL that may be kept; nothing for one whose query may be a key, which is nobody else's and expires."""
+    query = urlsplit(url).query
+    return url if not query or query.isdecimal() else ""
 
 
 def _is_proper(answer: Answer, host: str) -> bool:
@@ -334,7 +341,7 @@ class Scheduler:
         if taken.stored:
             # Where a redirect leads may be good for some minutes only, and would tell nothing later.
             self._queues[host].sent_url = self._queues[host].sent_url if job.hops else job.url
-            self._ledger.count_image(host, answer.size, self._queues[host].sent_url)
+            self._ledger.count_image(host, answer.size, _without_a_key(self._queues[host].sent_url))
             yield Outcome("stored", job.image_name, answer.reason, taken.size)
             return
         if taken.in_the_way:

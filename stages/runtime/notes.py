@@ -24,7 +24,7 @@ import psutil
 
 from stages.runtime.machine import repo_root
 from stages.runtime.peek import peek
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import plain, without_secrets
 
 FOLDER = Path(".dvc/tmp/notes")
 EVERY_S = 1.0
@@ -303,8 +303,9 @@ def _born_s(process: psutil.Process) -> float:
 
 
 def _command() -> list[str]:
-    """Give this process's command line, with the module that `python -m` runs by its name."""
-    return ["python", *sys.orig_argv[1:]]
+    """Give this process's command line, with the module that `python -m` runs by its name; no program after ``-c``."""
+    words = ["python", *sys.orig_argv[1:]]
+    return [*words[: words.index("-c") + 1], "..."] if "-c" in words and "-m" not in words else words
 
 
 def _rank() -> int:
@@ -313,4 +314,4 @@ def _rank() -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(plain(text).splitlines())[:MOST_LETTERS]
+    return " ".join(without_secrets(plain(text)).splitlines())[:MOST_LETTERS]

@@ -5,7 +5,7 @@ from time import localtime, strftime
 
 from stages.download.clock import clock_time
 from stages.runtime.notes import Note
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import plain, without_secrets
 from stages.runtime.wording import duration_in_words, in_words, size_in_words
 from stages.watching.downloads import RECENT_MINUTES, HostTraffic
 from stages.watching.image_cache import MOST_COUNTED
@@ -298,7 +298,7 @@ def _ago(moment_s: float, now_s: float) -> str:
 
 
 def _styled(line: Line, width: int, *, color: bool, unicode: bool) -> str:
-    text = " ".join(plain(line.text).splitlines()).replace("\t", " ")
+    text = " ".join(without_secrets(plain(line.text)).splitlines()).replace("\t", " ")
     if not unicode:
         text = text.replace("°", "").encode("ascii", errors="replace").decode()
     text = clip(text, width, unicode=unicode).rstrip()
