@@ -92,7 +92,7 @@ class Database:
         copied = sqlite3.connect(":memory:", isolation_level=None)
         own, self._connection = self._connection, copied
         try:
-            with self._in_words(), looking_into(path) as other:
+            with self._in_words(path), looking_into(path) as other:
                 other.backup(copied)
                 self._prepare(*self._made_by)
         except BaseException:
@@ -139,16 +139,17 @@ class Database:
         self.close()
 
     @contextmanager
-    def _in_words(self, *, mid_way: bool = False) -> Iterator[None]:
+    def _in_words(self, path: Path | None = None, *, mid_way: bool = False) -> Iterator[None]:
+        path = path or self.path
         try:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more than is needed
             if code in _AS_OS_ERROR:
                 number = _AS_OS_ERROR[code]
-                raise OSError(number, os.strerror(number), str(self.path)) from error
+                raise OSError(number, os.strerror(number), str(path)) from error
             if code not in _DAMAGED:
-                raise UserError(f"{self.path}: {error}: run it again, and alone") from error
+                raise UserError(f"{path}: {error}: run it again, and alone") from error
             if mid_way:
-                raise UserError(f"{self.path} is damaged ({error}): {self.ADVICE}") from None
+                raise UserError(f"{path} is damaged ({error}): {self.ADVICE}") from None
             raise DamagedError(str(error)) from None

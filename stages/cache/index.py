@@ -80,7 +80,8 @@ class ImageIndex(Database):
         try:
             self.take_over(path)
         except (DamagedError, OSError, UserError) as error:
-            say(f"{path} could not be read ({error}): what it knows of images is left out")
+            why = getattr(error, "strerror", None) or error
+            say(f"{path} could not be read ({why}): what it knows of images is left out")
 
     def remembered(self) -> pl.DataFrame:
         """Give what was measured: columns of ``REMEMBERED``, in no order."""

@@ -72,6 +72,13 @@ def test_a_look_at_no_index_or_a_damaged_one_or_an_older_one_changes_no_byte(cac
         assert state_of(cache) == before
         assert f"{cache / INDEX_NAME} could not be read" in capsys.readouterr().out
     (cache / INDEX_NAME).unlink()
+    (cache / INDEX_NAME).mkdir()
+    with ImageIndex(cache, look_only=True) as index:
+        assert index.used_s() == {}
+    said = capsys.readouterr().out
+    assert f"{cache / INDEX_NAME} could not be read" in said
+    assert "None" not in said
+    (cache / INDEX_NAME).rmdir()
     fill_index(cache)
     with sqlite3.connect(cache / INDEX_NAME) as older:
         for column in ("banding", "level_peaks", "flatness", "filled_share"):
