@@ -67,12 +67,23 @@ def show(lines: list[str], out: TextIO) -> None:
 
 @contextmanager
 def another_screen(out: TextIO) -> Iterator[None]:
-    """Use the terminal's other screen, and leave the terminal as it was."""
+    """Use the terminal's other screen, and leave the terminal as it was, while Ctrl-Z suspends the process too."""
+
+    def suspend(*_: object) -> None:
+        # By os.write, as this may come in the middle of a write to ``out``.
+        os.write(out.fileno(), _LEAVE.encode())
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, suspend)  # reached when it goes on
+        os.write(out.fileno(), _ENTER.encode())
+
     out.write(_ENTER)
     out.flush()
+    before = signal.signal(signal.SIGTSTP, suspend)
     try:
         yield
     finally:
+        signal.signal(signal.SIGTSTP, before)
         out.write(_LEAVE)
         out.flush()
 

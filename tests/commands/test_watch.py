@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from stages.commands.watch import _ENTER, _LEAVE
 from stages.watching.terminal_text import cells
 from tests.support import ROOT
 from tests.support.running import complaint, run_here
@@ -95,3 +96,32 @@ def test_what_has_no_cursor_gets_one_screen(repo):
     assert terminal.read_to_the_end() == 0
     assert "\x1b" not in terminal.written
     assert terminal.written.isascii()
+
+
+SHELL = """
+set -m
+"$@" &
+child=$!
+fg > /dev/null
+read -r _ _ state _ < /proc/$child/stat
+echo "suspended: $state"
+fg > /dev/null
+echo "ended: $?"
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_z_gives_the_terminal_back_and_fg_draws_on(repo):
+    command = ["bash", "-c", SHELL, "bash", *WATCH]
+    terminal = Terminal(command, repo, columns=80, lines=24, PYTHONPATH=str(ROOT), NO_COLOR="1")
+    terminal.wait_for(lambda lines: "nothing is at work here" in lines)
+    terminal.press("\x1a")
+    terminal.wait_for(lambda _lines: terminal.written.count(_ENTER) == 2)
+    before, _, after = terminal.written.partition("suspended: T")
+    assert before.count(_LEAVE) == before.count(_ENTER) == 1
+    drawn = after.count("nothing is at work here")
+    terminal.wait_for(lambda _lines: terminal.written.count("nothing is at work here") > drawn + 1)
+    terminal.press("\x03")
+    assert terminal.read_to_the_end() == 0
+    assert terminal.written.count(_LEAVE) == 2
+    assert "ended: 0" in terminal.written
