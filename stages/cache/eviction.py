@@ -43,6 +43,7 @@ _PLACE = {why: place for place, why in enumerate(WHY)}
 
 EVICTED_LOG = "evicted.csv"
 DRY_RUN_LIST = "evict-dry-run.csv"
+BATCH = 200  # files that go between two notes of it: no more are missing in the log of an eviction that was killed
 _LOG_HEAD = "at,image_name,bytes,last_used,why\n"
 
 
@@ -173,7 +174,7 @@ def evict(
         standing: what is known of their worth.
 
     Returns:
-        What is gone; fewer than it takes, where the others are to be kept.
+        What is gone; fewer than it takes, where the others are to be kept, or another file has come in place of one.
 
     Raises:
         UserError: another process reads the images: nothing is removed.
@@ -185,18 +186,38 @@ def evict(
     gone: list[Leaving] = []
     try:
         with evicting(directory):
-            for leaving in chosen:
-                (directory / leaving.file.image_name).unlink(missing_ok=True)
-                gone.append(leaving)
+            for start in range(0, len(chosen), BATCH):
+                gone += _remove(directory, index, chosen[start : start + BATCH])
     except BlockingIOError:
         raise UserError(
             f"{directory} is being read (`pack` or `compare_crops`) or evicted from: run it again when that is done"
         ) from None
+    return gone
+
+
+def _remove(directory: Path, index: ImageIndex, leaving: Iterable[Leaving]) -> list[Leaving]:
+    """Remove files and note it, what was removed before an error too; give those that are gone."""
+    gone: list[Leaving] = []
+    try:
+        for one in leaving:
+            if _is_another_by_now(directory, one.file):
+                continue
+            (directory / one.file.image_name).unlink(missing_ok=True)
+            gone.append(one)
     finally:
-        index.forget(leaving.file.image_name for leaving in gone)
         if gone:
             _note(directory / EVICTED_LOG, gone)
+            index.forget(one.file.image_name for one in gone)
     return gone
+
+
+def _is_another_by_now(directory: Path, file: File) -> bool:
+    """Say whether there is another file than was listed, as a download may have put one in place of a broken one."""
+    try:
+        status = (directory / file.image_name).stat()
+    except FileNotFoundError:
+        return False
+    return (status.st_size, status.st_mtime_ns) != (file.bytes, file.mtime_ns)
 
 
 def list_dry_run(directory: Path, chosen: Iterable[Leaving]) -> Path:

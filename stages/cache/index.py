@@ -54,12 +54,19 @@ CREATE INDEX images_by_digest ON images (sha256);
 class ImageIndex(Database):
     """The table of images of one cache."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, look_only: bool = False) -> None:
         """Open the index of a cache; one that is damaged is made anew, as it only spares work.
 
-        On a cache that can only be read, it is kept in memory and forgotten.
+        Args:
+            directory: the cache.
+            look_only: change no byte in it: what the index knows is copied into memory, and what is noted is forgotten.
+                So it is of a cache that can only be read, too.
         """
-        path = directory / INDEX_NAME if os.access(directory, os.W_OK) else None
+        path = directory / INDEX_NAME
+        if look_only or not os.access(directory, os.W_OK):
+            super().__init__(None, _SCHEMA, _VERSION, _MIGRATIONS)
+            self._copy(path)
+            return
         try:
             super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
         except DamagedError as error:
@@ -67,6 +74,16 @@ class ImageIndex(Database):
             for suffix in ("", "-wal", "-shm"):
                 (directory / f"{INDEX_NAME}{suffix}").unlink(missing_ok=True)
             super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
+
+    def _copy(self, path: Path) -> None:
+        """Take over what an index knows, if it can be read."""
+        if not path.exists():
+            return
+        try:
+            self.take_over(path)
+        except (DamagedError, OSError, UserError) as error:
+            why = getattr(error, "strerror", None) or error
+            say(f"{path} could not be read ({why}): what it knows of images is left out")
 
     def remembered(self) -> pl.DataFrame:
         """Give what was measured: columns of ``REMEMBERED``, in no order."""

@@ -18,6 +18,7 @@ import polars as pl
 
 from stages.cache.directory import File, list_cache, obstacles_in_words, own_cache_directory
 from stages.cache.eviction import (
+    DRY_RUN_LIST,
     EVICTED_LOG,
     Leaving,
     Standing,
@@ -68,7 +69,7 @@ def main() -> None:
     if obstacles:
         say(f"evict: {obstacles_in_words(obstacles)}")
     notes: list[str] = []
-    with ImageIndex(directory) as index:
+    with ImageIndex(directory, look_only=arguments.dry_run) as index:
         standing = read_standing(files, index, params, in_use, notes, of_profile=of_profile)
         if arguments.dry_run:
             gone = choose(files, index.used_s(), target_bytes=target_bytes, keep=keep, standing=standing)
@@ -143,7 +144,10 @@ def report(directory: Path, files: list[File], gone: list[Leaving], notes: list[
     for line in [*counts_in_words(gone), *notes] if gone else ():
         say(f"  {line}")
     if dry_run:
-        say(f"  each file, and why: {list_dry_run(directory, gone)}")
+        try:
+            say(f"  each file, and why: {list_dry_run(directory, gone)}")
+        except OSError as error:  # a cache that can only be read: looking at it is no failure
+            say(f"  not listed one by one, as {directory / DRY_RUN_LIST} cannot be written: {error.strerror}")
     elif gone:
         say(f"  each file, and why: {directory / EVICTED_LOG}")
         say("next: `make inventory` and `dvc add`, so that the table lists what is there")

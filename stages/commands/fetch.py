@@ -139,12 +139,12 @@ def _plan(records: pl.DataFrame, directory: Path, params: Params, hosts: list[st
     known: dict[str, HostRecord] = {}
     history = pl.DataFrame(schema=HISTORY)
     if (directory / LEDGER_NAME).is_file():
-        with Ledger(directory) as ledger:
+        with Ledger(directory, look_only=True) as ledger:
             known, history = ledger.hosts(), ledger.history()
     files, obstacles = list_cache(directory)
     if obstacles:
         say(f"fetch: {obstacles_in_words(obstacles)}")
-    with ImageIndex(directory) as index:
+    with ImageIndex(directory, look_only=True) as index:
         sound = sound_images(files, index, params.inventory)
     selection = select_images(records, sound, history, params, obstacles, hosts)
     planned = selection.wanted if hosts is None else selection.asked

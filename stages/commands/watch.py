@@ -24,6 +24,7 @@ from stages.watching.screen import draw
 EVERY_S = 2.0
 PATIENCE_S = 5.0  # for the first screen; later ones show what was seen before
 NO_TERMINAL_COLUMNS = 100
+UNKNOWN_SIZE = os.terminal_size((80, 24))  # of a terminal that does not say its own
 _ENTER = "\x1b[?1049h\x1b[?25l"  # another screen, without a cursor
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 _HOME, _END_OF_LINE, _REST = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -52,7 +53,7 @@ def main() -> None:
             shown = None
             until_s = time.monotonic() + arguments.every
             while time.monotonic() < until_s:
-                if (size := os.get_terminal_size(out.fileno())) != shown:  # a window that changes is drawn anew at once
+                if (size := terminal_size(out)) != shown:  # a window that changes is drawn anew at once
                     shown = size
                     show(draw(picture, *size, color=colors(out), unicode=unicode), out)
                 time.sleep(min(0.2, max(0.0, until_s - time.monotonic())))
@@ -66,12 +67,23 @@ def show(lines: list[str], out: TextIO) -> None:
 
 @contextmanager
 def another_screen(out: TextIO) -> Iterator[None]:
-    """Use the terminal's other screen, and leave the terminal as it was."""
+    """Use the terminal's other screen, and leave the terminal as it was, while Ctrl-Z suspends the process too."""
+
+    def suspend(*_: object) -> None:
+        # By os.write, as this may come in the middle of a write to ``out``.
+        os.write(out.fileno(), _LEAVE.encode())
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, suspend)  # reached when it goes on
+        os.write(out.fileno(), _ENTER.encode())
+
     out.write(_ENTER)
     out.flush()
+    before = signal.signal(signal.SIGTSTP, suspend)
     try:
         yield
     finally:
+        signal.signal(signal.SIGTSTP, before)
         out.write(_LEAVE)
         out.flush()
 
@@ -91,10 +103,20 @@ def stopped_by_signals() -> Iterator[None]:
         return
 
 
+def terminal_size(out: TextIO) -> os.terminal_size:
+    """Give the size of a terminal; one that nobody has told its size, as in some containers, says 0.
+
+    Raises:
+        OSError, ValueError: it is no terminal.
+    """
+    found = os.get_terminal_size(out.fileno())
+    return os.terminal_size(own or usual for own, usual in zip(found, UNKNOWN_SIZE, strict=True))
+
+
 def columns(out: TextIO) -> int:
     """Give the width of a terminal; of anything else, COLUMNS or ``NO_TERMINAL_COLUMNS``."""
     try:
-        return os.get_terminal_size(out.fileno()).columns
+        return terminal_size(out).columns
     except (OSError, ValueError):
         text = os.environ.get("COLUMNS", "")
         return int(text) if text.isdecimal() and int(text) > 0 else NO_TERMINAL_COLUMNS

@@ -4,9 +4,10 @@ The same status says both. iNaturalist's bucket answers 403 for a photo that is 
 may not list a bucket; and a host that bans answers 403 for everything. One of them alone cannot be told, so it is left
 undecided until the host says something else:
 
-- The host answers properly (an image, a 404, a redirect) to a request that started after the 403 had come: then it was
-  not banning, and a 403 that came alone is the photo's own, and final. Requests that were under way before prove
-  nothing.
+- The host answers properly (an image, a 404, a redirect to another host) to a request that started after the 403 had
+  come: then it was not banning, and a 403 that came alone is the photo's own, and final. Requests that were under way
+  before prove nothing. Nor does a redirect within the host, as it may lead to a page that is the 403 of a ban.
+- A 403 beside a 429, a timeout or a pause has not come alone: bans begin and end with one or the other.
 - So many 403 come in a row that it looks like a ban, or one with a Retry-After: the host pauses, and all photos of the
   row go back to the queue as *suspects*. After the pause one of them is asked again, and if it still says 403, another
   image: only if that says 403 too, the ban goes on.
@@ -15,7 +16,7 @@ A row of photos that are really gone looks like a ban, too, and must neither go 
 
 - Suspects come after everything else that the host has, few at a time. Each time that a proper answer shows that there
   was no ban counts as one failure, and they are asked again as after any other; after ``download.tries`` of them the
-  403 is final. The same goes for a few in a row, which make no pause.
+  403 is final. The same goes for a few in a row, which make no pause, and for what did not come alone.
 - Where nothing else is left to ask, a photo that the host has sent before is asked once more, between suspects and
   after a pause: what it gets tells a ban from photos that are gone.
 - Each pause that such an answer ends doubles the number that makes the next one, up to ``MOST_IN_A_ROW``, so that a
@@ -40,7 +41,7 @@ Asked = TypeVar("Asked")
 class _Entry(NamedTuple, Generic[Asked]):
     asked: Asked
     started: int  # requests that had started when its answer came
-    run: int  # which run of 403, without any other answer between them
+    run: int  # which run of 403 and other trouble, without any proper answer between them
 
 
 class Forbidden(Generic[Asked]):
@@ -51,7 +52,7 @@ class Forbidden(Generic[Asked]):
         self.pauses = pauses  # for 403, in a row
         self._row: list[_Entry[Asked]] = []
         self._run = 0
-        self._lengths: Counter[int] = Counter()  # of runs
+        self._lengths: Counter[int] = Counter()  # of runs: 403 and other trouble, one more after a pause
         self._makes_a_ban = ROW
 
     def __len__(self) -> int:
@@ -69,8 +70,16 @@ class Forbidden(Generic[Asked]):
             after_a_pause: whether the host has given no proper answer since its last pause.
         """
         self._row.append(_Entry(asked, started, self._run))
-        self._lengths[self._run] += 1
+        self._lengths[self._run] += 1 + after_a_pause
         return len(self._row) >= (AFTER_A_PAUSE if after_a_pause else self._makes_a_ban)
+
+    def troubled(self) -> None:
+        """Take note of another answer without an image that says nothing of its photo, as a 429 or none in time."""
+        self._lengths.update({self._run, *(entry.run for entry in self._row)})
+
+    def is_one_alone(self) -> bool:
+        """Say whether there is one 403, and neither another one nor any other trouble beside it."""
+        return len(self._row) == 1 and self._lengths[self._row[0].run] == 1
 
     @property
     def may_be_a_ban(self) -> bool:
@@ -81,7 +90,8 @@ class Forbidden(Generic[Asked]):
         """Take note of a proper answer to the request of that number (1 is the first).
 
         Returns:
-            What got a 403 before that request started, and whether it came alone.
+            What got a 403 before that request started, and whether it came alone: without another one, a 429, a
+            silence or a pause beside it.
         """
         before = [(entry.asked, self._lengths[entry.run] == 1) for entry in self._row if entry.started < request]
         self._row = [entry for entry in self._row if entry.started >= request]

@@ -62,15 +62,21 @@ class Ledger(Database):
     # It is not made anew unasked, as it keeps hosts from being asked too much.
     ADVICE = "delete it a day from now, as only it knows what came from each host"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, look_only: bool = False) -> None:
         """Open the ledger of a cache.
+
+        Args:
+            directory: the cache.
+            look_only: change no byte in it: the ledger, which must be there, is copied into memory.
 
         Raises:
             UserError: it is damaged.
         """
         path = directory / LEDGER_NAME
         try:
-            super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
+            super().__init__(None if look_only else path, _SCHEMA, _VERSION, _MIGRATIONS)
+            if look_only:
+                self.take_over(path)
         except DamagedError as error:
             raise UserError(f"{path} cannot be used ({error}): {self.ADVICE}") from None
 

@@ -176,4 +176,5 @@ class HostQueue:
 
     def last_403_is_final(self) -> bool:
         """Say whether a last row is one 403 alone, of a photo that has not said it before, and of no ban."""
-        return not self.host.strikes and [job.suspect for job in self.forbidden] == [False]
+        is_suspect = any(job.suspect for job in self.forbidden)
+        return not self.host.strikes and self.forbidden.is_one_alone() and not is_suspect

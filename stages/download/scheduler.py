@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,8 @@ from stages.download.wanted import ROUTES, host_of
 
 REDIRECTS = 5  # in a row
 FORBIDDEN = "http_403"
+# For these a host pauses in the run alone where they came: it has seen no request that it could want a pause from.
+_NEVER_ASKED = {UNKNOWN_HOST, NO_ROUTE}
 TICK_S = 1.0  # between two looks at the clock, also where nothing comes
 
 
@@ -67,6 +70,22 @@ class Limits(NamedTuple):
     def reached(self, now_s: float, received_bytes: int) -> str:
         """Name the limit that is reached: ``time`` or ``bytes``; nothing for none."""
         return "time" if now_s >= self.until_s else "bytes" if received_bytes >= self.bytes else ""
+
+
+def _without_a_key(url: str) -> str:
+    """Give a URL that may be kept; nothing for one whose query may be a key, which is nobody else's and expires."""
+    query = urlsplit(url).query
+    return url if not query or query.isdecimal() else ""
+
+
+def _is_proper(answer: Answer, host: str) -> bool:
+    """Say whether an answer shows that the host does not ban.
+
+    A redirect within the host does not: it may lead to a page that says so, and what comes of it will tell.
+    """
+    if answer.kind is Kind.REDIRECT:
+        return host_of(answer.location) != host
+    return answer.kind in (Kind.IMAGE, Kind.FINAL)
 
 
 class Scheduler:
@@ -123,6 +142,8 @@ class Scheduler:
         for name, host_limits in params.hosts.items():
             host = Host(host_limits, largest_bytes=self._largest_bytes, pauses_s=params.pauses_s)
             record = remembered.get(name, HostRecord())
+            if record.why in _NEVER_ASKED:
+                record = record._replace(paused_until_s=0.0, strikes=0, why="")
             host.restore(record.paused_until_s, record.strikes, record.why, traffic.get(name, ()), now_s)
             threads = ThreadPoolExecutor(host_limits.concurrent, thread_name_prefix=name)
             of_host = ranked.filter(pl.col("host") == name)
@@ -175,7 +196,7 @@ class Scheduler:
 
     def _ends_a_run(self) -> set[str]:
         """Name the reasons for which a run ends where no host can be reached."""
-        return {UNKNOWN_HOST, NO_ROUTE} if self._retries else {UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION}
+        return _NEVER_ASKED if self._retries else _NEVER_ASKED | {REFUSED_CONNECTION}
 
     def stop(self) -> None:
         """End the run: nothing more is asked, what is under way is cut, and what has come is still dealt with.
@@ -275,14 +296,10 @@ class Scheduler:
         if answer.size:
             self._ledger.count_traffic(done.host, now_s, answer.size)
         self._note_reached(queue, answer)
-        if answer.kind in (Kind.IMAGE, Kind.REDIRECT, Kind.FINAL):
-            if queue.host.answered(done.started_s):
-                queue.forbidden.ban_ended()
-                self._ledger.pause(done.host, 0, 0, "")
-                self._tell(f"{done.host}: answers again")
-            no_ban = not queue.forbidden.may_be_a_ban
-            for forbidden, alone in queue.forbidden.answered(done.number):
-                yield from self._forbid(forbidden, now_s, no_ban=no_ban, alone=alone)
+        if answer.kind in (Kind.THROTTLED, Kind.PASSING):
+            queue.forbidden.troubled()
+        elif _is_proper(answer, done.host):
+            yield from self._decide_row(done, queue, now_s)
 
         if answer.kind is Kind.FORBIDDEN:
             yield from self._suspect(job, done, answer, now_s)
@@ -291,7 +308,7 @@ class Scheduler:
         elif answer.kind is Kind.PASSING:
             yield from self._fail(job, done, answer, now_s)
         elif job.route == CONTROL:
-            self._end_control(job, answer)
+            self._end_control(job, done.host, answer)
         elif answer.kind is Kind.IMAGE:
             yield from self._take(job, done.host, answer, now_s)
         elif answer.kind is Kind.REDIRECT:
@@ -300,6 +317,16 @@ class Scheduler:
             yield from self._refuse(job, answer.reason)
         else:
             self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
+
+    def _decide_row(self, done: Done, queue: HostQueue, now_s: float) -> Iterator[Outcome]:
+        """Take note that a host answers properly, and deal with the 403 that this tells of."""
+        if queue.host.answered(done.started_s):
+            queue.forbidden.ban_ended()
+            self._ledger.pause(done.host, 0, 0, "")
+            self._tell(f"{done.host}: answers again")
+        no_ban = not queue.forbidden.may_be_a_ban
+        for forbidden, alone in queue.forbidden.answered(done.number):
+            yield from self._forbid(forbidden, now_s, no_ban=no_ban, alone=alone)
 
     def _note_reached(self, queue: HostQueue, answer: Answer) -> None:
         """Take note whether anything came from a host, or why nothing gets there."""
@@ -314,7 +341,7 @@ class Scheduler:
         if taken.stored:
             # Where a redirect leads may be good for some minutes only, and would tell nothing later.
             self._queues[host].sent_url = self._queues[host].sent_url if job.hops else job.url
-            self._ledger.count_image(host, answer.size, self._queues[host].sent_url)
+            self._ledger.count_image(host, answer.size, _without_a_key(self._queues[host].sent_url))
             yield Outcome("stored", job.image_name, answer.reason, taken.size)
             return
         if taken.in_the_way:
@@ -453,7 +480,9 @@ class Scheduler:
                     outcomes += [Outcome("left", job.image_name, FORBIDDEN) for job in queue.forbidden.empty()]
         return outcomes
 
-    def _end_control(self, job: Job, answer: Answer) -> None:
+    def _end_control(self, job: Job, host: str, answer: Answer) -> None:
+        if not _is_proper(answer, host):
+            self._queues[host].sent_url = ""  # it has moved, or is hidden: it tells nothing more in this run
         if answer.temporary is not None:
             answer.temporary.unlink()
         self._ledger.stored(job.image_name)

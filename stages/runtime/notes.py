@@ -24,7 +24,7 @@ import psutil
 
 from stages.runtime.machine import repo_root
 from stages.runtime.peek import peek
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import plain, without_secrets
 
 FOLDER = Path(".dvc/tmp/notes")
 EVERY_S = 1.0
@@ -33,6 +33,7 @@ ENDED_KEPT = 8  # works of a process that have ended, the last ones
 SWEPT_AFTER_S = 7 * 86_400  # what killed processes left
 MOST_BYTES = 262_144  # of a note that is read
 MOST_LETTERS = 1000  # of one of its lines
+MOST = 10**15  # of any number in it
 
 _END = "end"  # the last line: without it a note is cut off
 
@@ -78,15 +79,34 @@ class Note:
     ended: tuple[tuple[str, float], ...] = ()
 
 
+def _count(text: str) -> int:
+    """Read a number that this module can have written; others break whoever reckons with them."""
+    number = int(text)
+    if not 0 <= number <= MOST:
+        raise ValueError(text)
+    return number
+
+
+def _words(text: str) -> str:
+    return text[:MOST_LETTERS]
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not abs(number) <= MOST:
+        raise ValueError(text)
+    return number
+
+
 _READERS: MappingProxyType[str, Callable[[str], Any]] = MappingProxyType(
     {
-        "pid": int,
-        "rank": int,
-        "done": int,
-        "total": lambda text: int(text) if text else None,
-        "born_s": float,
-        "elapsed_s": float,
-        "heard_s": float,
+        "pid": _count,
+        "rank": _count,
+        "done": _count,
+        "total": lambda text: _count(text) if text else None,
+        "born_s": _seconds,
+        "elapsed_s": _seconds,
+        "heard_s": _seconds,
     }
 )
 
@@ -100,7 +120,7 @@ def write_note(note: Note) -> str:
 
 
 def read_note(text: str) -> Note | None:
-    """Give the note that ``write_note`` wrote; ``None`` of what is cut off, or of another version."""
+    """Give the note that ``write_note`` wrote; ``None`` of what is cut off, or can be none of this version's."""
     lines = text.split("\n")
     if lines[-2:] != [_END, ""]:
         return None
@@ -111,9 +131,9 @@ def read_note(text: str) -> Note | None:
             name, _, value = line.partition(": ")
             if name == "ended":
                 seconds, _, what = value.partition(" ")
-                ended.append((what, float(seconds)))
+                ended.append((what, _seconds(seconds)))
             else:
-                values[name] = _READERS.get(name, str)(value)
+                values[name] = _READERS.get(name, _words)(value)
         return Note(**values, ended=tuple(ended))
     except (ValueError, TypeError):
         return None
@@ -283,8 +303,9 @@ def _born_s(process: psutil.Process) -> float:
 
 
 def _command() -> list[str]:
-    """Give this process's command line, with the module that `python -m` runs by its name."""
-    return ["python", *sys.orig_argv[1:]]
+    """Give this process's command line, with the module that `python -m` runs by its name; no program after ``-c``."""
+    words = ["python", *sys.orig_argv[1:]]
+    return [*words[: words.index("-c") + 1], "..."] if "-c" in words and "-m" not in words else words
 
 
 def _rank() -> int:
@@ -293,4 +314,4 @@ def _rank() -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(plain(text).splitlines())[:MOST_LETTERS]
+    return " ".join(without_secrets(plain(text)).splitlines())[:MOST_LETTERS]

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.cache.looking import looking_into
 from stages.download.hosts import DAY_S, HOUR_S, MINUTE_S
 from stages.download.ledger import LEDGER_NAME
-from stages.watching.sqlite_files import looking_into
 
 RECENT_MINUTES = 5  # by which the present speed is told
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stages.cache.directory import list_files
 from stages.cache.index import INDEX_NAME
-from stages.watching.sqlite_files import looking_into
+from stages.cache.looking import looking_into
 
 MOST_COUNTED = 20_000  # files, where there is no index
 

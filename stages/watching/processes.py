@@ -182,5 +182,7 @@ def _name(note: Note) -> str:
     words = note.command.split()
     if stage := stage_in(words):
         return stage.removeprefix("commands.")
+    if "-c" in words:
+        return "python -c"
     script = next((word for word in words[1:] if not word.startswith("-")), note.command)
     return Path(script).stem

@@ -5,7 +5,7 @@ from time import localtime, strftime
 
 from stages.download.clock import clock_time
 from stages.runtime.notes import Note
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import plain, without_secrets
 from stages.runtime.wording import duration_in_words, in_words, size_in_words
 from stages.watching.downloads import RECENT_MINUTES, HostTraffic
 from stages.watching.image_cache import MOST_COUNTED
@@ -224,7 +224,9 @@ def _downloads(picture: Picture, width: int, fit: _Fit) -> list[Line]:
     for host in downloads.hosts:
         paused = host.paused_until_s > picture.now_s
         state = (
-            f"paused until {clock_time(host.paused_until_s, picture.now_s)} ({host.why})" if paused else _speed(host)
+            f"paused until {clock_time(host.paused_until_s, picture.now_s)} ({host.why})"
+            if paused
+            else _speed(host, picture)
         )
         limits = picture.limits.get(host.host)
         hour, day = (limits.gb_an_hour, limits.gb_a_day) if limits else (None, None)
@@ -241,8 +243,13 @@ def _downloads(picture: Picture, width: int, fit: _Fit) -> list[Line]:
     return lines
 
 
-def _speed(host: HostTraffic) -> str:
-    return f"{host.recent_bytes / 1e6 / (60 * RECENT_MINUTES):,.2f} MB/s" if host.recent_bytes else "quiet"
+def _speed(host: HostTraffic, picture: Picture) -> str:
+    """Say how quickly a host sends; where no fetch is at work here, only how much came."""
+    if not host.recent_bytes:
+        return "quiet"
+    if picture.works is not None and all(seen.work.name != "fetch" for seen in picture.works):
+        return f"{size_in_words(host.recent_bytes)} in {RECENT_MINUTES} minutes"
+    return f"{host.recent_bytes / 1e6 / (60 * RECENT_MINUTES):,.2f} MB/s"
 
 
 def _used(size: int, limit_gb: float | None) -> str:
@@ -291,7 +298,7 @@ def _ago(moment_s: float, now_s: float) -> str:
 
 
 def _styled(line: Line, width: int, *, color: bool, unicode: bool) -> str:
-    text = " ".join(plain(line.text).splitlines()).replace("\t", " ")
+    text = " ".join(without_secrets(plain(line.text)).splitlines()).replace("\t", " ")
     if not unicode:
         text = text.replace("°", "").encode("ascii", errors="replace").decode()
     text = clip(text, width, unicode=unicode).rstrip()

@@ -10,7 +10,7 @@ from stages.runtime.peek import peek
 LIVE = Path("plots/train/plots/metrics")  # where dvclive has a file a figure
 FIGURES = ("train/loss", "train/top1", "val/loss", "val/top1", "val/top5", "learning_rate")
 
-_EPOCH = re.compile(r"epoch (\d+) of (\d+)(?: from step ([\d,]+))?$")
+_EPOCH = re.compile(r"epoch (\d{1,9}) of (\d{1,9})(?: from step (\d[\d,]{0,14}))?$")
 
 
 class Left(NamedTuple):

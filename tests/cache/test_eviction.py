@@ -1,5 +1,8 @@
 """What is worth least goes first, then the least recently used; never what is in use, never while others read."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from stages.cache.directory import File, evicting, list_files, reading
 from stages.cache.eviction import (
+    BATCH,
     DRY_RUN_LIST,
     EVICTED_LOG,
     IN_SPLIT,
@@ -29,6 +33,7 @@ from stages.cache.eviction import (
 from stages.cache.index import ImageIndex, index_row, note_use
 from stages.images.measure import Measurement
 from stages.runtime.errors import UserError
+from tests.support import ROOT
 from tests.support.image_cache import FILE_BYTES, name, names, write_tables
 
 
@@ -170,6 +175,49 @@ def test_every_file_that_goes_is_listed_and_a_dry_run_takes_none(cache):
     assert [line.split(",")[1:] for line in dry] == [line.split(",")[1:] for line in real[:4]]
     assert real[1].endswith(f",{name(8)},1000,2023-11-14T22:13:28Z,no_image")
     assert [line.split(",")[1] for line in real[1:]] == [name(number) for number in IN_ORDER[:5]]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from stages.cache.directory import list_files
+from stages.cache.eviction import BATCH, evict
+from stages.cache.index import ImageIndex
+cache, unlink, left = Path(sys.argv[1]), os.unlink, [2 * BATCH + 3]
+def one_less(path, **words):
+    if str(path).endswith(".jpg"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    unlink(path, **words)
+os.unlink = one_less
+with ImageIndex(cache) as index:
+    evict(cache, list_files(cache), index, target_bytes=0, keep=frozenset())
+"""
+
+
+def test_an_eviction_that_is_killed_has_listed_all_but_the_last_files(cache):
+    for number in range(10, 3 * BATCH):
+        (cache / name(number)).write_bytes(b"x")
+    process = subprocess.run([sys.executable, "-c", KILLED, str(cache)], cwd=ROOT, check=False)
+    assert process.returncode == -signal.SIGKILL
+    listed = {line.split(",")[1] for line in (cache / EVICTED_LOG).read_text(encoding="utf-8").splitlines()[1:]}
+    went = {name(number) for number in range(3 * BATCH)} - set(names(cache))
+    assert len(went) == 2 * BATCH + 2
+    assert listed < went
+    assert len(listed) == 2 * BATCH
+    with ImageIndex(cache) as index:
+        evict(cache, list_files(cache), index, target_bytes=0, keep=frozenset())
+    assert names(cache) == []
+
+
+def test_what_another_process_has_put_there_meanwhile_stays(cache):
+    files = list(list_files(cache))
+    (cache / name(0)).write_bytes(b"a whole image, in place of a broken one")
+    with ImageIndex(cache) as index:
+        gone = evict(cache, files, index, target_bytes=0, keep=frozenset())
+    assert names(cache) == [name(0)]
+    assert len(gone) == 9
 
 
 def test_a_list_that_cannot_be_written_stops_no_eviction(cache, capsys):

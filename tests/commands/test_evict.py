@@ -4,12 +4,15 @@ import polars as pl
 import pytest
 import yaml
 
+from stages.cache.eviction import DRY_RUN_LIST
+from stages.cache.index import INDEX_NAME, ImageIndex
 from stages.tables.cache_filter import REJECTED
 from stages.tables.export import RECORDS
 from stages.tables.table import write_table
 from tests.support.image_cache import name, names, write_tables
 from tests.support.running import complaint, run_here, run_stage
 from tests.support.tables import available_rows
+from tests.support.watched import state_of
 
 
 @pytest.fixture
@@ -61,6 +64,32 @@ def test_a_dry_run_lists_and_deletes_nothing(teacher, cache):
     assert real.stdout.splitlines()[1:4] == dry.stdout.splitlines()[1:4]
     assert f"each file, and why: {cache / 'evicted.csv'}" in real.stdout
     assert names(cache) == [name(0), name(1)]
+
+
+@pytest.mark.parametrize("index", ["none", "whole", "damaged"])
+def test_a_dry_run_changes_nothing_but_its_list(teacher, cache, index):
+    write_tables(teacher, [name(0), name(1)])
+    if index != "none":
+        with ImageIndex(cache):
+            pass
+    if index == "damaged":
+        (cache / INDEX_NAME).write_bytes(b"x" * 5000)
+    before = state_of(teacher)
+    result = run_here("commands.evict", teacher, "--dry-run", IMAGE_CACHE_DIR=str(cache))
+    assert result.returncode == 0, result.stderr
+    after = state_of(teacher)
+    assert {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} <= {
+        str(cache), str(cache / DRY_RUN_LIST),
+    }  # fmt: skip
+
+
+def test_a_dry_run_says_what_it_would_do_where_its_list_cannot_be_written(teacher, cache):
+    write_tables(teacher, [name(0), name(1)])
+    (cache / DRY_RUN_LIST).mkdir()
+    result = run_here("commands.evict", teacher, "--dry-run", IMAGE_CACHE_DIR=str(cache))
+    assert result.returncode == 0, result.stderr
+    assert "3 of 10 images would be deleted" in result.stdout
+    assert f"not listed one by one, as {cache / DRY_RUN_LIST} cannot be written: Is a directory" in result.stdout
 
 
 def test_tables_of_another_profile_say_nothing_of_what_is_in_use(teacher, cache):

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from tests.support.bench import PHOTO, allow, black, numbered, records_of
 from tests.support.image_server import dripping, image, status
 from tests.support.pictures import jpeg, picture
 from tests.support.running import complaint, run_here
+from tests.support.watched import state_of
 
 PATIENCE_S = 120.0  # for what comes at once, but on a busy machine
 
@@ -201,6 +203,19 @@ def test_the_plan_downloads_nothing(bench, command):
     assert any(line.split()[:2] == [bench.server.host, "7"] for line in result.stdout.splitlines())
     assert "not in download.hosts" in result.stdout
     assert not (bench.directory / LEDGER_NAME).exists()
+
+
+def test_the_plan_changes_no_byte_of_the_cache(bench, command):
+    photos = numbered(bench.server, 7)
+    bench.fetch(*list(photos)[:2])
+    with sqlite3.connect(bench.directory / LEDGER_NAME) as older:
+        older.execute("ALTER TABLE hosts DROP COLUMN sent_url")
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    before = state_of(bench.directory)
+    _, finish = command
+    assert "in the cache: 2 images" in finish("--plan", records=records_of(*photos)).stdout
+    assert state_of(bench.directory) == before
 
 
 def test_the_plan_shows_sizes_and_one_host_alone(bench, command):

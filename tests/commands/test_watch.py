@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from stages.commands.watch import _ENTER, _LEAVE
 from stages.watching.terminal_text import cells
 from tests.support import ROOT
 from tests.support.running import complaint, run_here
@@ -35,6 +36,20 @@ def test_without_a_terminal_it_prints_one_screen_and_ends(repo, words):
 def test_columns_say_how_wide_it_is_where_no_terminal_does(repo):
     result = run_here("commands.watch", repo, COLUMNS="40")
     assert max(map(cells, result.stdout.splitlines())) <= 40
+
+
+@pytest.mark.slow
+def test_a_terminal_that_does_not_know_its_size_has_the_usual_one(repo):
+    """As one of a container, or of a script that has made it."""
+    terminal = Terminal([*WATCH, "--once"], repo, columns=0, lines=0, PYTHONPATH=str(ROOT), COLUMNS="", LINES="")
+    assert terminal.read_to_the_end() == 0
+    assert "nothing is at work here" in terminal.written
+    terminal = Terminal(WATCH, repo, columns=0, lines=0, PYTHONPATH=str(ROOT), COLUMNS="", LINES="")
+    lines = terminal.wait_for(lambda lines: "nothing is at work here" in lines)
+    assert 1 < len(lines) <= 24
+    assert max(map(cells, lines)) <= 80
+    terminal.press("\x03")
+    assert terminal.read_to_the_end() == 0
 
 
 def test_it_asks_for_what_it_needs(repo):
@@ -81,3 +96,32 @@ def test_what_has_no_cursor_gets_one_screen(repo):
     assert terminal.read_to_the_end() == 0
     assert "\x1b" not in terminal.written
     assert terminal.written.isascii()
+
+
+SHELL = """
+set -m
+"$@" &
+child=$!
+fg > /dev/null
+read -r _ _ state _ < /proc/$child/stat
+echo "suspended: $state"
+fg > /dev/null
+echo "ended: $?"
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_z_gives_the_terminal_back_and_fg_draws_on(repo):
+    command = ["bash", "-c", SHELL, "bash", *WATCH]
+    terminal = Terminal(command, repo, columns=80, lines=24, PYTHONPATH=str(ROOT), NO_COLOR="1")
+    terminal.wait_for(lambda lines: "nothing is at work here" in lines)
+    terminal.press("\x1a")
+    terminal.wait_for(lambda _lines: terminal.written.count(_ENTER) == 2)
+    before, _, after = terminal.written.partition("suspended: T")
+    assert before.count(_LEAVE) == before.count(_ENTER) == 1
+    drawn = after.count("nothing is at work here")
+    terminal.wait_for(lambda _lines: terminal.written.count("nothing is at work here") > drawn + 1)
+    terminal.press("\x03")
+    assert terminal.read_to_the_end() == 0
+    assert terminal.written.count(_LEAVE) == 2
+    assert "ended: 0" in terminal.written

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.config.schema import HostLimits
+from stages.config.schema import Download, HostLimits, Params
 from stages.download.answer import Answer, Kind
 from stages.download.forbidden import MOST_IN_A_ROW, PAUSES_TO_GIVE_UP, ROW, Forbidden
 from stages.download.intake import Taken
@@ -226,25 +226,39 @@ def test_after_a_pause_two_in_a_row_are_enough():
     assert [forbidden.add(0, 0, after_a_pause=True) for _ in range(2)] == [False, True]
 
 
+BAN_PAGE = f"https://{HOST}/banned"
+OF_A_BAN = {
+    "403": Answer(Kind.FORBIDDEN, "http_403"),
+    "403 with a time": Answer(Kind.FORBIDDEN, "http_403", retry_after="90"),
+    "to a page": Answer(Kind.REDIRECT, "redirected", location=BAN_PAGE),  # which is a 403
+    "429": Answer(Kind.THROTTLED, "http_429"),
+    "503 with a time": Answer(Kind.THROTTLED, "http_503", retry_after="30"),
+    "timeout": Answer(Kind.PASSING, "timeout"),
+    "reset": Answer(Kind.PASSING, "connection"),
+}
+SEEN_AT_ONCE = {"403 with a time", "429", "503 with a time"}
+
+
 @dataclass
 class Hosts:
     """A host without a network: each answer follows from the photo and the moment."""
 
     clock: FastClock
     dead: set[str]
-    bans: list[tuple[float, float]]
-    hints: bool
+    bans: list[tuple[float, float, list[str]]]  # when each begins, how long it is, what it answers in turn
     came: list[tuple[str, int]] = field(default_factory=list)  # of each answer: the photo and the number of its ban
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, url: str, _limits, _name: str) -> Answer:
         with self.lock:
             passed_s = self.clock.now_s() - START_S
-            ban = next((n for n, (begin, length) in enumerate(self.bans) if begin <= passed_s < begin + length), None)
-            if ban is not None:
-                self.came.append((url, ban))
-                return Answer(Kind.FORBIDDEN, "http_403", retry_after="90" if self.hints else None)
-        return Answer(Kind.FORBIDDEN, "http_403") if url in self.dead else Answer(Kind.IMAGE, "sound", 1)
+            for number, (begin, length, answers) in enumerate(self.bans):
+                if begin <= passed_s < begin + length and BAN_PAGE not in url:
+                    turn = sum(met == number for _, met in self.came)
+                    self.came.append((url, number))
+                    return OF_A_BAN[answers[turn % len(answers)]]
+        no = url in self.dead or BAN_PAGE in url
+        return Answer(Kind.FORBIDDEN, "http_403") if no else Answer(Kind.IMAGE, "sound", 1)
 
     def abort_overdue(self) -> None: ...
 
@@ -267,35 +281,68 @@ class Everything:
 
 @given(
     st.lists(st.booleans(), min_size=1, max_size=40),
-    st.lists(st.tuples(st.integers(0, 400), st.sampled_from([20, 90, 700, 10**7])), max_size=3),
+    st.lists(
+        st.tuples(
+            st.integers(0, 400),
+            st.sampled_from([2, 5, 20, 90, 700, 10**7]),
+            st.one_of(
+                st.sampled_from([["403"], ["403 with a time"], ["to a page"]]),
+                st.lists(st.sampled_from(list(OF_A_BAN)), min_size=1, max_size=6),
+            ),
+        ),
+        max_size=3,
+    ),
     st.integers(1, 4),
-    st.booleans(),
 )
-def test_no_photo_is_refused_for_a_ban_and_every_run_ends(params, tmp_path_factory, dead, bans, concurrent, hints):
-    """Over orders of photos that are gone and not, and bans that begin at any moment."""
+def test_no_photo_is_refused_for_a_ban_and_every_run_ends(params, tmp_path_factory, dead, bans, concurrent):
+    """Over orders of photos that are gone and not, and bans that begin at any moment and answer anything."""
     folder = tmp_path_factory.mktemp("ledger")
-    limits = HostLimits(requests_per_s=1.0, concurrent=concurrent, gb_an_hour=None, gb_a_day=None, private=True)
-    download = params.download.model_copy(update={"hosts": {HOST: limits}, "pauses_s": [10.0, 20.0, 50.0]})
     names = [f"{n:032x}.jpg" for n in range(len(dead))]
     urls = [f"https://{HOST}/{name}" for name in names]
     clock = FastClock()
-    hosts = Hosts(clock, {url for url, is_dead in zip(urls, dead, strict=True) if is_dead}, bans, hints)
-    refused, stored = run_all(folder, names, urls, download, hosts, clock)
-    refused_urls = [url for url, name in zip(urls, names, strict=True) if name in refused]
-    assert len(refused) == len(set(refused))
+    hosts = Hosts(clock, {url for url, is_dead in zip(urls, dead, strict=True) if is_dead}, bans)
+    refused, stored = run_all(folder, names, urls, asking(params, concurrent), hosts, clock)
+    forbidden = {url for url, name in zip(urls, names, strict=True) if refused.get(name) == "http_403"}
     assert not set(refused) & set(stored)
     # A ban that nobody could see, as it met fewer requests than make one, is a 403 like any other.
     met = Counter(ban for _, ban in hosts.came)
-    seen = {url for url, ban in hosts.came if met[ban] < ROW}
-    assert set(refused_urls) <= hosts.dead | seen
+    unseen = {ban for ban, times in met.items() if times < ROW and not SEEN_AT_ONCE & set(bans[ban][2][:times])}
+    assert forbidden <= hosts.dead | {url for url, ban in hosts.came if ban in unseen}
     assert clock.now_s() < START_S + 8 * 3600
     if not bans and not all(dead):
         assert set(stored) == {name for name, is_dead in zip(names, dead, strict=True) if not is_dead}
         assert set(refused) == set(names) - set(stored)
 
 
-def run_all(folder: Path, names, urls, download, hosts, clock) -> tuple[list[str], list[str]]:
-    """Run until nothing waits; give the names of the refused and of the stored images."""
+@pytest.mark.parametrize("concurrent", [1, 4])
+@pytest.mark.parametrize(
+    ("length_s", "answers"),
+    [
+        (2, ["403", "429"]),
+        (12, ["429", "403"]),
+        (2, ["403", "503 with a time"]),
+        (5, ["403", "timeout", "timeout", "timeout", "timeout"]),
+        (5, ["reset", "reset", "reset", "403", "reset"]),
+        (90, ["to a page"]),
+    ],
+)
+def test_a_403_beside_other_signs_of_a_ban_refuses_nothing(params, tmp_path, length_s, answers, concurrent):
+    names = [f"{n:032x}.jpg" for n in range(20)]
+    urls = [f"https://{HOST}/{name}" for name in names]
+    clock = FastClock()
+    hosts = Hosts(clock, set(), [(0, length_s, answers)])
+    refused, stored = run_all(tmp_path, names, urls, asking(params, concurrent), hosts, clock)
+    assert refused == {}
+    assert sorted(stored) == names
+
+
+def asking(params: Params, concurrent: int) -> Download:
+    limits = HostLimits(requests_per_s=1.0, concurrent=concurrent, gb_an_hour=None, gb_a_day=None, private=True)
+    return params.download.model_copy(update={"hosts": {HOST: limits}, "pauses_s": [10.0, 20.0, 50.0]})
+
+
+def run_all(folder: Path, names, urls, download, hosts, clock) -> tuple[dict[str, str], list[str]]:
+    """Run until nothing waits; give the names of the refused, with the reason, and of the stored images."""
     wanted = pl.DataFrame({"image_name": names, "original": urls}).with_columns(
         mirror=pl.lit(None, pl.String), open_data=pl.lit(None, pl.String), route=pl.lit("original"),
         host=pl.lit(HOST), failures=pl.lit(0), interrupted=pl.lit(0),
@@ -305,7 +352,7 @@ def run_all(folder: Path, names, urls, download, hosts, clock) -> tuple[list[str
         scheduler = Scheduler(wanted, download, ledger=ledger, tell=lambda _line: None, **parts)
         outcomes = [outcome for outcome in scheduler.run(Limits()) if outcome is not None]
         assert ledger.execute("SELECT count(*) FROM images WHERE asking IS NOT NULL") == [(0,)]
-        noted = ledger.history().filter(pl.col("refused") == 1)["image_name"].to_list()
-    refused = [outcome.image_name for outcome in outcomes if outcome.what == "refused"]
+        noted = ledger.history().filter(pl.col("refused") == 1).select("image_name", "reason").rows()
+    refused = [(outcome.image_name, outcome.reason) for outcome in outcomes if outcome.what == "refused"]
     assert sorted(noted) == sorted(refused)
-    return refused, [outcome.image_name for outcome in outcomes if outcome.what == "stored"]
+    return dict(refused), [outcome.image_name for outcome in outcomes if outcome.what == "stored"]

@@ -230,3 +230,13 @@ def test_a_later_run_refuses_nothing_that_was_left(bench):
     with bench.ledger() as ledger:
         assert ledger.hosts()[bench.server.host].sent_url == url
         assert ledger.history().filter(pl.col("refused") == 1).is_empty()
+
+
+@pytest.mark.parametrize(("query", "kept"), [("", True), ("?1234", True), ("?X-Amz-Signature=abc", False)])
+def test_no_key_that_a_url_holds_is_kept_beside_the_images(bench, query, kept):
+    """It would open the door to whoever reads the ledger, and be a 403 when it has expired, which is no ban."""
+    url = bench.server.script(f"/a.jpg{query}", image(PHOTO))
+    bench.fetch(url)
+    with bench.ledger() as ledger:
+        assert ledger.hosts()[bench.server.host].sent_url == (url if kept else "")
+    assert b"Signature" not in b"".join(path.read_bytes() for path in bench.directory.glob(".downloads*"))

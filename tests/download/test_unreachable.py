@@ -32,6 +32,22 @@ def test_a_run_without_a_network_ends_at_once_in_one_line(bench, offline, capsys
         assert set(ledger.history()["failures"]) == {0}
 
 
+@pytest.mark.parametrize("options", [{"probe": True, "images": 10}])
+def test_so_does_the_next_one_and_the_first_with_a_network_waits_for_nothing(bench, offline, capsys, options):
+    for _ in range(2):
+        with pytest.raises(UserError, match="its name does not resolve"):
+            bench.fetch(*offline, **options)
+    assert bench.clock.time_s <= START_S + 2
+    with bench.ledger() as ledger:  # as if the server were one of those
+        pause = ledger.hosts()[NAMES[0]]
+        ledger.pause(bench.server.host, pause.paused_until_s, pause.strikes, pause.why)
+    bench.content["download"]["hosts"] = allow(bench.server.host)
+    begun_s = bench.clock.time_s
+    bench.fetch(*numbered(bench.server, 3))
+    assert len(bench.stored()) == 3
+    assert bench.clock.time_s == begun_s
+
+
 def test_a_run_of_a_few_images_counts_no_try_either(bench):
     bench.content["download"]["hosts"] = allow(NAMES[0])
     for _ in range(6):

@@ -234,3 +234,34 @@ def test_a_pipe_or_a_folder_in_a_notes_place_keeps_nobody_waiting(repo):
     (folder / "c.txt").write_bytes(b"\xff\xfe half of")
     (folder / "d.txt").symlink_to("nowhere")
     assert list(read_notes(repo)) == []
+
+
+SAYS_SECRETS = """
+import sys, time
+from stages.runtime.notes import EVERY_S, said
+from stages.runtime.progress import ProgressLine
+said("from mongodb://ann:PASSWORD@h/db?key=PASSWORD")
+line = ProgressLine("https://ann:PASSWORD@h/", total=None, unit="images", start_s=0.0)
+time.sleep(EVERY_S)
+line.show(1, 0.0, lambda: "https://h/a.jpg?token=PASSWORD")
+print("noted", flush=True)
+time.sleep(60)
+"""
+
+
+def test_no_note_holds_a_password(repo):
+    """A note outlives a killed process, and others may read it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAYS_SECRETS, "--from", "mongodb://ann:PASSWORD@h/db"], cwd=repo, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(repo)}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout.readline() == "noted\n"
+        (note,) = (repo / FOLDER).glob("*.txt")
+        text = note.read_text(encoding="utf-8")
+        assert "done: 1\n" in text
+        assert "PASSWORD" not in text
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -8,12 +8,13 @@ import sys
 
 import pytest
 
+from stages.cache import looking
 from stages.cache.index import INDEX_NAME, REMEMBERED, ImageIndex
+from stages.cache.looking import looking_into
 from stages.download.ledger import LEDGER_NAME, Ledger
-from stages.watching import image_cache, sqlite_files
+from stages.watching import image_cache
 from stages.watching.downloads import HostTraffic, read_ledger
 from stages.watching.image_cache import measure_cache
-from stages.watching.sqlite_files import looking_into
 from tests.support import ROOT
 from tests.support.image_cache import FILE_BYTES, name
 from tests.support.watched import state_of
@@ -111,7 +112,7 @@ def test_a_look_that_takes_too_long_ends(tmp_path, monkeypatch):
             "INSERT INTO images SELECT printf('%032x.jpg', i), 'own', 1, 0, 'http_' || (i % 9), 1, NULL FROM n"
         )
     assert sum(read_ledger(tmp_path, NOW_S).refused.values()) == 100_000
-    monkeypatch.setattr(sqlite_files, "AT_MOST_S", -1.0)
+    monkeypatch.setattr(looking, "AT_MOST_S", -1.0)
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):
         read_ledger(tmp_path, NOW_S)
 

@@ -1,7 +1,8 @@
 """A screen fits its terminal and says what was seen."""
 
 import re
-from dataclasses import replace
+import socket
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.config.schema import HostLimits
-from stages.runtime.notes import Note
+from stages.runtime.notes import Note, process_of, read_note, write_note
 from stages.watching.downloads import Downloads, HostTraffic
 from stages.watching.image_cache import CacheSize
 from stages.watching.machine import Gpu, Machine
 from stages.watching.past import Past
 from stages.watching.picture import CachePicture, Picture, WorkPicture
-from stages.watching.processes import Work
+from stages.watching.processes import Work, find_works
 from stages.watching.screen import draw
 from stages.watching.terminal_text import cells
-from stages.watching.training import FIGURES, Left
+from stages.watching.training import FIGURES, Left, time_left
 
 NOW_S = 1_800_000_000.0
 ROOT = Path("/repo/plants")
@@ -64,7 +65,7 @@ def text_of(picture: Picture, width: int = 100, height: int | None = None) -> st
         "1,200 of 4,800 steps, 2.00 steps/s", "learning rate 2.9e-05", "train: WARNING: at chance",
         "epoch  train loss  top-1  val loss  top-1  top-5  learning rate", "0.900            0.9  best",
         "slow.example: paused until", "(http_429), 1.00 GB of 5 GB in an hour, 2.00 GB of 24 GB in a day",
-        "quick.example: 2.00 MB/s, 3.00 GB in an hour, 5.00 GB in a day",
+        "quick.example: 600.0 MB in 5 minutes, 3.00 GB in an hour, 5.00 GB in a day",
         "1,204 refused (http_404 1,200, blank 4), 17 to try again",
         "91.93 GB of 220 GB (42%), 62,821 images", "GPU 0    NVIDIA H200, 98% busy, memory 45.0 of 140.0 GB, 61 °C",
         "GPU 1    NVIDIA H200\n", "50% of 16 cores",
@@ -190,3 +191,42 @@ def test_what_does_not_fit_at_all_is_counted():
     shown = len(draw(BUSY, 60, None))
     assert shown > 9
     assert re.fullmatch(r"and \d+ more lines: a larger window shows them", lines[-1])
+
+
+NO_NUMBERS = ["-1", "0", "nan", "inf", "-inf", "1e300", "-1e300", "9" * 400, "9" * 5000, "", "x"]
+ODD_WORDS = ["epoch 1 of " + "9" * 400, "epoch 2 of 3 from step ,,,", "epoch 0 of 0", "\x1b[2J", "w" * 200_000]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([one.name for one in fields(Note)]), st.sampled_from(NO_NUMBERS + ODD_WORDS), max_size=4
+    ),
+    st.booleans(),
+)
+def test_no_note_that_lies_there_keeps_the_screen_from_being_drawn(odd, here):
+    """A note of another version, or one that somebody or a bad disk has changed."""
+    note = replace(NOTE, host=socket.gethostname() if here else "elsewhere", ended=(("scores", 3.0),))
+    lines = [
+        f"{name}: {odd.get(name, value)}"
+        for name, _, value in (x.partition(": ") for x in write_note(note).split("\n"))
+    ]
+    read = read_note("\n".join([line.removesuffix(": ") for line in lines[:-2]] + ["end", ""]))
+    if read is None:
+        return
+    works, killed = find_works(
+        [], [read], ROOT, pid_of=lambda one: process.pid if (process := process_of(one)) else None, now_s=NOW_S
+    )
+    works.append(Work("train", "", ROOT, NOW_S - 5, notes=(read,)))
+    seen = [WorkPicture(work, "", time_left(work.notes[0])) for work in works]
+    assert draw(replace(FULL, works=seen, killed=killed), 80, 24)
+
+
+def test_a_speed_is_told_of_a_fetch_at_work_alone():
+    """Where none is, something came all the same: before it ended, or for another clone that fills the same cache."""
+    fetching = replace(WORK, name="fetch", notes=())
+    assert "quick.example: 2.00 MB/s" in text_of(
+        replace(FULL, works=[WorkPicture(fetching, "teacher", Left(None, None))])
+    )
+    assert "quick.example: 2.00 MB/s" in text_of(replace(FULL, works=None))
+    for works in ([], [TRAINING]):
+        assert "quick.example: 600.0 MB in 5 minutes, 3.00 GB" in text_of(replace(FULL, works=works))
