@@ -24,6 +24,7 @@ from stages.images.decode import DecodeError, decode_rgb, read_header, reduction
 from stages.images.measure import ONE_SHADE_STD
 from stages.images.originals import read_image
 from stages.images.salvage import decode_part, look_at_large
+from stages.images.shrink import shrink
 from stages.images.verdict import LIMITED, VERDICTS
 from stages.report.contact_sheet import Block, Tile, draw_contact_sheet, tiles_a_row
 from stages.report.file_text import first_words
@@ -196,9 +197,13 @@ def read_tile(cache: Path, image_name: str, sha256: str, max_megapixels: float) 
     if width * height > max_megapixels * 1_000_000:
         caption = f"{width * height / 1e6:,.4g} MP"
         pixels = look_at_large(data, max_megapixels)
-        return Tile(None, size.replace(" × ", " ×\n"), caption) if pixels is None else Tile(small(pixels), "", caption)
+        return (
+            Tile(None, size.replace(" × ", " ×\n"), caption)
+            if pixels is None
+            else Tile(shrink(pixels, TILE_PX), "", caption)
+        )
     try:
-        return Tile(small(decode_rgb(data, factor=reduction(min(width, height), TILE_PX))), "", size)
+        return Tile(shrink(decode_rgb(data, factor=reduction(min(width, height), TILE_PX)), TILE_PX), "", size)
     except DecodeError:
         pass
     try:
@@ -206,17 +211,8 @@ def read_tile(cache: Path, image_name: str, sha256: str, max_megapixels: float) 
     except DecodeError:
         return Tile(None, f"{size}\nby its header; nothing of it can be decoded", in_bytes)
     share = float(missing.mean())
-    marked = mark(small(pixels), missing)
+    marked = mark(shrink(pixels, TILE_PX), missing)
     return Tile(marked, "", f"{in_bytes}, {share:.0%} missing" if share else in_bytes, cut=bool(share))
-
-
-def small(pixels: np.ndarray) -> np.ndarray:
-    """Bring uint8 [height, width, 3] to a long side of ``TILE_PX``, or leave it where it is smaller."""
-    scale = TILE_PX / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def mark(pixels: np.ndarray, missing: np.ndarray) -> np.ndarray:

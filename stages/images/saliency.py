@@ -20,6 +20,7 @@ import numpy as np
 
 from stages.config.schema import Crop
 from stages.images.portable import portable_opencv
+from stages.images.shrink import shrink
 
 LEVELS = 255  # a map holds whole numbers on purpose: the last digits of a float must not decide on a crop
 
@@ -74,9 +75,9 @@ def map_of(cues: Cues, params: Crop) -> np.ndarray:
 def read_cues(pixels: np.ndarray, thumbnail_px: int) -> Cues:
     """Look for the cues in uint8 [height, width, 3] RGB, made smaller to this long side where it is larger."""
     portable_opencv()
-    thumbnail = _shrink(pixels, thumbnail_px)
+    thumbnail = shrink(pixels, thumbnail_px)
     height, width = thumbnail.shape[:2]
-    colors = cv2.cvtColor(cv2.GaussianBlur(_shrink(thumbnail, _COLORS_PX), (0, 0), 0.7), cv2.COLOR_RGB2LAB)
+    colors = cv2.cvtColor(cv2.GaussianBlur(shrink(thumbnail, _COLORS_PX), (0, 0), 0.7), cv2.COLOR_RGB2LAB)
     texture = _texture_contrast(cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY))
 
     def at_full_size(cue: np.ndarray) -> np.ndarray:
@@ -88,14 +89,6 @@ def read_cues(pixels: np.ndarray, thumbnail_px: int) -> Cues:
         _log_share(texture, _LEAST_TEXTURE),
         at_full_size(_log_share(_spectral_residual(thumbnail), _LEAST_RESIDUAL)),
     )
-
-
-def _shrink(pixels: np.ndarray, long_px: int) -> np.ndarray:
-    scale = long_px / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def _log_share(cue: np.ndarray, least: float) -> np.ndarray:
