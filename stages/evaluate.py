@@ -17,9 +17,9 @@ from stages.evaluation.shots import by_shots
 from stages.images.shards import check_shards
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
-from stages.learning.model import load_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
+from stages.learning.saved_model import load_model
 from stages.learning.scores import EvalResult
 from stages.learning.split import open_splits
 from stages.runtime.errors import UserError, run

@@ -20,9 +20,9 @@ from stages.config.schema import Params
 from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, take_over, write_run
 from stages.learning.health import epoch_warnings, label_warnings, say_warnings, stop_if_too_many_are_skipped
-from stages.learning.model import WEIGHTS
 from stages.learning.processes import all_reduce_max, make_accelerator
 from stages.learning.run import make_run
+from stages.learning.saved_model import WEIGHTS
 from stages.learning.setup import Inputs, read_inputs
 from stages.learning.summary import speed_of
 from stages.runtime.errors import run

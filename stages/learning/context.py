@@ -12,7 +12,8 @@ from stages.config.schema import Params, Train
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader, choose_train_eval
 from stages.learning.device import ColorTransform, Mixing
 from stages.learning.losses import Loss
-from stages.learning.model import ModelDescription, create_model, describe
+from stages.learning.model import create_model
+from stages.learning.saved_model import ModelDescription, describe
 from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.learning.model import DESCRIPTION, WEIGHTS
+from stages.learning.saved_model import DESCRIPTION, WEIGHTS
 from stages.learning.state import TrainState
 from stages.runtime.last_run import GoneError, differing, last_run
 from stages.tables.json_files import write_json

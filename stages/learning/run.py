@@ -12,7 +12,7 @@ from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, finished_run
 from stages.learning.health import epoch_warnings, label_warnings, say_warnings
 from stages.learning.loop import train
-from stages.learning.model import save_model
+from stages.learning.saved_model import save_model
 from stages.learning.scores import Meter
 from stages.learning.setup import Inputs, set_up
 from stages.learning.state import TrainState

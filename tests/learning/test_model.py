@@ -12,17 +12,9 @@ from safetensors.torch import save_file
 
 from stages.config.schema import FileWeights, Model, PackageWeights, RandomWeights, TimmWeights
 from stages.learning.device import Batch, ColorTransform
-from stages.learning.model import (
-    _load_in_order,
-    _package_file,
-    _read_weights,
-    _timm_model,
-    create_model,
-    describe,
-    head_modules,
-    load_model,
-    save_model,
-)
+from stages.learning.model import create_model, head_modules, timm_model
+from stages.learning.saved_model import describe, load_model, save_model
+from stages.learning.starting_weights import load_in_order, package_file, read_weights
 from stages.runtime.errors import UserError
 from stages.splitting.label_order import digest_labels
 from stages.tables.classes import LABELS
@@ -100,8 +92,8 @@ def test_damaged_and_missing_models_are_one_line(saved, name):
 
 def test_the_samples_starting_weights_are_really_pretrained(params):
     """They know ImageNet: a daisy-like flower is a flower, and that needs all layers to be in their place."""
-    model = _timm_model(params.model.name, 224).eval()
-    _load_in_order(model, _read_weights(_package_file(params.model.weights), params.model.weights.sha256), "x")
+    model = timm_model(params.model.name, 224).eval()
+    load_in_order(model, read_weights(package_file(params.model.weights), params.model.weights.sha256), "x")
     from sklearn.datasets import load_sample_image
 
     flower = np.ascontiguousarray(load_sample_image("flower.jpg")[:427, 100:527])
