@@ -15,7 +15,9 @@ from stages.tables.table import write_table
 def test_test_figures_by_class_size():
     ranks, labels = np.array([0, 3, 0, 0, 9, 0]), np.array([0, 0, 1, 1, 2, 2])
     train_images = np.array([1, 50, 300])
-    figures = summarize(EvalResult(ranks, np.ones(6), labels), train_images, Shots(few_below=20, many_above=100))
+    figures = summarize(
+        EvalResult(ranks, np.ones(6), labels, np.ones(6, bool)), train_images, Shots(few_below=20, many_above=100)
+    )
     assert (figures["top1"], figures["top5"]) == (pytest.approx(4 / 6), pytest.approx(5 / 6))
     assert figures["mean_per_class_accuracy"] == pytest.approx(2 / 3)
     assert figures["few_shot"]["mean_per_class_accuracy"] == 0.5
