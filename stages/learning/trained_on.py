@@ -74,7 +74,7 @@ def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
     more = f" and {seen.height - _NAMED:,} more" if seen.height > _NAMED else ""
     raise UserError(
         f"the model has seen {seen.height:,} of {test.height:,} test images in "
-        f"its training or validation ({seen.height - of_group:,} themselves, of {of_group:,} others of their group): "
+        f"its training or validation ({seen.height - of_group:,} themselves, {of_group:,} by others of their group): "
         f"{first}{more}. The splits are others since then: train again (`dvc repro train`), then evaluate"
     )
 

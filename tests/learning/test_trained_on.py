@@ -41,17 +41,17 @@ def test_what_was_seen_comes_back_as_it_was(tmp_path):
         ({"test": [("f0", "f0"), ("f1", "f0"), ("f2", "f0")]}, None),  # so did a group, at its beginning
         ({"test": SPLITS["test"][:1]}, None),
         ({"train": SPLITS["train"][:2], "test": [*SPLITS["test"], ("b1", "b1")]},
-         "1 of 5 test images in its training or validation (1 themselves, of 0 others of their group): b1. "),
+         "1 of 5 test images in its training or validation (1 themselves, 0 by others of their group): b1. "),
         ({"val": SPLITS["val"][1:], "test": [*SPLITS["test"], ("d1", "d1")]}, "1 of 5 test images"),
         # Under another name.
-        ({"test": [*SPLITS["test"], ("other", "other", "b1")]}, "(1 themselves, of 0 others of their group): other"),
+        ({"test": [*SPLITS["test"], ("other", "other", "b1")]}, "(1 themselves, 0 by others of their group): other"),
         # A whole group has moved; one image of it has; only one that is new has, whatever the group is called now.
         ({"train": SPLITS["train"][2:], "test": [("a1", "a1"), ("a2", "a1"), ("a3", "a1")]},
-         "3 of 3 test images in its training or validation (2 themselves, of 1 others of their group): a1, a2, a3. "),
-        ({"train": SPLITS["train"][2:], "test": [("a0", "a0"), ("a2", "a0"), ("f1", "f1")]}, "(1 themselves, of 1 "),
-        ({"train": SPLITS["train"][2:], "test": [("a3", "a1"), ("f1", "f1")]}, "(0 themselves, of 1 others of their"),
+         "3 of 3 test images in its training or validation (2 themselves, 1 by others of their group): a1, a2, a3. "),
+        ({"train": SPLITS["train"][2:], "test": [("a0", "a0"), ("a2", "a0"), ("f1", "f1")]}, "(1 themselves, 1 by "),
+        ({"train": SPLITS["train"][2:], "test": [("a3", "a1"), ("f1", "f1")]}, "(0 themselves, 1 by others of their"),
         # Its images of then stand in another split today, or under a group's name that the training knew.
-        ({"train": [("a1", "z"), ("a2", "z")], "test": [("a3", "z"), ("f1", "f1")]}, "(0 themselves, of 1 others"),
+        ({"train": [("a1", "z"), ("a2", "z")], "test": [("a3", "z"), ("f1", "f1")]}, "(0 themselves, 1 by others"),
         ({"val": [("d1", "e0"), ("e2", "e0")], "test": [("e3", "e0")]}, "1 of 1 test images"),
     ],
 )  # fmt: skip
@@ -64,7 +64,7 @@ def test_what_a_model_has_seen_is_no_test_of_it(tmp_path, now, said):
 def test_a_group_that_is_named_after_an_image_that_was_not_used_is_known_by_it(tmp_path):
     """As with one photo an observation: its first image may be the test's, once it is drawn."""
     before = SPLITS | {"train": [("a2", "a1"), ("b1", "b1")]}
-    assert "(0 themselves, of 1 others of their group): a1. " in complaint_of(
+    assert "(0 themselves, 1 by others of their group): a1. " in complaint_of(
         tmp_path, before, {"train": [("b1", "b1")], "val": [], "test": [("a1", "a1")]}
     )
 
