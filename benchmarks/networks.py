@@ -9,6 +9,7 @@ docs/networks.md and takes some minutes on two CPU cores.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -26,17 +27,20 @@ import polars as pl
 import timm
 import torch
 import yaml
+from torch import nn
 
 from benchmarks import ROOT
 from stages.config.reading import validate
-from stages.config.schema import Model, Params, RandomWeights
+from stages.config.schema import FileWeights, Model, Params, RandomWeights
 from stages.learning.context import make_context, new_state
 from stages.learning.loop import begin_phase, train_epoch
 from stages.learning.loop import validate as validate_epoch
+from stages.learning.model import create_model
 from stages.learning.processes import make_accelerator
-from stages.learning.saved_model import load_model, save_model
+from stages.learning.saved_model import WEIGHTS, load_model, save_model
 from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState
+from stages.runtime.errors import UserError
 from stages.runtime.progress import progress
 from stages.tables.classes import SPLIT_IMAGES
 from stages.tables.table import write_table
@@ -212,12 +216,22 @@ def try_network(name: str, px: int, folder: Path, tell: Callable[[str, str], Non
         if not torch.allclose(state.model.eval()(pixels), loaded(pixels), rtol=1e-3, atol=1e-4):
             raise WrongError("it says something else when it is loaded again")
         tell("saved and loaded", "yes")
-        other = px + px // 2
+        tell("other size", at_another_size(loaded, params.model, folder / "model" / WEIGHTS, px + px // 2))
+
+
+def at_another_size(network: nn.Module, params: Model, weights: Path, px: int) -> str:
+    """Say whether a network takes images of another size, as it is, or made anew for them from its own weights."""
+    pixels, how = torch.rand(2, 3, px, px), f"yes, {px}"
+    try:
+        said = network(pixels)
+    except Exception:
+        file = FileWeights(kind="file", path=str(weights), sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+        params, how = params.model_copy(update={"weights": file}), f"yes, {px}, made anew"
         try:
-            finite = bool(torch.isfinite(loaded(torch.rand(2, 3, other, other))).all())
-            tell("other size", f"yes, {other}" if finite else "no: no numbers")
-        except Exception as error:  # whatever the network's own checks raise
-            tell("other size", f"no: {' '.join(str(error).split())[:MESSAGE]}")
+            said = create_model(params, classes=len(SPECIES), image_px=px, seed=0)(pixels)
+        except UserError as error:
+            return f"no: {str(error).replace(str(weights), WEIGHTS)[:MESSAGE]}"
+    return how if bool(torch.isfinite(said).all()) else "no: what it says are no numbers"
 
 
 def pack_noise(folder: Path, px: int) -> dict[str, PackedSplit]:

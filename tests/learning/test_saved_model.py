@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
 from torch import nn
@@ -216,6 +218,26 @@ def test_a_description_that_is_none_is_one_line(folder, change, said):
     found = refusal(folder)
     assert re.search(rf"model\.json is damaged \({said}.*\): bring the model back", found), found
     assert len(found) < 400
+
+
+NUMBERS = st.integers() | st.floats()
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(field=st.sampled_from([*GOOD, "another"]), value=VALUES | st.lists(NUMBERS, min_size=3, max_size=3))
+def test_whatever_a_description_says_it_is_refused_in_one_line(kept, field, value):
+    """Also where it could be true: the weights know what was written."""
+    folder = kept / "fuzzed"
+    folder.mkdir(exist_ok=True)
+    copy(kept / "one", folder)
+    (folder / "labels.csv").write_bytes((kept / "labels.csv").read_bytes())
+    fields = json.loads((kept / "one/model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(fields | {field: value}))
+    assert len(refusal(folder)) < 500
 
 
 @pytest.mark.parametrize(
