@@ -85,7 +85,8 @@ sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages 
 crop-figures: .venv/run.stamp ## say what crops are worth, on 2,400 composed photos (needs apt-get and dpkg-deb)
 	@python -m benchmarks.crops
 
-# Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script.
+# Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script, nor
+# networks, which says what can be trained.
 BENCHMARKS := busy_machine download dump_reading full_size growth inventory loading mongodb_export near_duplicates repacking
 
 benchmark: .venv/dev.stamp ## measure speed (minutes; each file in benchmarks says what it compares)
