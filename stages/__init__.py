@@ -16,3 +16,7 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 for _name, _value in PASSIVE_WAITING.items():
     os.environ.setdefault(_name, _value)
+
+# On a CPU, torch, oneDNN and MKL choose their code by the processor, and each choice rounds otherwise. These let them
+# choose the same on all; stages/learning/arithmetic.py says why these, and sets them where a network is to compute.
+PORTABLE_ARITHMETIC = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}

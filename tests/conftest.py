@@ -16,6 +16,11 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from stages import PORTABLE_ARITHMETIC
+
+# What a network on a CPU asks for, before any test lets torch compute something.
+os.environ.update(PORTABLE_ARITHMETIC)
+
 from stages.config.reading import validate
 from stages.config.schema import Params
 from tests.support import ROOT

@@ -16,12 +16,11 @@ import os
 
 import torch
 
+from stages import PORTABLE_ARITHMETIC
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_flag
 from stages.runtime.progress import say
 
-# Read by torch, oneDNN and MKL when each computes for the first time.
-PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 THREADS = 2
 
 
@@ -37,7 +36,8 @@ def use_portable_arithmetic() -> None:
     if machine_flag("NATIVE_CPU"):
         say("NATIVE_CPU=1: networks compute with all that this processor has, and may round otherwise than dvc.lock's")
         return
-    os.environ.update(PORTABLE)
+    # Read when each library computes for the first time.
+    os.environ.update(PORTABLE_ARITHMETIC)
     torch.set_num_threads(THREADS)
     capability = torch.backends.cpu.get_cpu_capability()
     if capability not in ("AVX2", "DEFAULT", "NO AVX"):
@@ -61,7 +61,7 @@ def make_deterministic(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False  # it takes whichever was faster just now
     # Memory that nobody has written to is never read here: to fill it first is work for nothing.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def not_deterministic(error: RuntimeError) -> UserError | None:

@@ -231,7 +231,7 @@ def validate(state: TrainState, context: TrainContext) -> dict[str, float]:
     models = {"val": state.model} | ({"ema": state.ema.module} if state.ema else {})
     for prefix, model in models.items():
         result = predict(model, context.val_loader, context.color, context.accelerator, what="validate")
-        names = [context.val_loader.images.name(index) for index in np.flatnonzero(~result.finite)]
+        names = [context.val_loader.images.name(int(index)) for index in np.flatnonzero(~result.finite)]
         if context.accelerator.is_main_process:
             say_not_finite(names, epoch=state.epoch + 1)
         if prefix == "val":

@@ -1,4 +1,4 @@
-"""How images and filters lie in memory: channels last where that is safe and gains, as convolutions then take less time.
+"""How images and filters lie in memory: channels last where that is safe, as convolutions then take less time.
 
 On a CPU with AVX2 alone, or one that is told to use no more, oneDNN's gradient of a 1x1 convolution with a stride, in
 channels last and of fewer than 8 channels, writes beside its memory: the process dies, or the gradient is wrong.

@@ -17,7 +17,6 @@ from torch import nn
 from stages.learning.arithmetic import make_deterministic, use_portable_arithmetic
 from stages.runtime.progress import say
 
-
 # What accelerate reads of the environment, but for which process this is of how many. Some of it divides gradients, or
 # computes in another precision, whatever it is told here.
 _OF_A_LAUNCHER = ("ACCELERATE_", "FSDP_", "FP8_", "PARALLELISM_CONFIG_", "MEGATRON_LM_")

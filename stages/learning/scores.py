@@ -66,13 +66,20 @@ class EvalResult:
     labels: np.ndarray
     finite: np.ndarray
 
+    @property
+    def hits(self) -> np.ndarray:
+        """Which images are right, bool [images]; one without numbers is wrong, whatever its rank."""
+        return (self.ranks < 1) & self.finite
+
     def scores(self) -> Scores:
-        """Give the means over the images."""
-        return Scores(float(self.losses.mean()), float((self.ranks < 1).mean()), float((self.ranks < 5).mean()))
+        """Give the means over the images: the loss of those that have one (NaN of none), the others of all."""
+        losses = self.losses[self.finite]
+        loss = float(losses.mean()) if len(losses) else float("nan")
+        return Scores(loss, float(self.hits.mean()), float(((self.ranks < 5) & self.finite).mean()))
 
     def mean_per_class_accuracy(self) -> float:
         """Give top-1 where every class present counts alike."""
-        return mean_per_class_accuracy(self.ranks < 1, self.labels)
+        return mean_per_class_accuracy(self.hits, self.labels)
 
 
 def label_ranks(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -122,17 +122,15 @@ def init_state(model: nn.Module, params: Train, accelerator: Accelerator) -> Tra
 
     Weight decay spares biases and norms, and each layer learns ``train.layer_decay`` times as fast as the one after it
     (Clark et al., ICLR 2020; Bao et al., ICLR 2022), both as timm does it. On a CPU the optimizer is torch's fused one:
-    others take square roots by an approximation that each maker's processors compute otherwise.
+    others take square roots by an approximation that each maker's processors compute otherwise. (It hides from a loss
+    scale which updates it skipped, and a CPU has none.)
     """
     model = model.to(accelerator.device)
     set_layout(model, accelerator.device)
+    layer_decay = None if params.layer_decay == 1 else params.layer_decay
+    fused: dict[str, Any] = {"fused": True} if accelerator.device.type == "cpu" and accelerator.scaler is None else {}
     optimizer = create_optimizer_v2(
-        model,
-        opt="adamw",
-        lr=params.learning_rate,
-        weight_decay=params.weight_decay,
-        layer_decay=None if params.layer_decay == 1 else params.layer_decay,
-        **({"fused": True} if accelerator.device.type == "cpu" else {}),
+        model, opt="adamw", lr=params.learning_rate, weight_decay=params.weight_decay, layer_decay=layer_decay, **fused
     )
     ema = None
     if params.ema_decay is not None:

@@ -58,6 +58,7 @@ def make(
 ) -> tuple[TrainState, TrainContext]:
     """Make a training over the shards of a folder: its state, and what it is trained with."""
     accelerator = make_accelerator()
+    torch.set_num_threads(1)  # of the processes that tests start, each has a core at the most
     splits = {name: open_split(folder, name) for name in ("train", "val")}
     model = create_model(network, classes=3, image_px=IMAGE_PX, seed=params.seed)
     where = {"process": accelerator.process_index, "processes": accelerator.num_processes}
@@ -124,7 +125,6 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--transformer", action="store_true")
     arguments = parser.parse_args(words)
-    torch.set_num_threads(1)
     params = PARAMS.model_copy(update={"ema_decay": 0.9, "crt_epochs": 1})
     network = TRANSFORMER if arguments.transformer else NETWORK
     state, context = make(arguments.folder, params, network=network, workers=arguments.workers)
