@@ -224,7 +224,8 @@ def at_another_size(network: nn.Module, params: Model, weights: Path, px: int) -
         try:
             said = create_model(params, classes=len(SPECIES), image_px=px, seed=0)(pixels)
         except UserError as error:
-            return f"no: {str(error).replace(str(weights), WEIGHTS)[:MESSAGE]}"
+            said = str(error).removeprefix("params.yaml: ").removeprefix("the profile's model.weights: ")
+            return f"no: {said.replace(str(weights), WEIGHTS)[:MESSAGE]}"
     return how if bool(torch.isfinite(said).all()) else "no: what it says are no numbers"
 
 
