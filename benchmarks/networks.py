@@ -136,7 +136,6 @@ def main() -> None:
 def try_in_process(name: str, px: int, *, threads: int) -> dict[str, str]:
     """Try a network in a process of its own; give its row of the table."""
     command = [sys.executable, "-m", "benchmarks.networks", "--one", f"{name}@{px}"]
-    begun = time.monotonic()
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "LOADER_WORKERS": "0", "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
@@ -149,7 +148,7 @@ def try_in_process(name: str, px: int, *, threads: int) -> dict[str, str]:
     row = {"network": name, "px": str(px)} | dict(lines)
     if missing := [what for what in TRIED if what not in row]:
         row |= dict.fromkeys(missing, "–") | {missing[0]: f"no: {end}"}
-    return row | {"seconds": f"{time.monotonic() - begun:.0f}"}
+    return row
 
 
 def ending(done: subprocess.CompletedProcess[str]) -> str:
@@ -224,7 +223,8 @@ def at_another_size(network: nn.Module, params: Model, weights: Path, px: int) -
         try:
             said = create_model(params, classes=len(SPECIES), image_px=px, seed=0)(pixels)
         except UserError as error:
-            return f"no: {str(error).replace(str(weights), WEIGHTS)[:MESSAGE]}"
+            said = str(error).removeprefix("params.yaml: ").removeprefix("the profile's model.weights: ")
+            return f"no: {said.replace(str(weights), WEIGHTS)[:MESSAGE]}"
     return how if bool(torch.isfinite(said).all()) else "no: what it says are no numbers"
 
 
@@ -258,7 +258,7 @@ def params_for(name: str, px: int) -> Params:
 
 def table(rows: list[dict[str, str]]) -> str:
     """Give the rows as a table in Markdown."""
-    columns = ("network", "px", *TRIED, "seconds")
+    columns = ("network", "px", *TRIED)
     lines = [" | ".join(columns), "|".join("---" for _ in columns)]
     lines += [" | ".join(row[name].replace("|", "/") for name in columns) for row in rows]
     return "\n".join(f"| {line} |" if "---|" not in line else f"|{line}|" for line in lines)
