@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import simplejpeg
-import yaml
 
 from benchmarks import ROOT
 from benchmarks.inventory import photo as large_photo
@@ -32,6 +31,7 @@ from stages.images.decode import decode_rgb
 from stages.images.prepare import reduction_for
 from stages.runtime.errors import run
 from stages.runtime.parallel import parallel_map
+from stages.runtime.yaml_files import read_yaml
 
 PHOTOS = 1_050
 LARGEST = 0.95  # of the frame's short side; the sample's subjects end at 0.6
@@ -56,7 +56,7 @@ CHOICES: dict[str, dict] = {
 def main() -> None:
     """Compose, measure, print the tables."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else PHOTOS
-    params = Crop(**yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["crop"])
+    params = Crop(**read_yaml(ROOT / "params.yaml")["crop"])
     params = params.model_copy(update={"mode": "smart"})
     with tempfile.TemporaryDirectory() as folder:
         root = unpack_packages(UNSEEN_PACKAGES, Path(folder))

@@ -15,8 +15,8 @@ import polars as pl
 from stages.config.reading import all_params
 from stages.config.schema import Params
 from stages.config.sources import assignments_path
-from stages.runtime.errors import UserError, run
-from stages.runtime.lock import locked_profile
+from stages.runtime.errors import run
+from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
 from stages.splitting.given_split import find_files, read_given
 from stages.splitting.memory import extend_assignments, read_assignments
@@ -82,9 +82,7 @@ def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     Raises:
         UserError: there is no split, or it is of another profile.
     """
-    of_profile = locked_profile("split")
-    if of_profile not in (None, profile):
-        raise UserError(f"{SPLITS_IN} is of profile {of_profile}, not {profile}: run `dvc repro split` first")
+    check_profile("split", profile, SPLITS_IN)
     used = [
         read_table(SPLITS_IN / f"{name}.parquet", SPLIT).with_columns(split=pl.lit(name), used=pl.lit(True))
         for name in SPLITS
