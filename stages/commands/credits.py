@@ -12,10 +12,10 @@ from stages.records.licenses import license_codes
 from stages.runtime.errors import run
 from stages.runtime.progress import say
 from stages.runtime.wording import in_words
-from stages.tables.classes import SPLITS
+from stages.tables.classes import SPLITS, read_split
 from stages.tables.credits import CREDITS
 from stages.tables.split import SPLIT
-from stages.tables.table import read_table, write_table
+from stages.tables.table import write_table
 
 SPLITS_IN = Path("data/splits")
 OUT = Path("data/credits.csv")
@@ -24,7 +24,7 @@ OUT = Path("data/credits.csv")
 def main() -> None:
     """Write a line an image: photographer, license, URL."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    table = credit(pl.concat(read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS))
+    table = credit(pl.concat(read_split(SPLITS_IN, name, SPLIT) for name in SPLITS))
     write_table(table, CREDITS, OUT)
     by_license = dict(table.group_by("license_code").len().iter_rows())
     say(f"credits: {table.height:,} images{in_words(by_license)} -> {OUT}")

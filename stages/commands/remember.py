@@ -21,7 +21,7 @@ from stages.runtime.progress import say
 from stages.splitting.given_split import find_files, read_given
 from stages.splitting.memory import extend_assignments, read_assignments
 from stages.tables.cache_filter import AVAILABLE
-from stages.tables.classes import SPLITS
+from stages.tables.classes import SPLITS, read_split
 from stages.tables.links import LINKS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.split import LEFT_OUT, SPLIT
@@ -83,10 +83,7 @@ def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
         UserError: there is no split, or it is of another profile.
     """
     check_profile("split", profile, SPLITS_IN)
-    used = [
-        read_table(SPLITS_IN / f"{name}.parquet", SPLIT).with_columns(split=pl.lit(name), used=pl.lit(True))
-        for name in SPLITS
-    ]
+    used = [read_split(SPLITS_IN, name, SPLIT).with_columns(used=pl.lit(True)) for name in SPLITS]
     left_out = read_table(LEFT_OUT_IN, LEFT_OUT).drop_nulls("split").select("image_name", "species", "split")
     of_a_group = read_table(AVAILABLE_IN, AVAILABLE).join(left_out, on=["image_name", "species"])
     of_a_group = of_a_group.with_columns(used=pl.lit(False))

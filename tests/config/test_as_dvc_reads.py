@@ -32,7 +32,7 @@ SCALARS = {
 }  # fmt: skip
 NO_VALUES = (
     "2026-02-30", "2026-13-01", "9" * 5000, "=", "!!int a", "!!bool 3", "!new 3", "*x", "0o_", "._", "&a",
-    "!!python/name:os.system", "[" * 1500, "[" * 1500 + "]" * 1500,
+    "!!python/name:os.system", "[" * 40,
 )  # fmt: skip
 GENERATED = (
     st.sampled_from([*SCALARS, *NO_VALUES])
