@@ -16,7 +16,15 @@ _BY_TYPE = {
     "float_type": "must be a number",
     "bool_type": "must be true or false",
     "finite_number": "must be a finite number",
+    "list_type": "must be a list",
+    "dict_type": "must be a section with keys of its own",
+    "model_type": "must be a section with keys of its own",
+    "model_attributes_type": "must be a section with keys of its own",
     "recursion_loop": "holds itself (an alias of YAML leads back to it)",
+}
+_BY_PATTERN = {
+    "^[0-9a-f]{64}$": "must be a SHA-256: 64 characters of 0-9 and a-f",
+    r"^\d{4}-\d{2}-\d{2}$": "must be a day, written YYYY-MM-DD",
 }
 
 
@@ -52,6 +60,8 @@ def message_in_words(problem: Mapping[str, Any]) -> str:
         return "kind is missing" if expected is None else f"kind must be {_alternatives(expected)}"
     if kind in _BY_TYPE:
         return _BY_TYPE[kind]
+    if plainer := _BY_PATTERN.get(problem.get("ctx", {}).get("pattern", "")):
+        return plainer
     said = re.sub(r"^(Input|String|List|Dictionary|Value) should ", "must ", said)
     return said.partition(" after validation")[0]
 

@@ -3,6 +3,7 @@
 What a stage gets is what DVC reads, notes in dvc.lock and compares: see ``stages/runtime/yaml_files.py``.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -57,7 +58,8 @@ def stage_params(stage: str) -> Params:
     validate(content)
     common, of_profile = _sections(stage, content)
     declared = tuple(f"{name}." for name in _declared(stage, content))
-    if unseen := [name for name in aside if name.startswith(declared)]:
+    unseen = [name for name in aside if name.startswith(declared)]
+    if unseen and os.environ.get("RANK", "0") == "0":  # of several processes that train together, the first speaks
         say(f"{stage}: {PARAMS}: not looked at, as they are of another kind: {listed(unseen)}")
     merged = _merge(common, of_profile, content["profile"])
     return _parse(merged, _origins(common, of_profile, content["profile"]))

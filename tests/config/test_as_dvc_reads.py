@@ -10,7 +10,7 @@ import yaml
 from dvc.dependency.param import read_param_file
 from dvc.fs import LocalFileSystem
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import dump_yaml, load_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, dump_yaml, load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +62,32 @@ def test_a_scalar_is_what_yaml_1_2_says(tmp_path, written, value):
     path.write_text(f"value: {written}\n", encoding="utf-8")
     assert same(read_yaml(path)["value"], value)
     assert same(load_yaml(path)["value"], value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x {b: 010, c: on}\nd: {<<: *x, b: 1e-5}", "a: [&x {b: 1}, *x]\nb: {<<: [{b: 1, c: 2}, {c: 3}]}",
+        "1: a\n2.0: b\nfalse: c\n~: d\n? [a, b]\n: e", "a: !!set {x, y}", "a: !!omap [x: 1, y: 2]", "a: !!binary aGk=",
+        "%YAML 1.1\n---\na: yes\nb: 010\nc: 1e-05", "a: ${train.seed}", "a: 2026-11-23T10:00:00.5+02:00", "\ufeffa: 1",
+        "a: |\n  yes\n  010\nb: >-\n  1e-5\n\n  on", "{a: 1,\n b: [1, 2]}",
+        "a:\n- b\n-\n  - c", "a: 'it''s'\r\nb: \"\\x41\"",
+    ],
+)  # fmt: skip
+def test_all_that_yaml_can_say_is_what_dvc_reads(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert same(read_yaml(path), load_yaml(path))
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: {b: 1, b: 1}", "a: !new 1", "a: 1\n---\nb: 2", "a: {<<: 3}", "[a"])
+def test_what_dvc_refuses_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(YAMLFileCorruptedError):
+        load_yaml(path)
+    with pytest.raises(NotYAMLError, match=r"^line \d: [^\n]+$"):
+        read_yaml(path)
 
 
 @given(scalar=GENERATED)

@@ -58,7 +58,11 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("split.val_share", 0.5, "split.val_share: must be less than 0.5"),
         ("profiles.sample.image.train_px", 257, "train_px (257) must not be larger than pack_px (256)"),
         ("profiles.sample.source.file", "../up.bson", "profiles.sample.source.file: must be a file's name"),
-        ("profiles.sample.model.weights.sha256", "abc", "profiles.sample.model.weights.sha256: must match"),
+        (
+            "profiles.sample.model.weights.sha256",
+            "abc",
+            "weights.sha256: must be a SHA-256: 64 characters",
+        ),
         (
             "profiles.teacher.source.kind",
             "mysql",
@@ -74,7 +78,7 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("documents.garden.columns.species", ["a", 5], "documents.garden.columns.species: must be text"),
         ("documents.garden.ids_of", "gardens", "documents.garden.ids_of must name another shape, or inaturalist"),
         ("documents.garden.ids_of", "", "documents.garden.ids_of: must be a name of letters"),
-        ("crop", None, "crop: must be a valid dictionary"),
+        ("crop", None, "crop: must be a section with keys of its own (found null)"),
         ("surprise", 1, "surprise: is no parameter"),
         ("profile", ["sample"], "profile: must be one of sample, teacher"),
         ("download.hosts", {}, "download.hosts: must have at least 1 item"),
