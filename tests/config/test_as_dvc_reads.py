@@ -121,7 +121,10 @@ def test_what_a_changed_parameter_is_for_dvc_it_is_for_a_stage(files, value, for
     params.write_text("train:\n  learning_rate: 0.001 # of the first step\n", encoding="utf-8")
     written = form.format(value)
     apply_overrides(params, [f"train.learning_rate={written}"])
-    assert same(read_yaml(params)["train"]["learning_rate"], float(written))
+    seen = read_yaml(params)["train"]["learning_rate"]
+    assert not isinstance(seen, str)
+    assert seen == float(written)  # a whole number where it is written without a point
+    assert same(seen, load_yaml(params)["train"]["learning_rate"])
 
 
 @pytest.mark.parametrize("written", ["010", "0777", "1:20", "yes", "on", "1_000", ".5", "1e3", "0x10", "null", "1e-05"])
