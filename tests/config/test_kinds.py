@@ -4,7 +4,6 @@ import copy
 import re
 
 import pytest
-import yaml
 from dvc.utils.hydra import apply_overrides
 
 from stages.config.keys import what_is_allowed
@@ -12,6 +11,7 @@ from stages.config.kinds import PLACES, kinds_at, set_aside
 from stages.config.reading import declared_values, plain_params, stage_params, validate
 from stages.config.schema import Params, RandomWeights, TimmWeights
 from stages.runtime.errors import UserError
+from stages.runtime.yaml_files import read_yaml
 
 VALUES = {
     "kind": None, "file": "f.bson", "database": "d", "collection": "c", "snapshot": "2026-01-01", "path": "w.pth",
@@ -110,7 +110,7 @@ def test_the_keys_of_a_kind_are_listed():
 
 
 def test_profiles_that_are_no_sections_are_refused_as_before(workspace):
-    content = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(workspace / "params.yaml")
     for profiles in (None, [], {"sample": None}, {1: {}}, {}):
         with pytest.raises(UserError, match=r"^params\.yaml: "):
             validate(content | {"profiles": profiles})

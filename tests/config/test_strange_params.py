@@ -8,7 +8,6 @@ from datetime import date, datetime
 from io import StringIO
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +15,10 @@ from stages.config.problems import found_in_words
 from stages.config.reading import stage_params, validate
 from stages.runtime.errors import UserError, run
 from stages.runtime.plain_text import LONGEST_MESSAGE
+from stages.runtime.yaml_files import read_yaml
 from tests.support import ROOT
 
-CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+CONTENT = read_yaml(ROOT / "params.yaml")
 TURNING = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 EVIL = "a\x1b[31m\u202eb\u200f\u061c\u2028\r\nc\x00"
 
