@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks compare fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks compare watch fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -36,6 +36,9 @@ coverage: .venv/dev.stamp ## run all tests and say which lines of stages/ none o
 compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
 	@dvc exp show --only-changed --drop 'Created|.*/'
 
+watch: .venv/run.stamp ## show what goes on here, on one screen, from another terminal (ARGS="--once")
+	@python -m stages.commands.watch $(ARGS)
+
 lint: .venv/dev.stamp types ## check style and types
 	@ruff check .
 	@ruff format --check .
@@ -54,7 +57,7 @@ format: .venv/dev.stamp ## put the code into the project's style
 	@ruff check --fix .
 	@ruff format .
 
-fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--probe 50", "--limit 200", "--hours 8", "--help")
+fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--probe 50", "--limit 200", "--hours 8", "--host H", "--help")
 	@python -m stages.commands.fetch $(ARGS)
 
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
@@ -66,24 +69,28 @@ preflight: .venv/run.stamp ## try whether the active profile's training can work
 remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there (ARGS="--from FOLDER")
 	@python -m stages.commands.remember $(ARGS)
 
-credits: .venv/run.stamp ## write photographer, license and URL of every image of the splits
+credits: .venv/run.stamp ## write split, photographer, license and URL of every image of the splits
 	@python -m stages.commands.credits
 
 synonyms: .venv/run.stamp ## write which names of the records are others', by a checklist that you downloaded (ARGS="wcvp.zip")
 	@python -m stages.commands.synonyms $(ARGS)
 
-evict: .venv/run.stamp ## bring the image cache back to its budget, least recently used first (ARGS="--to-gb 100")
+evict: .venv/run.stamp ## bring the image cache back to its budget, what is worth least first (ARGS="--dry-run", "--to-gb 100")
 	@python -m stages.commands.evict $(ARGS)
 
 sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
 	@python -m sample.make
 	@python -m stages.commands.inventory
 
-crop-figures: .venv/run.stamp ## say what crops are worth, on 2,100 composed photos (needs apt-get and dpkg-deb)
+crop-figures: .venv/run.stamp ## say what crops are worth, on 2,400 composed photos (needs apt-get and dpkg-deb)
 	@python -m benchmarks.crops
 
+# Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script, nor
+# networks, which says what can be trained.
+BENCHMARKS := busy_machine download dump_reading full_size growth inventory loading mongodb_export near_duplicates repacking
+
 benchmark: .venv/dev.stamp ## measure speed (minutes; each file in benchmarks says what it compares)
-	@for file in benchmarks/[a-z]*.py; do python -m "benchmarks.$$(basename "$$file" .py)"; done
+	@for name in $(BENCHMARKS); do python -m "benchmarks.$$name"; done
 
 clean: ## delete the virtual environment; data, models and DVC's cache stay
 	@rm -rf .venv

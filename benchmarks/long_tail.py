@@ -29,7 +29,7 @@ import yaml
 
 from benchmarks import ROOT
 from sample.compose import Photo, defocus, draw_scene, hide, shift_hue, take_photo
-from sample.ingredients import UNSEEN_PACKAGES, load_backgrounds, load_living, load_unseen
+from sample.ingredients import MORE_PACKAGES, load_backgrounds, load_living, load_more_backgrounds
 from sample.make import FIRST_OBSERVATION_ID, OPEN_DATA, encode, plan_observations, write_sources
 from sample.packages import unpack_packages
 from stages.records.shapes import image_name
@@ -128,8 +128,8 @@ def prepare(repo: Path) -> None:
 def compose(images: Path, source: Path) -> None:
     """Write the photos into an image cache, and their documents and boxes into a profile's sources."""
     with tempfile.TemporaryDirectory() as folder:
-        root = unpack_packages(UNSEEN_PACKAGES, Path(folder))
-        cutouts, backgrounds = load_living(root), load_backgrounds(root) + load_unseen(root)[1]
+        root = unpack_packages(MORE_PACKAGES, Path(folder))
+        cutouts, backgrounds = load_living(root), load_backgrounds(root) + load_more_backgrounds(root)
     rng = np.random.default_rng(SEED)
     by_rank = [list(cutouts)[index] for index in rng.permutation(len(cutouts))]
     sizes = [round(COMMONEST / rank**STEEPNESS) for rank in range(1, len(by_rank) + 1)]

@@ -4,13 +4,19 @@ The picture comes with what no web photo has: the true box of its subject. Crops
 made hard to tell: its subject of another hue, half hidden, or out of focus.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-# Width : height of the frames that cameras and phones give, and how often each is drawn.
+# Width : height of the frames of the sample's photos, and how often each is drawn.
 FRAMES = {"landscape": (4, 3, 0.35), "classic": (3, 2, 0.15), "portrait": (3, 4, 0.3), "wide": (2, 1, 0.2)}
+# All that cameras and phones give, each as often.
+ALL_FRAMES = {
+    f"{width}:{height}": (width, height, 1.0)
+    for width, height in ((4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 1))
+}
 MAX_ENLARGEMENT = 2.6  # a cut-out blown up further than this no longer looks like a photo
 
 
@@ -42,32 +48,50 @@ class Scene:
     blur_px: float
 
 
-def draw_scene(cutout: np.ndarray, background: np.ndarray, rng: np.random.Generator) -> Scene:
+def draw_scene(
+    cutout: np.ndarray, background: np.ndarray, rng: np.random.Generator, *, least_blur_px: float = 0.6
+) -> Scene:
     """Draw the place of one observation: a random piece, 45 to 75 % of the side, of ``background`` (uint8 RGB)."""
     height, width = background.shape[:2]
     share = rng.uniform(0.45, 0.75)
     piece_w, piece_h = int(width * share), int(height * share)
     left, top = int(rng.integers(0, width - piece_w + 1)), int(rng.integers(0, height - piece_h + 1))
     piece = background[top : top + piece_h, left : left + piece_w]
-    return Scene(cutout, piece, blur_px=float(rng.uniform(0.6, 2.2)))
+    return Scene(cutout, piece, blur_px=float(rng.uniform(least_blur_px, 2.2)))
 
 
-def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) -> Photo:
+def take_photo(
+    scene: Scene,
+    rng: np.random.Generator,
+    *,
+    largest: float = 0.6,
+    frames: Mapping[str, tuple[int, int, float]] = FRAMES,
+    small_as_often: bool = False,
+    most_alike: float = 0.0,
+) -> Photo:
     """Take one photo of a scene: another frame, position, turn, size and light each time.
 
     The long side is 480 to 800 px; the subject's longer side is 10 % to ``largest`` of the frame's short side where the
     cut-out has the pixels for it, and it stands off center in four photos of five.
+
+    Args:
+        scene: what is photographed.
+        rng: draws all of it.
+        largest: of the frame's short side.
+        frames: width, height, and how often each is drawn.
+        small_as_often: draw the logarithm of the subject's size evenly, where most are of middle size otherwise.
+        most_alike: bring the subject's mean color so far, at the most, to that of what it covers: 1 is all the way.
     """
-    names = list(FRAMES)
-    weights = np.array([FRAMES[name][2] for name in names])
-    w_ratio, h_ratio, _ = FRAMES[names[rng.choice(len(names), p=weights / weights.sum())]]
+    names = list(frames)
+    weights = np.array([frames[name][2] for name in names])
+    w_ratio, h_ratio, _ = frames[names[rng.choice(len(names), p=weights / weights.sum())]]
     long_side = int(rng.integers(480, 801))
     width = round(long_side * min(1, w_ratio / h_ratio))
     height = round(long_side * min(1, h_ratio / w_ratio))
 
     frame = _cut_frame(scene.backdrop, width, height, rng)
-    frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px).astype(np.float32)
-    subject = _turn_and_size(scene.cutout, min(width, height), largest, rng)
+    frame = cv2.GaussianBlur(frame, (0, 0), max(scene.blur_px, 0.01)).astype(np.float32)
+    subject = _turn_and_size(scene.cutout, min(width, height), largest, rng, small_as_often=small_as_often)
     h, w = subject.shape[:2]
     if rng.random() < 0.2:
         left, top = (width - w) // 2, (height - h) // 2
@@ -76,6 +100,8 @@ def take_photo(scene: Scene, rng: np.random.Generator, *, largest: float = 0.6) 
 
     alpha = cv2.GaussianBlur(subject[..., 3], (0, 0), 0.7).astype(np.float32)[..., None] / 255
     spot = frame[top : top + h, left : left + w]
+    if most_alike:
+        subject = _match_color(subject, spot, float(rng.uniform(0, most_alike)))
     spot[:] = spot * (1 - alpha) + subject[..., :3] * alpha
     ys, xs = np.nonzero(subject[..., 3] > 127)
     box = (left + int(xs.min()), top + int(ys.min()), int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1)
@@ -123,10 +149,21 @@ def _cut_frame(backdrop: np.ndarray, width: int, height: int, rng: np.random.Gen
     return cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _turn_and_size(cutout: np.ndarray, short_side: int, largest: float, rng: np.random.Generator) -> np.ndarray:
+def _match_color(subject: np.ndarray, spot: np.ndarray, share: float) -> np.ndarray:
+    """Bring the mean color of uint8 [h, w, 4] RGBA by so much to that of float [h, w, 3], in CIELAB."""
+    lab, around = (cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+                   for rgb in (np.ascontiguousarray(subject[..., :3]), spot.astype(np.uint8)))  # fmt: skip
+    lab += share * (around.mean((0, 1)) - lab[subject[..., 3] > 127].mean(0))
+    return np.dstack([cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB), subject[..., 3]])
+
+
+def _turn_and_size(
+    cutout: np.ndarray, short_side: int, largest: float, rng: np.random.Generator, *, small_as_often: bool
+) -> np.ndarray:
     """Turn a cut-out by up to 35 degrees, size it against the frame and trim it to its visible part."""
     h, w = cutout.shape[:2]
-    wanted = rng.triangular(0.1, 0.5, largest) * short_side
+    share = np.exp(rng.uniform(np.log(0.1), np.log(largest))) if small_as_often else rng.triangular(0.1, 0.5, largest)
+    wanted = share * short_side
     scale = min(wanted / max(h, w), MAX_ENLARGEMENT)
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(-35, 35)), scale)
     reach = int(np.ceil(np.hypot(w, h) * scale)) + 4

@@ -2,9 +2,12 @@
 
 Both are measured on the very crop that ``pack`` would make, whatever ``crop.mode`` says. Where the true box of the
 subject is known (data/sources/<profile>/boxes.parquet; of the sample it nearly always is) the crops are held against
-it.
+it. Of all images it is said what share of the saliency map a crop holds beyond its share of the area. These are two
+measures, see stages/evaluation/crops.py: each has its own figures and its own curves, and one that is not known has
+none, and an empty table.
 """
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,25 +21,38 @@ from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
 from stages.config.schema import CompareCrops, Crop
 from stages.config.sources import boxes_path
-from stages.evaluation.crops import CROPS, Measured, kept_curves, summarize, tabulate
-from stages.images.crop import FALLBACKS, center_crop, saliency_held, saliency_map
+from stages.evaluation.crops import (
+    Measured,
+    compared_figures,
+    compared_in_words,
+    fallen_in_words,
+    gain_curves,
+    kept_curves,
+    summarize,
+    tabulate,
+)
+from stages.images.crop import FALLBACKS, center_crop, saliency_held
 from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
+from stages.images.saliency import saliency_map
 from stages.report.crop_comparison import Comparison, draw_comparison
 from stages.runtime.errors import run
 from stages.runtime.progress import progress, say
 from stages.splitting.draws import draw
 from stages.tables.cache_filter import AVAILABLE
-from stages.tables.compare_crops import BOXES, CROP_CURVES
+from stages.tables.compare_crops import BOXES, GAIN_CURVES, KEPT_CURVES
 from stages.tables.json_files import write_figures
 from stages.tables.table import read_table, write_table
 
 AVAILABLE_IN = Path("data/available.parquet")
 METRICS = Path("metrics/crops.json")
 REPORT = Path("data/reports/crops.json")
-CURVES = Path("plots/crop_kept.csv")
+KEPT = Path("plots/crop_kept.csv")
+GAIN = Path("plots/crop_gain.csv")
 PICTURE = Path("plots/crop_comparison.png")
+
+LEAST_KEPT, LEAST_GAIN, FELL_BACK = "least kept", "least gain", "fell back"  # why an image is shown
 
 SHOWN_PX = 400  # short side of the images in the picture: a small crop of them still fills its place
 
@@ -59,29 +75,24 @@ def main() -> None:
         pairs = map_originals(partial(measure_image, smart=smart, size_px=params.image.pack_px), wanted, cache)
         measured = dict(progress(pairs, what="compare crops", total=rows.height))
         table = tabulate(measured, boxes)
+        shown = choose_shown(rows, table, params.compare_crops)
         comparisons = []
-        for name, sha256, species, why in choose_shown(rows, table, params.compare_crops).iter_rows():
+        for name, sha256, species, why in shown.iter_rows():
             pixels = decode_to_show(read_image(cache, name, sha256))
+            said = "" if why == FELL_BACK else why  # the picture says so of every image that did
             comparisons.append(
-                Comparison(species, why, pixels, saliency_map(pixels, smart), measured[name], boxes.get(name))
+                Comparison(species, said, pixels, saliency_map(pixels, smart), measured[name], boxes.get(name))
             )
 
-    draw_comparison(comparisons, PICTURE)
-    write_table(kept_curves(table), CROP_CURVES, CURVES)
     figures = summarize(table)
+    note = f"{note_on(shown, table, params.compare_crops)}; {fallen_in_words(figures)}"
+    remainder = f"no further image to show: {rows.height:,} compared in all"
+    draw_comparison(comparisons, PICTURE, note=note, remainder=remainder)
+    write_table(kept_curves(table), KEPT_CURVES, KEPT)
+    write_table(gain_curves(table), GAIN_CURVES, GAIN)
     write_figures(REPORT, figures)
-    kept = {crop: figures[crop].get("subject_kept", figures[crop]["saliency_kept"]) for crop in CROPS}
-    # What people compare from run to run: of the subject where its true box is known, else of the saliency.
-    write_figures(
-        METRICS, {f"{crop}_kept": kept[crop] for crop in CROPS} | {"fallback_share": figures["fallback_share"]}
-    )
-    of_what, images = "saliency", len(measured)
-    if figures["images_with_true_box"]:
-        of_what, images = "plant", figures["images_with_true_box"]
-    say(
-        f"compare_crops: of the {of_what}, smart crop keeps {kept['smart']:.3f} and center crop {kept['center']:.3f} "
-        f"({images:,} images); see {PICTURE}"
-    )
+    write_figures(METRICS, compared_figures(figures))
+    say(f"compare_crops: {compared_in_words(figures)}; see {PICTURE}")
 
 
 def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -93,11 +104,10 @@ def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 def measure_image(data: bytes, image_name: str, _sha256: str, smart: Crop, size_px: int) -> tuple[str, Measured]:
     """Find the smart and the center crop of one image, in pixels of the image as shown; give its name with them."""
     prepared = decode_and_crop(data, smart, size_px)
-    height, width = prepared.pixels.shape[:2]
-    middle = center_crop(width, height)
-    middle = replace(middle, saliency=saliency_held(saliency_map(prepared.pixels, smart), middle, width, height))
     shown = shown_size(*read_header(data))
-    return image_name, Measured(prepared.in_original(prepared.square), prepared.in_original(middle), *shown)
+    middle = center_crop(*shown)
+    middle = replace(middle, saliency=saliency_held(saliency_map(prepared.pixels, smart), middle, *shown))
+    return image_name, Measured(prepared.in_original(prepared.square), middle, *shown)
 
 
 def decode_to_show(data: bytes) -> np.ndarray:
@@ -108,30 +118,61 @@ def decode_to_show(data: bytes) -> np.ndarray:
 
 
 def choose_shown(rows: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> pl.DataFrame:
-    """Choose the images to show: of each some species, those of which smart crop keeps least, some that fell back.
+    """Choose the images to show: one each of some species, those that smart crop does worst in, some that fell back.
+
+    The worst are those of which it keeps least of the true subject; where that is not known, those in which it gains
+    least over its area, though it did not fall back. Either counts only below its limit: what is kept nearly whole is
+    no bad crop, even if no other is kept less.
 
     Args:
         rows: images in their drawn order: image_name, sha256, species.
         table: as ``tabulate`` gives it.
-        params: how many of each.
+        params: how many of each, and the limits.
 
     Returns:
-        image_name, sha256, species and why it is shown; an image stands once, for the last of its reasons.
+        image_name, sha256, species and why it is shown; an image stands once. Their number is even, as two make a row,
+        unless there is no other image.
     """
-    # What is kept of a true subject and what of the map are two measures: where the one is known, it alone says.
-    measure = "saliency_kept" if table["subject_kept"].is_null().all() else "subject_kept"
-    smart = table.filter(pl.col("crop") == "smart").with_columns(
-        kept=pl.col(measure), fell_back=pl.col("how").is_in(FALLBACKS)
-    )
+    smart = table.filter(pl.col("crop") == "smart").with_columns(fell_back=pl.col("how").is_in(FALLBACKS))
     judged = rows.select("image_name", "sha256", "species").join(smart, on="image_name", maintain_order="left")
-    # One image a species, common and rare alike.
-    parts = {
-        "": judged.unique("species", keep="first", maintain_order=True).head(params.picture_images),
-        "least kept": judged.drop_nulls("kept").sort("kept", maintain_order=True).head(params.worst_images),
-        "fell back": judged.filter("fell_back").head(params.fallback_images),
-    }
-    shown = pl.concat(part.with_columns(why=pl.lit(why)) for why, part in parts.items())
-    return shown.unique("image_name", keep="last", maintain_order=True).select("image_name", "sha256", "species", "why")
+    kept, gain = pl.col("subject_kept"), pl.col("saliency_gain")
+    least_kept = judged.filter(kept < params.worst_kept_below).sort(kept, maintain_order=True)
+    no_better = kept.is_null() & ~pl.col("fell_back") & (gain < params.worst_gain_below)
+    least_gain = judged.filter(no_better).sort(gain, maintain_order=True)
+    worst = pl.concat(
+        [least_kept.with_columns(why=pl.lit(LEAST_KEPT)), least_gain.with_columns(why=pl.lit(LEAST_GAIN))]
+    )
+    worst = worst.head(params.worst_images)
+    others = judged.join(worst, on="image_name", how="anti", maintain_order="left")
+    fell_back = others.filter("fell_back").head(params.fallback_images).with_columns(why=pl.lit(FELL_BACK))
+    others = others.join(fell_back, on="image_name", how="anti", maintain_order="left").with_columns(why=pl.lit(""))
+    # One image a species, common and rare alike; what fills the last row may be of any.
+    species = others.unique("species", keep="first", maintain_order=True).head(params.picture_images)
+    rest = others.join(species, on="image_name", how="anti", maintain_order="left")
+    missing = (species.height + worst.height + fell_back.height) % 2
+    further = pl.concat([rest.join(species, on="species", how="anti", maintain_order="left"), rest]).head(missing)
+    return pl.concat([species, further, worst, fell_back]).select("image_name", "sha256", "species", "why")
+
+
+def note_on(shown: pl.DataFrame, table: pl.DataFrame, params: CompareCrops) -> str:
+    """Say what else than a choice of species is shown, and of what there is less than was asked for."""
+    counts = Counter(shown["why"])
+    keeps, gains = table["subject_kept"].is_not_null().any(), table["subject_kept"].is_null().any()
+    limits = [f"keeps under {params.worst_kept_below:.0%} of the plant"] if keeps else []
+    limits += [f"gains under {params.worst_gain_below:g} unless it fell back"] if gains else []
+    worst = [f"{counts[why]} of the {why}" for why in (LEAST_KEPT, LEAST_GAIN) if counts[why]]
+    fallen = set(table.filter(pl.col("how").is_in(FALLBACKS))["image_name"]) & set(shown["image_name"])
+    drawn = shown.filter(pl.col("why") == "")
+    parts = [f"{drawn.height} image{'s' if drawn.height > 1 else ''} of {drawn['species'].n_unique()} species"]
+    for found, wanted, words, others in (
+        (counts[LEAST_KEPT] + counts[LEAST_GAIN], params.worst_images, " and ".join(worst), " or ".join(limits)),
+        (counts[FELL_BACK], params.fallback_images, f"{counts[FELL_BACK]} that fell back", "fell back"),
+    ):
+        if found:
+            parts.append(words + (f" (no other {others})" if found < wanted else ""))
+        elif wanted:
+            parts.append(f"no other {others}" if fallen and others == "fell back" else f"none {others}")
+    return f"shown: {'; '.join(parts)}"
 
 
 if __name__ == "__main__":

@@ -17,17 +17,19 @@ from stages.evaluation.shots import by_shots
 from stages.images.shards import check_shards
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
-from stages.learning.model import load_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
+from stages.learning.saved_model import load_model
 from stages.learning.scores import EvalResult
-from stages.learning.split import open_splits
+from stages.learning.split import PackedSplit, open_splits
+from stages.learning.trained_on import check_unseen
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import say
 from stages.splitting.label_order import label, read_labels
 from stages.tables.classes import CLASSES
 from stages.tables.json_files import write_figures
+from stages.tables.size_bins import bins_of, name_bins
 from stages.tables.table import read_table
 
 SPLITS_IN = Path("data/splits")
@@ -46,7 +48,8 @@ def main() -> None:
     """Rank every test image's species among the model's guesses, and sum up."""
     params = stage_params("evaluate")
     check_libraries("evaluate")
-    model, description = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
+    model, description, trained_on = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
+    check_unseen(trained_on, SPLITS_IN)
     check_shards(PACKED_IN)
     species = read_labels(SPLITS_IN / "labels.csv")
     packed = open_splits(PACKED_IN, SPLITS_IN, ("test",), species)["test"]
@@ -70,6 +73,7 @@ def main() -> None:
     result = predict(model.to(accelerator.device), loader, color, accelerator, what="test")
     if not accelerator.is_main_process:
         return
+    check_finite(result.finite, packed)
     train_images = read_train_images(SPLITS_IN / "classes.csv", species)
 
     figures = summarize(result, train_images, params.shots)
@@ -81,6 +85,24 @@ def main() -> None:
         f"evaluate: test top-1 {figures['top1']:.3f}, top-5 {figures['top5']:.3f}, mean per-class accuracy "
         f"{figures['mean_per_class_accuracy']:.3f} ({figures['images']:,} images of {figures['classes']:,} species)"
     )
+
+
+def check_finite(finite: np.ndarray, packed: PackedSplit) -> None:
+    """Refuse predictions that are no numbers: what is counted of them is no figure.
+
+    Args:
+        finite: bool [images], of an ``EvalResult``.
+        packed: the split that they are of.
+
+    Raises:
+        UserError: some are none: how many, and the first image.
+    """
+    wrong = np.flatnonzero(~finite)
+    if len(wrong):
+        raise UserError(
+            f"the model's predictions for {len(wrong):,} of {len(finite):,} test images are no numbers (NaN or "
+            f"infinite), {packed.name(wrong[0])} the first: train again, at a lower train.learning_rate of the profile"
+        )
 
 
 def read_train_images(path: Path, species: list[str]) -> np.ndarray:
@@ -126,17 +148,13 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
 
 def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:
     """Give top-1 of the classes of each size: columns train_images (as text), top1, images, classes."""
-    bins = np.searchsorted(SIZES, train_images[labels], side="left")
+    bins, names = bins_of(train_images[labels], SIZES), name_bins(SIZES)
     rows = []
     for number in np.unique(bins):
         members = bins == number
-        low = SIZES[number - 1] + 1 if number else 1
-        high = SIZES[number] if number < len(SIZES) else None
-        # Leading zeros, as the plot sorts by name.
-        name = f"{low:03}" if low == high else f"{low:03}-{high:03}" if high else f"{low:03} or more"
         rows.append(
             {
-                "train_images": name,
+                "train_images": names[number],
                 "top1": round(float((ranks[members] < 1).mean()), 5),
                 "images": int(members.sum()),
                 "classes": len(np.unique(labels[members])),

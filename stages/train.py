@@ -20,11 +20,12 @@ from stages.config.schema import Params
 from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, take_over, write_run
 from stages.learning.health import epoch_warnings, label_warnings, say_warnings, stop_if_too_many_are_skipped
-from stages.learning.model import WEIGHTS
 from stages.learning.processes import all_reduce_max, make_accelerator
 from stages.learning.run import make_run
+from stages.learning.saved_model import WEIGHTS
 from stages.learning.setup import Inputs, read_inputs
 from stages.learning.summary import speed_of
+from stages.learning.trained_on import read_seen
 from stages.runtime.errors import run
 from stages.runtime.last_run import GoneError
 from stages.runtime.machine import machine_count, machine_flag
@@ -56,10 +57,19 @@ def main() -> None:
     accelerator = make_accelerator()
     check_libraries("train")
     inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN)
+    seen = read_seen(SPLITS_IN)  # now: tables may change while it trains
     finished = find_finished(params, inputs) if accelerator.is_main_process and not retrain else None
     if not all_reduce_max(int(finished is not None), accelerator):  # the first process decides for all
         finished = make_run(
-            params, inputs, accelerator, shards=PACKED_IN, out=OUT, every_s=every_s, anew=retrain, log=live_log
+            params,
+            inputs,
+            accelerator,
+            shards=PACKED_IN,
+            seen=seen,
+            out=OUT,
+            every_s=every_s,
+            anew=retrain,
+            log=live_log,
         )
     if finished:
         write_results(finished)

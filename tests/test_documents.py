@@ -52,6 +52,28 @@ def test_the_comparison_of_experiments_hides_no_parameter_and_no_figure(params_c
     assert all(pattern.match(name) for name in ("Created", "data/splits", "stages/learning/loop.py"))
 
 
+def test_the_readmes_accuracy_is_that_of_the_committed_run():
+    val, test = (json.loads((ROOT / f"metrics/{name}.json").read_text())[f"{key}_top1"]
+                 for name, key in (("train", "val"), ("test", "test")))  # fmt: skip
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"top-1 of {val:.2f} in validation and {test:.2f} in test" in readme
+
+
+def test_no_document_has_a_place_that_waits_for_words():
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(
+            r"^(TODO|TABLE\d*|FIGURES|FRONT|REAL|XXX)$", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+
+
+def test_crops_of_params_yaml_are_those_that_the_document_chose(params_content):
+    """The row in bold is what was chosen on the front, and the weights stand in params.yaml alone."""
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \|", (ROOT / "docs/crops.md").read_text(encoding="utf-8"), re.MULTILINE)
+    chosen = dict(part.split() for row in rows for part in row.split(", "))
+    assert len(chosen) == 4
+    assert {key: float(value) for key, value in chosen.items()} == {key: params_content["crop"][key] for key in chosen}
+
+
 def test_the_experiments_of_the_documents_are_possible(params_content):
     """Each `-S` of README.md, docs/ and the warnings names a parameter and a value that it takes."""
     texts = [path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]

@@ -19,8 +19,8 @@ from tests.support import ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # From the top floor down: a room imports from those that stand behind it here, and from itself.
 FLOORS = (
-    "commands", "report", "evaluation", "learning", "splitting", "download", "images", "cache", "records", "tables",
-    "config", "runtime", "provenance",
+    "commands", "watching", "report", "evaluation", "learning", "splitting", "download", "images", "cache", "records",
+    "tables", "config", "runtime", "provenance",
 )  # fmt: skip
 # How a stage runs, never what it writes.
 NO_DEPENDENCY = {"cache", "config", "runtime"}
@@ -155,7 +155,7 @@ def test_what_makes_a_packed_image_is_all_in_its_recipe():
 def test_what_makes_a_training_is_all_in_its_identity_and_nothing_else():
     """A result of other code would be taken for this one's, and what only speaks or saves would cost 20 hours."""
     reached = set(filter(may_change_an_output, reached_from(ROOT / "stages/train.py", through=may_change_an_output)))
-    tables = [ROOT / f"stages/tables/{name}.py" for name in ("classes", "json_files", "pack", "table")]
+    tables = [ROOT / f"stages/tables/{name}.py" for name in ("classes", "json_files", "pack", "table", "trained_on")]
     read = {ROOT / "stages/images/shards.py", ROOT / "stages/splitting/label_order.py", *tables}  # data have digests
     speaking = {ROOT / "stages/learning" / name for name in identity.NO_RESULT}
     written_anew = {ROOT / "stages/train.py"}
@@ -188,8 +188,9 @@ def libraries_of(paths: Iterable[Path]) -> set[str]:
 def test_the_libraries_that_bits_go_through_are_those_of_recipe_and_identity():
     makers = [ROOT / "stages/images" / path.name for path in packing._CODE]
     assert libraries_of(makers) == set(PIXELS)
-    # torchvision and Pillow are timm's own, for what it does to images; polars reads tables, which have digests.
-    assert libraries_of(identity.CODE) - {"polars"} | {"pillow", "torchvision"} == set(TRAINING)
+    # torchvision and Pillow are timm's own, for what it does to images; polars reads tables, which have digests,
+    # and pydantic says what a model.json may hold.
+    assert libraries_of(identity.CODE) - {"polars", "pydantic"} | {"pillow", "torchvision"} == set(TRAINING)
 
 
 def test_libraries_yaml_says_what_constraints_txt_installs():
@@ -245,7 +246,11 @@ def test_a_cluster_compares_all_of_the_code(tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", TESTS, ids=name_of)
 def test_a_test_stands_in_the_room_of_its_subject_and_can_be_read_at_once(path):
     parts = path.relative_to(ROOT / "tests").parts
-    assert parts[0] in {*FLOORS, "pipeline", "sample", "stages"} if len(parts) > 1 else path.stem in ABOUT_ALL
+    assert (
+        parts[0] in {*FLOORS, "benchmarks", "pipeline", "sample", "stages"}
+        if len(parts) > 1
+        else path.stem in ABOUT_ALL
+    )
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 500
     assert ast.get_docstring(ast.parse(text))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from stages.cache.looking import looking_into
 from stages.runtime.errors import UserError
 
 WAITS_S = 60.0  # for another process that writes
@@ -51,6 +52,7 @@ class Database:
             OSError: the disk is full, read-only, or refuses.
         """
         self.path = path
+        self._made_by = schema, version, migrations
         with self._in_words():
             self._connection = sqlite3.connect(path or ":memory:", timeout=WAITS_S, isolation_level=None)
         try:
@@ -80,6 +82,24 @@ class Database:
     def _execute_each(self, statements: str) -> None:
         for statement in filter(str.strip, statements.split(";")):
             self._connection.execute(statement)
+
+    def take_over(self, path: Path) -> None:
+        """Have in memory what another file of this schema or an earlier version holds, without a change to that.
+
+        Raises:
+            DamagedError, UserError, OSError: as in the constructor; then this one is as it was.
+        """
+        copied = sqlite3.connect(":memory:", isolation_level=None)
+        own, self._connection = self._connection, copied
+        try:
+            with self._in_words(path), looking_into(path) as other:
+                other.backup(copied)
+                self._prepare(*self._made_by)
+        except BaseException:
+            self._connection = own
+            copied.close()
+            raise
+        own.close()
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and give its rows.
@@ -119,16 +139,17 @@ class Database:
         self.close()
 
     @contextmanager
-    def _in_words(self, *, mid_way: bool = False) -> Iterator[None]:
+    def _in_words(self, path: Path | None = None, *, mid_way: bool = False) -> Iterator[None]:
+        path = path or self.path
         try:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more than is needed
             if code in _AS_OS_ERROR:
                 number = _AS_OS_ERROR[code]
-                raise OSError(number, os.strerror(number), str(self.path)) from error
+                raise OSError(number, os.strerror(number), str(path)) from error
             if code not in _DAMAGED:
-                raise UserError(f"{self.path}: {error}: run it again, and alone") from error
+                raise UserError(f"{path}: {error}: run it again, and alone") from error
             if mid_way:
-                raise UserError(f"{self.path} is damaged ({error}): {self.ADVICE}") from None
+                raise UserError(f"{path} is damaged ({error}): {self.ADVICE}") from None
             raise DamagedError(str(error)) from None

@@ -3,7 +3,8 @@
 import fcntl
 import os
 import re
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,18 @@ from stages.runtime.machine import machine_setting, user_path
 
 IMAGE_NAME = r"^[0-9a-f]{32}\.jpg$"
 FILLING_LOCK = ".downloads.lock"
+OBSTACLES_NAMED = 5  # in a line
+
+_DOWNLOAD = re.compile(r"\.([0-9a-f]{32}\.jpg)\.tmp")  # what an image is written to before it gets its name
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+_UNREADABLE = "a file that this user may not read"
+_GROUPS = {os.getegid(), *os.getgroups()}
 
 
 class File(NamedTuple):
@@ -57,15 +70,89 @@ def own_cache_directory(profile: str) -> Path:
     return directory
 
 
-def list_files(directory: Path) -> Iterator[File]:
-    """Yield the files of the cache; what is named otherwise (a download under way, a note) is passed over."""
+class Obstacle(NamedTuple):
+    """What stands in the place of an image and is none that can be read."""
+
+    image_name: str
+    path: str
+    what: str
+
+
+class Listing(NamedTuple):
+    """What a cache holds under the names of images."""
+
+    files: list[File]
+    obstacles: list[Obstacle]
+
+
+def list_cache(directory: Path) -> Listing:
+    """List the files of the cache, and what is in the way of one.
+
+    What is named otherwise (a download under way, a note) is passed over. Nothing in there stops the listing: a
+    directory, a link to nowhere, a socket and a file that this user may not read are obstacles, each of one image.
+    """
     named_like_an_image = re.compile(IMAGE_NAME).match
+    files, obstacles = [], []
     with os.scandir(directory) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # evicted meanwhile
-                if named_like_an_image(entry.name) and entry.is_file():
-                    status = entry.stat()
-                    yield File(entry.name, status.st_size, status.st_mtime_ns)
+            if named_like_an_image(entry.name):
+                found = _file_or_obstacle(entry)
+                if isinstance(found, File):
+                    files.append(found)
+                elif found is not None:
+                    obstacles.append(found)
+            elif (of_image := _DOWNLOAD.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False):
+                obstacles.append(Obstacle(of_image[1], entry.path, "a directory"))
+    return Listing(files, sorted(obstacles))
+
+
+def list_files(directory: Path) -> Iterator[File]:
+    """Yield the files of the cache, as ``list_cache`` lists them."""
+    yield from list_cache(directory).files
+
+
+def _file_or_obstacle(entry: "os.DirEntry[str]") -> File | Obstacle | None:
+    """Give an image's file, or what is in its place; ``None`` where it was evicted meanwhile."""
+    linked = "a symbolic link to " if entry.is_symlink() else ""
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        return Obstacle(entry.name, entry.path, f"{linked}nowhere") if linked else None
+    except OSError as error:  # a link to itself, a folder behind a link that may not be entered, a disk that fails
+        return Obstacle(entry.name, entry.path, f"{linked or 'something with '}an error ({error.strerror})")
+    if not stat.S_ISREG(status.st_mode):
+        what = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+        return Obstacle(entry.name, entry.path, f"{linked}{what}")
+    if not _may_be_read(entry.path, status):
+        return Obstacle(entry.name, entry.path, _UNREADABLE)
+    return File(entry.name, status.st_size, status.st_mtime_ns)
+
+
+def _may_be_read(path: str, status: os.stat_result) -> bool:
+    """Say whether this user may read a file: by its bits, which cost nothing; where these say no, by trying."""
+    owner, group = status.st_uid == os.geteuid(), status.st_gid in _GROUPS
+    bit = stat.S_IRUSR if owner else stat.S_IRGRP if group else stat.S_IROTH
+    if status.st_mode & bit:
+        return True
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
+
+
+def obstacles_in_words(obstacles: Sequence[Obstacle]) -> str:
+    """Say in one line what is in the way of images, where, and what to do."""
+    named = "; ".join(f"{obstacle.path} is {obstacle.what}" for obstacle in obstacles[:OBSTACLES_NAMED])
+    more = f"; and {len(obstacles) - OBSTACLES_NAMED:,} more" if len(obstacles) > OBSTACLES_NAMED else ""
+    unreadable = [obstacle.what == _UNREADABLE for obstacle in obstacles]
+    remedies = ["give this user the right to read the file"] if any(unreadable) else []
+    remedies += ["move it away"] if not all(unreadable) else []
+    images, they_are = ("1 image", "it is") if len(obstacles) == 1 else (f"{len(obstacles):,} images", "these are")
+    return (
+        f"in the place of {images} there is no file that can be read, so {they_are} passed over ({named}{more}): "
+        f"{', or '.join(remedies)}"
+    )
 
 
 def file_table(files: Collection[File]) -> pl.DataFrame:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 INDEX_NAME = ".index.sqlite"
 REMEMBERED = INVENTORY | {"mtime_ns": pl.Int64}
 
-_VERSION = 4
+_VERSION = 5
 OUTDATED_NS = -1  # a modification time that no file has: of what an earlier version measured less of
 _MIGRATIONS = {
     2: "ALTER TABLE images RENAME COLUMN grey_std TO gray_std",
@@ -37,6 +37,8 @@ ALTER TABLE images ADD COLUMN flatness REAL;
 ALTER TABLE images ADD COLUMN filled_share REAL;
 UPDATE images SET mtime_ns = {OUTDATED_NS} WHERE state NOT IN ('empty', 'not_decoded');
 """,
+    # Levels of JPEGs of a low quality are counted by their steps; PNGs are whole that were not, and WebPs are not.
+    4: f"UPDATE images SET mtime_ns = {OUTDATED_NS} WHERE state NOT IN ('empty', 'not_decoded');",
 }
 # used_s: seconds since 1970, null where nobody has said so.
 _SCHEMA = """
@@ -52,12 +54,19 @@ CREATE INDEX images_by_digest ON images (sha256);
 class ImageIndex(Database):
     """The table of images of one cache."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, look_only: bool = False) -> None:
         """Open the index of a cache; one that is damaged is made anew, as it only spares work.
 
-        On a cache that can only be read, it is kept in memory and forgotten.
+        Args:
+            directory: the cache.
+            look_only: change no byte in it: what the index knows is copied into memory, and what is noted is forgotten.
+                So it is of a cache that can only be read, too.
         """
-        path = directory / INDEX_NAME if os.access(directory, os.W_OK) else None
+        path = directory / INDEX_NAME
+        if look_only or not os.access(directory, os.W_OK):
+            super().__init__(None, _SCHEMA, _VERSION, _MIGRATIONS)
+            self._copy(path)
+            return
         try:
             super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
         except DamagedError as error:
@@ -65,6 +74,16 @@ class ImageIndex(Database):
             for suffix in ("", "-wal", "-shm"):
                 (directory / f"{INDEX_NAME}{suffix}").unlink(missing_ok=True)
             super().__init__(path, _SCHEMA, _VERSION, _MIGRATIONS)
+
+    def _copy(self, path: Path) -> None:
+        """Take over what an index knows, if it can be read."""
+        if not path.exists():
+            return
+        try:
+            self.take_over(path)
+        except (DamagedError, OSError, UserError) as error:
+            why = getattr(error, "strerror", None) or error
+            say(f"{path} could not be read ({why}): what it knows of images is left out")
 
     def remembered(self) -> pl.DataFrame:
         """Give what was measured: columns of ``REMEMBERED``, in no order."""

@@ -1,4 +1,4 @@
-"""Command ``credits``: who made the images of the splits, under which license -> data/credits.csv.
+"""Command ``credits``: who made the images of each split, under which license -> data/credits.csv.
 
 python -m stages.commands.credits
 """
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from stages.config.reading import all_params
 from stages.records.licenses import license_codes
 from stages.runtime.errors import run
+from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
 from stages.runtime.wording import in_words
 from stages.tables.classes import SPLITS, read_split
@@ -22,20 +24,35 @@ OUT = Path("data/credits.csv")
 
 
 def main() -> None:
-    """Write a line an image: photographer, license, URL."""
+    """Write a line an image: split, photographer, license, URL."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    table = credit(pl.concat(read_split(SPLITS_IN, name, SPLIT) for name in SPLITS))
+    check_profile("split", all_params().profile, SPLITS_IN)
+    splits = {name: read_split(SPLITS_IN, name, SPLIT) for name in SPLITS}
+    table = credit(pl.concat(splits.values()))
     write_table(table, CREDITS, OUT)
+    sizes = ", ".join(f"{name} {rows.height:,}" for name, rows in splits.items())
     by_license = dict(table.group_by("license_code").len().iter_rows())
-    say(f"credits: {table.height:,} images{in_words(by_license)} -> {OUT}")
-    if unknown := int(table["photographer"].is_null().sum()):
-        say(f"credits: of {unknown:,} images no source names the photographer")
+    unsaid = what_is_not_said(table)
+    said = ", ".join(f"of {count:,} images no source {what}" for what, count in unsaid.items() if count)
+    say(
+        f"credits: {table.height:,} images{in_words(by_license)} of the splits ({sizes}) -> {OUT}; "
+        f"{said or 'all name photographer and license'}"
+    )
 
 
 def credit(images: pl.DataFrame) -> pl.DataFrame:
-    """Give the credits of images: columns of ``CREDITS``, sorted by species and URL."""
+    """Give the credits of images with their split: columns of ``CREDITS``, sorted by species and URL."""
     credited = images.with_columns(license_codes(images["license"]), photographer="observer", url="image_url")
     return credited.select(CREDITS.keys()).sort("species", "url")
+
+
+def what_is_not_said(table: pl.DataFrame) -> dict[str, int]:
+    """Count what a credit lacks: who made the photo, and under which license."""
+    said = {"names the photographer": "photographer", "says the license": "license"}
+    return {
+        what: int(table.select((pl.col(column).fill_null("").str.strip_chars() == "").sum()).item())
+        for what, column in said.items()
+    }
 
 
 if __name__ == "__main__":

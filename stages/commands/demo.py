@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.config.reading import all_params
+from stages.evaluation.crops import compared_in_words
 from stages.runtime.errors import UserError, run
 from stages.runtime.progress import say
 
@@ -38,7 +39,7 @@ The pipeline ran on the embedded sample.
   usable       {cache["images"]} images: in the cache, sound and under an allowed license
   look-alikes  {alike["pairs"]} pairs, {alike["mirrored_pairs"]} of them mirrored; {alike["disputed_images"]} images look like another species' and are left out
   split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
-  crops        {crops["smart"]["subject_kept"]:.1%} of the plant kept by smart crop, {crops["center"]["subject_kept"]:.1%} by center crop
+  crops        {compared_in_words(crops)}
   validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
   test         top-1 {test["top1"]:.3f}, top-5 {test["top5"]:.3f}, mean per-class accuracy {test["mean_per_class_accuracy"]:.3f}; by chance {1 / split["classes"]:.3f}
 

@@ -1,25 +1,29 @@
 """Command ``fetch``: fill the image cache for the records that lack an image, politely, for days where need be.
 
-    python -m stages.commands.fetch [--plan | --probe N | --limit N] [--hours H] [--budget-gb GB] [--again [REASON ...]]
+    python -m stages.commands.fetch [--plan | --probe N | --limit N] [--hours H] [--budget-gb GB] [--host HOST]
+                                    [--again [REASON ...]]
 
 It can be stopped or killed at any time; the same command goes on. It is no stage: it touches the network and a
 directory of hundreds of gigabytes.
 """
 
 import argparse
+import difflib
 import shutil
 from pathlib import Path
 
 import polars as pl
 
-from stages.cache.directory import filling, list_files, own_cache_directory
+from stages.cache.directory import filling, list_cache, obstacles_in_words, own_cache_directory
 from stages.cache.index import ImageIndex
 from stages.config.reading import all_params
 from stages.config.schema import Download, Params
 from stages.download.ledger import HISTORY, LEDGER_NAME, HostRecord, Ledger
-from stages.download.plan import plan_hosts, plan_table
-from stages.download.run import fetch, select_images, sound_images
+from stages.download.plan import plan_hosts, plan_sizes, plan_table, sizes_table
+from stages.download.run import fetch, select_images
 from stages.download.wanted import host_of
+from stages.images.standing import sound_images
+from stages.records.inaturalist import OPEN_DATA_HOST
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
@@ -37,10 +41,11 @@ def main() -> None:
     directory = own_cache_directory(params.profile)
     records = read_records(params.profile)
     check_mirror(params.download)
+    check_hosts(arguments.host or [], params.download)
     if arguments.plan:
         if arguments.again is not None:
             raise UserError("--plan only looks: leave out --again")
-        _plan(records, directory, params)
+        _plan(records, directory, params, arguments.host)
         return
     if not params.download.contact:
         raise UserError(
@@ -56,6 +61,7 @@ def main() -> None:
             budget_gb=arguments.budget_gb,
             again=arguments.again,
             probe=arguments.probe is not None,
+            hosts=arguments.host,
         )
 
 
@@ -81,6 +87,19 @@ def check_mirror(download: Download) -> None:
         raise UserError(f"params.yaml: download.mirror: its host {named} is not in download.hosts: add it there")
 
 
+def check_hosts(named: list[str], download: Download) -> None:
+    """See to it that the hosts that the command line names are known.
+
+    Raises:
+        UserError: one is not in params.
+    """
+    for host in named:
+        if host not in download.hosts:
+            near = difflib.get_close_matches(host, download.hosts, n=1, cutoff=0.4)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise UserError(f"--host {host}: {meant}download.hosts in params.yaml names {', '.join(download.hosts)}")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     one_of = parser.add_mutually_exclusive_group()
@@ -89,6 +108,9 @@ def _arguments() -> argparse.Namespace:
     one_of.add_argument("--limit", type=_count, metavar="N", help="ask for N images at the most")
     parser.add_argument("--hours", type=_positive, metavar="H", help="stop after H hours")
     parser.add_argument("--budget-gb", type=_positive, metavar="GB", help="stop when so much has come in this run")
+    parser.add_argument(
+        "--host", action="append", metavar="HOST", help="ask this host alone, as params.yaml names it; may be repeated"
+    )
     parser.add_argument(
         "--again", nargs="*", metavar="REASON", help="ask again for what was refused (for these reasons)"
     )
@@ -111,17 +133,23 @@ def _positive(text: str) -> float:
     return number
 
 
-def _plan(records: pl.DataFrame, directory: Path, params: Params) -> None:
+def _plan(records: pl.DataFrame, directory: Path, params: Params, hosts: list[str] | None) -> None:
     known: dict[str, HostRecord] = {}
     history = pl.DataFrame(schema=HISTORY)
     if (directory / LEDGER_NAME).is_file():
-        with Ledger(directory) as ledger:
+        with Ledger(directory, look_only=True) as ledger:
             known, history = ledger.hosts(), ledger.history()
-    files = list(list_files(directory))
-    with ImageIndex(directory) as index:
+    files, obstacles = list_cache(directory)
+    if obstacles:
+        say(f"fetch: {obstacles_in_words(obstacles)}")
+    with ImageIndex(directory, look_only=True) as index:
         sound = sound_images(files, index, params.inventory)
-    selection = select_images(records, sound, history, params)
-    say(plan_table(plan_hosts(selection.wanted, params.download, known)))
+    selection = select_images(records, sound, history, params, obstacles, hosts)
+    planned = selection.wanted if hosts is None else selection.asked
+    say(plan_table(plan_hosts(planned, params.download, known)))
+    if sizes := plan_sizes(planned, params.download, known):
+        say(f"{OPEN_DATA_HOST} by download.inaturalist_size, which is {params.download.inaturalist_size}:")
+        say(sizes_table(sizes))
     budget_gb = params.download.cache_budget_gb - sum(file.bytes for file in files) / 1e9
     free_gb = shutil.disk_usage(directory).free / 1e9
     say(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.cache.directory import File, cache_directory, file_table, list_files
+from stages.cache.directory import File, cache_directory, file_table, list_cache, obstacles_in_words
 from stages.cache.index import OUTDATED_NS, REMEMBERED, ImageIndex, index_row
 from stages.config.reading import all_params
 from stages.config.sources import embedded_images, inventory_path
@@ -40,7 +40,9 @@ def main() -> None:
     params = all_params()
     directory = cache_directory(params.profile)
     table = inventory_path(params.profile)
-    files = list(list_files(directory))
+    files, obstacles = list_cache(directory)
+    if obstacles:
+        say(f"inventory: {obstacles_in_words(obstacles)}")
     if not files:
         raise UserError(f"{directory} holds no image (is it mounted?): {table} stays as it was")
     with ImageIndex(directory) as index:

@@ -33,10 +33,14 @@ RENAMED = {
     "train.head_learning_rate": "train.crt_learning_rate",
     "train.watched_images": "train.train_eval_images",
     "augment.recipe": "augment.crop",
-    "inventory.min_entropy_bits": "inventory.max_drawn",
 }
-# Switches that are gone, as the parser of names needs what they did.
-ALWAYS_DONE = {"names.unicode", "names.hybrids", "names.case", "names.authorship"}
+# Keys that are gone, and what to know instead.
+_ALWAYS_DONE, _OTHER_CUES = "always done", "crop.cues weighs what the map of the plant is made of"
+GONE = {
+    **dict.fromkeys(("names.unicode", "names.hybrids", "names.case", "names.authorship"), _ALWAYS_DONE),
+    **dict.fromkeys(("crop.color_power", "crop.residual_floor", "crop.map_floor"), _OTHER_CUES),
+    "inventory.min_entropy_bits": "inventory.max_drawn says what is no photo, by other measures",
+}
 
 MOST_BITS = 4_000  # of a whole number: Python writes none of more than 4,300 digits
 
@@ -261,9 +265,10 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
     places = [_place(problem) for problem in problems]
     if renamed := [f"{_key(place, origins)}: is called {name} now" for place in places if (name := _new_name(place))]:
         return f"{'; '.join(renamed)}: rename {'it' if len(renamed) == 1 else 'them'}"
-    if gone := [place for place in places if ".".join(place) in ALWAYS_DONE]:
+    if gone := [place for place in places if ".".join(place) in GONE]:
         keys = ", ".join(_key(place, origins) for place in gone)
-        return f"{keys}: is no parameter any more: always done (take {'it' if len(gone) == 1 else 'them'} out)"
+        why = "; ".join(dict.fromkeys(GONE[".".join(place)] for place in gone))
+        return f"{keys}: is no parameter any more: {why} (take {'it' if len(gone) == 1 else 'them'} out)"
     first = problems[0]
     message = message_in_words(first)
     if first["type"] == "extra_forbidden":

@@ -264,15 +264,24 @@ class Shots(Section):
         return self
 
 
+class Cues(Section):
+    """What each cue of the saliency map weighs in the log odds that a place is of the plant."""
+
+    surrounded: Annotated[float, Field(ge=0, le=10)]
+    compact: Annotated[float, Field(ge=0, le=10)]
+    texture: Annotated[float, Field(ge=0, le=10)]
+    residual: Annotated[float, Field(ge=0, le=10)]
+    bias: Annotated[float, Field(ge=-20, le=20)]
+
+
 class Crop(Section):
     """How the square that the model sees is found in a photo."""
 
     mode: Literal["smart", "center"]
     thumbnail_px: Annotated[int, Field(ge=64, le=1024)]
+    cues: Cues
+    map_power: Annotated[float, Field(gt=0, le=10)]
     scales: Annotated[list[Annotated[float, Field(gt=0.2, le=1)]], Field(min_length=1)]
-    color_power: Annotated[float, Field(ge=0, le=4)]
-    residual_floor: Annotated[float, Field(ge=0, le=100)]
-    map_floor: Annotated[float, Field(ge=0, lt=1)]
     center_sigma: Annotated[float, Field(ge=0.1, le=100)]
     area_price: Share
     margin: Annotated[float, Field(ge=1, le=2)]
@@ -294,6 +303,8 @@ class CompareCrops(Section):
     figure_images: Count
     picture_images: Annotated[int, Field(ge=1, le=20)]
     worst_images: Annotated[int, Field(ge=0, le=20)]
+    worst_kept_below: Share
+    worst_gain_below: Annotated[float, Field(ge=-1, le=1)]
     fallback_images: Annotated[int, Field(ge=0, le=20)]
 
 

@@ -8,13 +8,22 @@ import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import certifi
 
 from stages.config.schema import Download, HostLimits, Inventory
-from stages.download.answer import Answer, Kind, RefusedError, answer_without_image, network_reason
+from stages.download.answer import (
+    Answer,
+    Kind,
+    RefusedError,
+    answer_without_image,
+    network_reason,
+    retry_after_of,
+)
 from stages.download.connection import HTTPConnection, HTTPSConnection, has_ended
+from stages.download.content_encoding import decoded
 from stages.images.jpeg import is_jpeg
 from stages.images.measure import measure
 from stages.images.verdict import BROKEN, verdict_on
@@ -33,6 +42,14 @@ _FULL_DECODES = threading.Lock()
 _BODILESS = {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Hosts are known to send "slow down" as a page or as nothing with status 200, and connections to end early.
 _PASSING_VERDICTS = {"empty", "not_an_image", "truncated"}
+
+
+class _Body(NamedTuple):
+    """What may be an image, and what its head says of it."""
+
+    content: bytes
+    encodings: list[str]
+    retry_after: str | None
 
 
 class Client:
@@ -110,7 +127,7 @@ class Client:
             connection.close()
         return connection
 
-    def _exchange(self, connection: HTTPConnection, url: str) -> Answer | bytes:
+    def _exchange(self, connection: HTTPConnection, url: str) -> Answer | _Body:
         """Send the request and read the answer: what it means, or the body of what may be an image."""
         if connection.sock is None:
             connection.connect()
@@ -120,7 +137,8 @@ class Client:
         connection.request("GET", quote(parts.path or "/", safe=_SAFE_IN_PATH) + query, headers=self._headers)
         response = connection.getresponse()
         if response.status == HTTPStatus.OK:
-            return self._read_body(response)
+            encodings = response.headers.get_all("Content-Encoding", [])
+            return _Body(self._read_body(response), encodings, retry_after_of(response.headers))
         # Decided by its head: a body that breaks off makes no 429 undone.
         answer = answer_without_image(response.status, url, response.headers)
         try:
@@ -171,20 +189,29 @@ class Client:
             reason, kind = str(cut), cut.kind
         return Answer(kind, reason, self._own.received)
 
-    def _judge(self, body: bytes, image_name: str) -> Answer:
-        with _DECODES if is_jpeg(body) else _FULL_DECODES:
-            measured = measure(body, max_megapixels=self._limits.max_megapixels)
+    def _judge(self, body: _Body, image_name: str) -> Answer:
+        size = len(body.content)
+        try:
+            content = decoded(body.content, body.encodings, self._largest_bytes)
+        except RefusedError as refused:
+            return Answer(refused.kind, str(refused), size)
+        with _DECODES if is_jpeg(content) else _FULL_DECODES:
+            measured = measure(content, max_megapixels=self._limits.max_megapixels)
         verdict = verdict_on(measured, self._limits)
         if verdict in BROKEN:
-            return Answer(Kind.PASSING if verdict in _PASSING_VERDICTS else Kind.FINAL, verdict, len(body))
+            if verdict not in _PASSING_VERDICTS:
+                return Answer(Kind.FINAL, verdict, size)
+            # A page that says "slow down" with status 200 may say for how long.
+            kind = Kind.PASSING if body.retry_after is None else Kind.THROTTLED
+            return Answer(kind, verdict, size, retry_after=body.retry_after)
         temporary = self._directory / f".{image_name}.tmp"
         try:
             with temporary.open("wb") as file:
-                file.write(body)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(self._directory)) from None
-        return Answer(Kind.IMAGE, SOUND, len(body), measured=measured, temporary=temporary)
+        return Answer(Kind.IMAGE, SOUND, size, measured=measured, temporary=temporary)

@@ -14,7 +14,7 @@ import socket
 import ssl
 from http import HTTPStatus
 
-from stages.download.answer import Kind, RefusedError
+from stages.download.answer import UNKNOWN_HOST, Kind, RefusedError
 
 CONNECT_TIMEOUT_S = 15.0
 _NAT64 = [ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48")]
@@ -105,7 +105,7 @@ def connect_checked(host: str, port: int, *, private: bool, timeout_s: float) ->
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise RefusedError("unknown_host", Kind.PASSING) from None
+        raise RefusedError(UNKNOWN_HOST, Kind.PASSING) from None
     if not private and not all(is_public(str(entry[4][0])) for entry in found):
         raise RefusedError("private_address")
     for position, (family, kind, protocol, _, address) in enumerate(found, start=1):
@@ -121,7 +121,7 @@ def connect_checked(host: str, port: int, *, private: bool, timeout_s: float) ->
                 raise
         else:
             return made
-    raise RefusedError("unknown_host", Kind.PASSING)
+    raise RefusedError(UNKNOWN_HOST, Kind.PASSING)
 
 
 def is_public(address: str) -> bool:

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from time import localtime, strftime
+from typing import NamedTuple
 
 import polars as pl
 
+from stages.download.clock import clock_time
 from stages.download.hosts import Host
 from stages.download.scheduler import Outcome, Scheduler
 from stages.runtime.progress import ProgressLine, say
@@ -42,7 +43,7 @@ class Display:
             mb_a_second = received_bytes / 1e6 / max(now_s - self._start_s, 1e-3)
             return f"{mb_a_second:,.2f} MB/s; {states_in_words(waiting(), now_s)}"
 
-        self._shown.show(self.done, now_s, also)
+        self._shown.show(self.done, now_s, also, lambda: waits_in_words(waiting(), now_s))
 
     def line(self, text: str) -> None:
         """Write a line of the log, above the bar where there is one."""
@@ -64,8 +65,45 @@ class Display:
         return f"fetch: {of_all}{withdrawn}, {refused}, {left}; {duration_in_words(elapsed_s)}, {speed}"
 
 
+class Options(NamedTuple):
+    """The limits of a run as its command line names them."""
+
+    images: int | None = None
+    hours: float | None = None
+    budget_gb: float | None = None
+    probe: bool = False
+
+
+def end_in_words(scheduler: Scheduler, options: Options, *, not_asked: int, cache_budget_gb: float) -> str:
+    """Name the limit that ended a run; nothing where it did all that there was to do.
+
+    Args:
+        scheduler: of the run.
+        options: of the run.
+        not_asked: images beyond ``options.images``.
+        cache_budget_gb: of params.
+    """
+    hours = f"{options.hours or 0:g}"
+    named = {
+        "time": f"the {hours} h of a probe (--hours)" if options.probe else f"--hours {hours}",
+        "bytes": f"--budget-gb {options.budget_gb or 0:g}",
+        "cache_full": f"download.cache_budget_gb {cache_budget_gb:g}",
+        "disk_full": "a full disk",
+        "stopped": "Ctrl-C or kill",
+    }
+    if scheduler.ended_by in named:
+        return named[scheduler.ended_by]
+    return f"{'--probe' if options.probe else '--limit'} {options.images}" if not_asked and options.images else ""
+
+
 def advise(
-    display: Display, scheduler: Scheduler, *, not_allowed: pl.DataFrame, refused: pl.DataFrame, not_asked: int
+    display: Display,
+    scheduler: Scheduler,
+    *,
+    not_allowed: pl.DataFrame,
+    refused: pl.DataFrame,
+    not_asked: int,
+    ended_by: str,
 ) -> list[str]:
     """Say what a person may want to do next.
 
@@ -75,8 +113,13 @@ def advise(
         not_allowed: images of hosts that params do not name.
         refused: images that earlier runs were refused, with their reason.
         not_asked: images beyond the number that this run was to ask for.
+        ended_by: the limit that ended the run, if one did.
     """
     lines = []
+    if ended_by and scheduler.ended_by in ("", "time", "bytes"):
+        lines.append(f"a limit of this run was reached, {ended_by}: the same command goes on")
+    elif ended_by:
+        lines.append(f"ended by {ended_by}")
     if not_asked:
         lines.append(f"{not_asked:,} more images are missing, which this run was not to ask for")
     if not_allowed.height:
@@ -91,8 +134,12 @@ def advise(
             "private_address: a host has an address of this machine or network; if it is yours, set `private: true` in "
             "download.hosts, then `fetch --again private_address`"
         )
-    if scheduler.ended_by in ("time", "bytes"):
-        lines.append("a limit of this run was reached: the same command goes on")
+    if display.reasons["left"]["http_403"]:
+        lines.append(
+            "http_403 left: so many in a row may be a ban, so these images are not refused; a later run asks again"
+        )
+    if display.reasons["left"]["at_another_host"]:
+        lines.append("at_another_host: these images go on at a host that --host does not name; a run without it asks")
     if display.counts["stored"] or display.counts["withdrawn"]:
         lines.append("next: `make inventory`, `dvc add` of the table that it names, `dvc repro`")
     elif not (display.total or not_allowed.height):
@@ -103,7 +150,10 @@ def advise(
 def probe_report(display: Display, scheduler: Scheduler, now_s: float) -> list[str]:
     """Give the figures of the rate-limit test: how many came, whether hosts wanted a pause, and what that did."""
     throttled = scheduler.throttled_answers
-    came = f"a 429 or 503 came {throttled:,} times" if throttled else "no 429 came"
+    usual = throttled["http_429"] + throttled["http_503"]
+    came = f"a 429 or 503 came {usual:,} times" if usual else "no 429 came"
+    if others := {reason: times for reason, times in throttled.items() if reason not in ("http_429", "http_503")}:
+        came += f"; other answers that want a pause{in_words(others)}"
     lines = [f"probe: {display.counts['stored']:,} of {display.total:,} succeeded; {came}"]
     for name, pauses in scheduler.pauses.items():
         waits = ", ".join(f"{pause_s:,.0f} s for {why}" for pause_s, why in pauses)
@@ -129,6 +179,16 @@ def states_in_words(waiting: Waiting, now_s: float) -> str:
     return ", ".join(f"{name} {state_of(host, now_s, next_s)}" for name, (host, next_s) in waiting.items())
 
 
+def waits_in_words(waiting: Waiting, now_s: float) -> str:
+    """Say why nothing is asked now, where that is so: then no rate tells how long the rest takes."""
+    if not waiting or any(host.in_flight for host, _ in waiting.values()):
+        return ""
+    if all(host.paused_until_s > now_s for host, _ in waiting.values()):
+        return "paused"
+    waits = (host.paused_until_s > now_s or host.used_up(now_s) or next_s > now_s for host, next_s in waiting.values())
+    return "waiting" if all(waits) else ""
+
+
 def state_of(host: Host, now_s: float, next_s: float = 0) -> str:
     """Say what a host does: running, paused until when and why, or what else it waits for.
 
@@ -138,14 +198,9 @@ def state_of(host: Host, now_s: float, next_s: float = 0) -> str:
         next_s: from when on it has an image to be asked for.
     """
     if host.paused_until_s > now_s:
-        return f"paused until {clock_time(host.paused_until_s)} ({host.why})"
+        return f"paused until {clock_time(host.paused_until_s, now_s)} ({host.why})"
     if allowance := host.used_up(now_s):
         return f"has sent what it may in {'an hour' if allowance == 'hour' else 'a day'}"
     if next_s > now_s and not host.in_flight:
-        return f"waits until {clock_time(next_s)} to try again what failed"
+        return f"waits until {clock_time(next_s, now_s)} to try again what failed"
     return "running"
-
-
-def clock_time(moment_s: float) -> str:
-    """Give the time of day, as a clock here shows it."""
-    return strftime("%H:%M:%S", localtime(moment_s))

@@ -13,10 +13,15 @@ from stages.runtime.errors import UserError
 
 
 class Taken(NamedTuple):
-    """What became of an answer with an image: whether it is stored, and which earlier images were withdrawn for it."""
+    """What became of an answer with an image: is it stored, in how many bytes, and what was withdrawn for it.
+
+    ``in_the_way``: there is something in its place that is no file.
+    """
 
     stored: bool
     withdrawn: list[str]
+    size: int = 0
+    in_the_way: bool = False
 
 
 class Intake:
@@ -65,13 +70,18 @@ class Intake:
             self._ledger.add_placeholder(sha256)
             return Taken(False, self._withdraw(others))
         final = self._directory / image_name
-        answer.temporary.replace(final)
+        try:
+            answer.temporary.replace(final)
+        except IsADirectoryError:  # made since the cache was listed
+            answer.temporary.unlink()
+            self._tell(f"{final} is a directory: move it away; its image is left")
+            return Taken(False, [], in_the_way=True)
         status = final.stat()
         file = File(image_name, status.st_size, status.st_mtime_ns)
         self._index.remember([index_row(file, answer.measured)], used_s=now_s)
         self._ledger.stored(image_name)
         self._room.stored(file)
-        return Taken(True, [])
+        return Taken(True, [], status.st_size)
 
     def _withdraw(self, image_names: list[str]) -> list[str]:
         """Take images out of the cache that turned out to be a placeholder; those in use stay, and are named.

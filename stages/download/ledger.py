@@ -25,7 +25,8 @@ HISTORY = {
     "refused": pl.Int64,  # 1: for good
 }
 
-_VERSION = 1
+_VERSION = 2
+_MIGRATIONS = {1: "ALTER TABLE hosts ADD COLUMN sent_url TEXT NOT NULL DEFAULT ''"}
 # asking: the host of a request under way, or null.
 _SCHEMA = """
 CREATE TABLE images (
@@ -37,20 +38,22 @@ CREATE INDEX images_being_asked ON images (asking) WHERE asking IS NOT NULL;
 CREATE TABLE placeholders (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE hosts (
     host TEXT PRIMARY KEY, paused_until_s REAL NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0,
-    why TEXT NOT NULL DEFAULT '', images INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
+    why TEXT NOT NULL DEFAULT '', images INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+    sent_url TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE traffic (host TEXT, minute INTEGER, bytes INTEGER NOT NULL, PRIMARY KEY (host, minute)) WITHOUT ROWID;
 """
 
 
 class HostRecord(NamedTuple):
-    """What is remembered of a host: its pause, and the sound images that it has sent."""
+    """What is remembered of a host: its pause, the sound images that it has sent, and the URL of the last of them."""
 
     paused_until_s: float = 0.0
     strikes: int = 0
     why: str = ""
     images: int = 0
     bytes: int = 0
+    sent_url: str = ""
 
 
 class Ledger(Database):
@@ -59,15 +62,21 @@ class Ledger(Database):
     # It is not made anew unasked, as it keeps hosts from being asked too much.
     ADVICE = "delete it a day from now, as only it knows what came from each host"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, look_only: bool = False) -> None:
         """Open the ledger of a cache.
+
+        Args:
+            directory: the cache.
+            look_only: change no byte in it: the ledger, which must be there, is copied into memory.
 
         Raises:
             UserError: it is damaged.
         """
         path = directory / LEDGER_NAME
         try:
-            super().__init__(path, _SCHEMA, _VERSION)
+            super().__init__(None if look_only else path, _SCHEMA, _VERSION, _MIGRATIONS)
+            if look_only:
+                self.take_over(path)
         except DamagedError as error:
             raise UserError(f"{path} cannot be used ({error}): {self.ADVICE}") from None
 
@@ -106,7 +115,7 @@ class Ledger(Database):
         )
 
     def stored(self, image_name: str) -> None:
-        """Forget an image: it is in the cache."""
+        """Forget an image: it is in the cache, or is asked for no more."""
         self.execute("DELETE FROM images WHERE image_name = ?", [image_name])
 
     def forget_refusals(self, reasons: Iterable[str]) -> int:
@@ -127,7 +136,7 @@ class Ledger(Database):
 
     def hosts(self) -> dict[str, HostRecord]:
         """Give what is remembered of each host."""
-        rows = self.execute("SELECT host, paused_until_s, strikes, why, images, bytes FROM hosts")
+        rows = self.execute("SELECT host, paused_until_s, strikes, why, images, bytes, sent_url FROM hosts")
         return {host: HostRecord(*values) for host, *values in rows}
 
     def pause(self, host: str, until_s: float, strikes: int, why: str) -> None:
@@ -138,12 +147,12 @@ class Ledger(Database):
             [host, until_s, strikes, why],
         )
 
-    def count_image(self, host: str, size: int) -> None:
+    def count_image(self, host: str, size: int, url: str) -> None:
         """Count a sound image of so many bytes: it tells what the next ones will weigh."""
         self.execute(
-            "INSERT INTO hosts (host, images, bytes) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET "
-            "images = images + 1, bytes = bytes + excluded.bytes",
-            [host, size],
+            "INSERT INTO hosts (host, images, bytes, sent_url) VALUES (?, 1, ?, ?) ON CONFLICT DO UPDATE SET "
+            "images = images + 1, bytes = bytes + excluded.bytes, sent_url = excluded.sent_url",
+            [host, size, url],
         )
 
     def count_traffic(self, host: str, now_s: float, size: int) -> None:

@@ -5,62 +5,37 @@ was decided stands in the ledger before a request starts and again when its answ
 moment, the next run goes on from there.
 """
 
-import heapq
-import math
+import errno
 import os
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from queue import SimpleQueue
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
+import numpy as np
 import polars as pl
 
 from stages.cache.eviction import Room
 from stages.config.schema import Download
-from stages.download.answer import Answer, Kind, retry_after_s
+from stages.download.answer import NO_ROUTE, REFUSED_CONNECTION, UNKNOWN_HOST, Answer, Kind, retry_after_s
 from stages.download.client import Client
+from stages.download.clock import Clock, clock_time
+from stages.download.forbidden import PAUSES_TO_GIVE_UP, Forbidden
 from stages.download.hosts import Host
 from stages.download.intake import Intake
 from stages.download.ledger import HostRecord, Ledger
+from stages.download.queue import CONTROL, NEVER, HostQueue, Job
+from stages.download.quota import Quota
 from stages.download.wanted import ROUTES, host_of
 
 REDIRECTS = 5  # in a row
+FORBIDDEN = "http_403"
+# For these a host pauses in the run alone where they came: it has seen no request that it could want a pause from.
+_NEVER_ASKED = {UNKNOWN_HOST, NO_ROUTE}
 TICK_S = 1.0  # between two looks at the clock, also where nothing comes
-NEVER = math.inf
-
-
-@dataclass
-class Job:
-    """An image to ask for.
-
-    Attributes:
-        image_name: its name in the cache.
-        urls: by route, those that may be asked.
-        route: which of them is asked now.
-        url: what is asked now: that of the route, or where it redirected to.
-        failures: of this route that may pass, in all runs.
-        throttled: times that its host wanted a pause, in this run.
-        hops: redirects followed.
-    """
-
-    image_name: str
-    urls: dict[str, str]
-    route: str
-    url: str
-    failures: int = 0
-    throttled: int = 0
-    hops: int = 0
-
-    @classmethod
-    def of_row(cls, row: dict[str, Any]) -> "Job":
-        """Make a job of a row of ``missing_images``."""
-        urls = {route: row[route] for route in ROUTES if row[route] is not None}
-        return cls(row["image_name"], urls, row["route"], urls[row["route"]], row["failures"])
 
 
 class Outcome(NamedTuple):
@@ -72,81 +47,17 @@ class Outcome(NamedTuple):
     size: int = 0
 
 
-class Clock(Protocol):
-    """The time, and waiting for an answer."""
-
-    def now_s(self) -> float:
-        """Give the time in seconds since 1970."""
-        ...
-
-    def wait(self, answers: "SimpleQueue[Done]", seconds: float, *, busy: bool) -> "Done | None":
-        """Give the next answer, or ``None`` after so many seconds; ``busy`` says whether one can come."""
-
-
-class SystemClock:
-    """The time of this machine as it was when the clock was made, and what has passed since.
-
-    Whoever sets the machine's clock meanwhile makes no wait longer or shorter.
-    """
-
-    def __init__(self) -> None:
-        self._zero_s = time.time() - time.monotonic()
-
-    def now_s(self) -> float:
-        """Give the time in seconds since 1970."""
-        return self._zero_s + time.monotonic()
-
-    def wait(self, answers: "SimpleQueue[Done]", seconds: float, *, busy: bool) -> "Done | None":
-        """Wait for an answer, so many seconds at the most."""
-        try:
-            return answers.get(timeout=max(seconds, 0.001))
-        except Empty:
-            return None
-
-
 class Done(NamedTuple):
-    """A request that has ended."""
+    """A request that has ended; ``number`` says the how many-th of the run it was, from 1 on."""
 
     job: Job
     host: str
+    number: int
     started_s: float
     answer: Answer | BaseException
 
 
-WAKE_UP = Done(Job("", {}, "", ""), "", 0, InterruptedError())  # ends a wait, and is no answer
-
-
-@dataclass
-class HostQueue:
-    """A host, the threads that ask it, and the images that wait for it."""
-
-    host: Host
-    threads: ThreadPoolExecutor
-    fresh: Iterator[Job]  # in the order that helps most
-    first: deque[Job] = field(default_factory=deque)  # go on at another route or after a redirect
-    _again: list[tuple[float, int, Job]] = field(default_factory=list)  # not before a moment; a heap
-    _order: Iterator[int] = field(default_factory=count)
-
-    def ask_again(self, job: Job, not_before_s: float) -> None:
-        """Let an image wait, for its moment and for all others."""
-        heapq.heappush(self._again, (not_before_s, next(self._order), job))
-
-    def take(self, now_s: float) -> Job | None:
-        """Give the next image to ask for; ``None`` while none may be."""
-        if self._fill_first():
-            return self.first.popleft()
-        return heapq.heappop(self._again)[2] if self._again and self._again[0][0] <= now_s else None
-
-    def next_s(self, now_s: float) -> float:
-        """Say from when on there is an image to ask for; ``NEVER`` where none waits."""
-        if self._fill_first():
-            return now_s
-        return max(now_s, self._again[0][0]) if self._again else NEVER
-
-    def _fill_first(self) -> bool:
-        if not self.first:
-            self.first.extend(job for job in [next(self.fresh, None)] if job is not None)
-        return bool(self.first)
+WAKE_UP = Done(Job("", {}, "", ""), "", 0, 0, InterruptedError())  # ends a wait, and is no answer
 
 
 class Limits(NamedTuple):
@@ -161,12 +72,28 @@ class Limits(NamedTuple):
         return "time" if now_s >= self.until_s else "bytes" if received_bytes >= self.bytes else ""
 
 
+def _without_a_key(url: str) -> str:
+    """Give a URL that may be kept; nothing for one whose query may be a key, which is nobody else's and expires."""
+    query = urlsplit(url).query
+    return url if not query or query.isdecimal() else ""
+
+
+def _is_proper(answer: Answer, host: str) -> bool:
+    """Say whether an answer shows that the host does not ban.
+
+    A redirect within the host does not: it may lead to a page that says so, and what comes of it will tell.
+    """
+    if answer.kind is Kind.REDIRECT:
+        return host_of(answer.location) != host
+    return answer.kind in (Kind.IMAGE, Kind.FINAL)
+
+
 class Scheduler:
     """A run of the download."""
 
     def __init__(
         self,
-        asked: pl.DataFrame,
+        wanted: pl.DataFrame,
         params: Download,
         *,
         ledger: Ledger,
@@ -175,11 +102,14 @@ class Scheduler:
         room: Room,
         clock: Clock,
         tell: Callable[[str], None],
+        images: int | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
         """Prepare a run.
 
         Args:
-            asked: the images to ask for, in order, as ``missing_images`` gives them; all of hosts that params name.
+            wanted: the images that may be asked for, in order, as ``missing_images`` gives them; all of hosts that
+                params name.
             params: section ``download``.
             ledger: of the cache.
             client: carries out the requests.
@@ -187,14 +117,19 @@ class Scheduler:
             room: what the cache may still hold.
             clock: the time.
             tell: takes a line for the log.
+            images: ask for so many of ``wanted`` at the most.
+            only: the hosts that may be asked in this run; by default all that params name.
         """
         self._params, self._ledger, self._client, self._intake = params, ledger, client, intake
         self._room, self._clock, self._tell = room, clock, tell
+        self._only = set(params.hosts) if only is None else set(only)
         self._answers: SimpleQueue[Done] = SimpleQueue()
         self._largest_bytes = int(params.max_image_mb * 1e6)
         self._in_flight = 0
+        self._requests = 0  # started so far
+        self._answered = False  # whether anything came from any host in this run
         self.received_bytes = 0
-        self.throttled_answers = 0
+        self.throttled_answers: Counter[str] = Counter()  # by reason
         self._retries = True
         self.pauses: dict[str, list[tuple[float, str]]] = {}  # of this run, by host: seconds and why
         self.ended_by = ""
@@ -202,18 +137,27 @@ class Scheduler:
         now_s = clock.now_s()
         remembered, traffic = ledger.hosts(), ledger.traffic(now_s)
         self._queues: dict[str, HostQueue] = {}
+        ranked = wanted.with_row_index("place")
+        places = {}
         for name, host_limits in params.hosts.items():
             host = Host(host_limits, largest_bytes=self._largest_bytes, pauses_s=params.pauses_s)
             record = remembered.get(name, HostRecord())
+            if record.why in _NEVER_ASKED:
+                record = record._replace(paused_until_s=0.0, strikes=0, why="")
             host.restore(record.paused_until_s, record.strikes, record.why, traffic.get(name, ()), now_s)
             threads = ThreadPoolExecutor(host_limits.concurrent, thread_name_prefix=name)
-            rows = asked.filter(pl.col("host") == name).iter_rows(named=True)
-            self._queues[name] = HostQueue(host, threads, map(Job.of_row, rows))
+            of_host = ranked.filter(pl.col("host") == name)
+            places[name] = of_host["place"].to_numpy().astype(np.int64)
+            fresh = map(Job.of_row, of_host.iter_rows(named=True))
+            forbidden: Forbidden[Job] = Forbidden(record.strikes if record.why == FORBIDDEN else 0)
+            self._queues[name] = HostQueue(host, threads, fresh, forbidden=forbidden, sent_url=record.sent_url)
+        self._quota = Quota(places, images)
+        self._quota.begin(self._queues, self._open_hosts(now_s))
 
     def run(self, limits: Limits) -> Generator[Outcome | None, None, None]:
         """Yield what becomes of each image, and ``None`` now and then while there is nothing to say.
 
-        Ends when all is done, a limit is reached, or after ``stop``.
+        Ends when all is done, a limit is reached, no host can be reached, or after ``stop``.
 
         Raises:
             OSError: the cache cannot be written to.
@@ -221,6 +165,7 @@ class Scheduler:
         self._retries = limits.retries
         try:
             while True:
+                yield from self._decide_last_rows()
                 now_s = self._clock.now_s()
                 ended_by = self.ended_by or limits.reached(now_s, self.received_bytes)
                 self.ended_by = "stopped" if self._stopped else ended_by
@@ -228,8 +173,10 @@ class Scheduler:
                 if not self._in_flight:
                     if limits.until_s <= wake_s < NEVER:
                         self.ended_by = "time"  # nothing can start before the end
+                    if not self.ended_by and self.unreachable():
+                        self.ended_by = "unreachable"
                     if self.ended_by or wake_s == NEVER:
-                        return
+                        break
                 wait_s = min(max(wake_s - self._clock.now_s(), 0), TICK_S)
                 done = self._clock.wait(self._answers, wait_s, busy=self._in_flight > 0)
                 self._client.abort_overdue()
@@ -237,10 +184,19 @@ class Scheduler:
                     yield None
                 else:
                     yield from self._settle(done)
+            for queue in self._queues.values():
+                yield from (Outcome("left", job.image_name, FORBIDDEN) for job in queue.forbidden.empty())
+        except OSError as error:
+            self.ended_by = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else self.ended_by
+            raise
         finally:
             self._client.close()
             for queue in self._queues.values():
                 queue.threads.shutdown(cancel_futures=True)
+
+    def _ends_a_run(self) -> set[str]:
+        """Name the reasons for which a run ends where no host can be reached."""
+        return _NEVER_ASKED if self._retries else _NEVER_ASKED | {REFUSED_CONNECTION}
 
     def stop(self) -> None:
         """End the run: nothing more is asked, what is under way is cut, and what has come is still dealt with.
@@ -259,13 +215,36 @@ class Scheduler:
             if queue.host.in_flight or queue.next_s(0) < NEVER
         }
 
+    def unreachable(self) -> dict[str, str]:
+        """Say by host why nothing can be reached, where that is so of all hosts that were asked or have images to ask.
+
+        Not where anything has come from any host in this run: then the network is there, and this may pass. A probe
+        does not wait for a host to take connections again either.
+        """
+        if self._answered:
+            return {}
+        waiting = self.waiting()
+        why = {name: queue.unreachable for name, queue in self._queues.items() if queue.unreachable or name in waiting}
+        return why if why and self._ends_a_run().issuperset(why.values()) else {}
+
     def host(self, name: str) -> Host:
         """Give a host by its name."""
         return self._queues[name].host
 
+    def _open_hosts(self, now_s: float) -> set[str]:
+        """Name the hosts that may be asked now, but for their rate and number at once."""
+        return {
+            name
+            for name, queue in self._queues.items()
+            if not queue.given_up and queue.host.paused_until_s <= now_s and queue.host.used_up(now_s) is None
+        }
+
     def _start_what_may(self, limits: Limits) -> float:
         """Start all requests that may start now; say when the next one may (``NEVER``: only after an answer)."""
         next_s = NEVER
+        now_s = self._clock.now_s()
+        if self._quota.is_shared:
+            self._quota.hand_over(self._queues, self._open_hosts(now_s))
         for name, queue in self._queues.items():
             while True:
                 now_s = self._clock.now_s()
@@ -285,18 +264,21 @@ class Scheduler:
         job = queue.take(now_s)
         if job is None:
             raise RuntimeError(f"{name} has nothing to ask for")
+        if job.route == CONTROL:
+            job.image_name = f"control-{name}.jpg"
         self._ledger.ask(job.image_name, job.route, name)
         queue.host.start(now_s)
         self._in_flight += 1
-        queue.threads.submit(self._carry_out, job, name, queue.host, now_s)
+        self._requests += 1
+        queue.threads.submit(self._carry_out, job, name, queue.host, self._requests, now_s)
 
-    def _carry_out(self, job: Job, name: str, host: Host, started_s: float) -> None:
+    def _carry_out(self, job: Job, name: str, host: Host, number: int, started_s: float) -> None:
         """Ask, in a thread of the host."""
         try:
             answer: Answer | BaseException = self._client.ask(job.url, host.limits, job.image_name)
         except BaseException as error:  # raised again by the thread that decides
             answer = error
-        self._answers.put(Done(job, name, started_s, answer))
+        self._answers.put(Done(job, name, number, started_s, answer))
 
     def _settle(self, done: Done) -> list[Outcome]:
         """Deal with an answer, all of it in the ledger or nothing."""
@@ -308,33 +290,63 @@ class Scheduler:
 
     def _lead_on(self, done: Done, answer: Answer) -> Iterator[Outcome]:
         job, now_s = done.job, self._clock.now_s()
-        host = self._queues[done.host].host
-        host.end(now_s, answer.size)
+        queue = self._queues[done.host]
+        queue.host.end(now_s, answer.size)
         self.received_bytes += answer.size
         if answer.size:
             self._ledger.count_traffic(done.host, now_s, answer.size)
-        if answer.kind in (Kind.IMAGE, Kind.REDIRECT, Kind.FINAL) and host.answered(done.started_s):
-            self._ledger.pause(done.host, 0, 0, "")
-            self._tell(f"{done.host}: answers again")
+        self._note_reached(queue, answer)
+        if answer.kind in (Kind.THROTTLED, Kind.PASSING):
+            queue.forbidden.troubled()
+        elif _is_proper(answer, done.host):
+            yield from self._decide_row(done, queue, now_s)
 
-        if answer.kind is Kind.IMAGE:
-            yield from self._take(job, done.host, answer, now_s)
-        elif answer.kind is Kind.REDIRECT:
-            yield from self._redirect(job, answer.location)
+        if answer.kind is Kind.FORBIDDEN:
+            yield from self._suspect(job, done, answer, now_s)
         elif answer.kind is Kind.THROTTLED:
             yield from self._throttle(job, done, answer, now_s)
         elif answer.kind is Kind.PASSING:
             yield from self._fail(job, done, answer, now_s)
+        elif job.route == CONTROL:
+            self._end_control(job, done.host, answer)
+        elif answer.kind is Kind.IMAGE:
+            yield from self._take(job, done.host, answer, now_s)
+        elif answer.kind is Kind.REDIRECT:
+            yield from self._redirect(job, answer.location)
         elif answer.kind is Kind.FINAL:
             yield from self._refuse(job, answer.reason)
         else:
             self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
 
+    def _decide_row(self, done: Done, queue: HostQueue, now_s: float) -> Iterator[Outcome]:
+        """Take note that a host answers properly, and deal with the 403 that this tells of."""
+        if queue.host.answered(done.started_s):
+            queue.forbidden.ban_ended()
+            self._ledger.pause(done.host, 0, 0, "")
+            self._tell(f"{done.host}: answers again")
+        no_ban = not queue.forbidden.may_be_a_ban
+        for forbidden, alone in queue.forbidden.answered(done.number):
+            yield from self._forbid(forbidden, now_s, no_ban=no_ban, alone=alone)
+
+    def _note_reached(self, queue: HostQueue, answer: Answer) -> None:
+        """Take note whether anything came from a host, or why nothing gets there."""
+        if answer.reason in (UNKNOWN_HOST, NO_ROUTE, REFUSED_CONNECTION):
+            queue.unreachable = answer.reason
+        elif answer.kind is not Kind.STOPPED:
+            queue.unreachable = ""
+            self._answered |= answer.reason != "timeout" or answer.size > 0  # silence is no answer
+
     def _take(self, job: Job, host: str, answer: Answer, now_s: float) -> Iterator[Outcome]:
         taken = self._intake.take(job.image_name, answer, now_s)
         if taken.stored:
-            self._ledger.count_image(host, answer.size)
-            yield Outcome("stored", job.image_name, answer.reason, answer.size)
+            # Where a redirect leads may be good for some minutes only, and would tell nothing later.
+            self._queues[host].sent_url = self._queues[host].sent_url if job.hops else job.url
+            self._ledger.count_image(host, answer.size, _without_a_key(self._queues[host].sent_url))
+            yield Outcome("stored", job.image_name, answer.reason, taken.size)
+            return
+        if taken.in_the_way:
+            self._ledger.leave(job.image_name, job.route, job.failures, "in_the_way")
+            yield Outcome("left", job.image_name, "in_the_way")
             return
         yield from self._refuse(job, "placeholder")
         yield from (Outcome("withdrawn", name, "placeholder") for name in taken.withdrawn)
@@ -350,44 +362,139 @@ class Scheduler:
         else:
             job.url = location
             self._ledger.leave(job.image_name, job.route, job.failures, "redirected")
+            yield from self._go_on_at(target, job)
+
+    def _go_on_at(self, target: str, job: Job) -> Iterator[Outcome]:
+        """Ask another host next, unless this run is not to ask it."""
+        if target in self._only:
             self._queues[target].first.append(job)
+        else:
+            yield Outcome("left", job.image_name, "at_another_host")
 
     def _throttle(self, job: Job, done: Done, answer: Answer, now_s: float) -> Iterator[Outcome]:
         """Let the host rest; the image is asked for again, after the others."""
-        self.throttled_answers += 1
+        self.throttled_answers[answer.reason] += 1
         wait_s = retry_after_s(answer.retry_after, now_s)
         host = self._queues[done.host].host
         self._note_pause(done.host, begins=host.throttled(now_s, done.started_s, wait_s, answer.reason))
+        yield from self._wait_for_its_pause(job, answer.reason, now_s)
+
+    def _wait_for_its_pause(self, job: Job, reason: str, not_before_s: float) -> Iterator[Outcome]:
+        """Let an image wait for a host that pauses, at most so often in a run."""
+        if job.route == CONTROL:
+            self._ledger.stored(job.image_name)
+            return
         job.throttled += 1
-        self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
-        if job.throttled < self._params.tries:
-            self._ask_again(job, now_s)
-        else:
-            yield Outcome("left", job.image_name, answer.reason)
+        self._ledger.leave(job.image_name, job.route, job.failures, reason)
+        if job.throttled >= self._params.tries:
+            yield Outcome("left", job.image_name, reason)
+        elif not self._quota.replaces(self._queues, self._open_hosts(self._clock.now_s())):
+            self._ask_again(job, not_before_s)
 
     def _fail(self, job: Job, done: Done, answer: Answer, now_s: float) -> Iterator[Outcome]:
         """Try again later, as often as params allow; then go on as if there were no image."""
         host = self._queues[done.host].host
         self._note_pause(done.host, begins=host.failed(now_s, done.started_s, answer.reason))
-        job.failures += 1
+        if job.route == CONTROL:
+            self._queues[done.host].sent_url = ""  # tells nothing more in this run
+            self._ledger.stored(job.image_name)
+        else:
+            # Where nothing answers at all, the fault is on this side, and is none of the image's.
+            counts = self._answered or answer.reason not in self._ends_a_run()
+            yield from self._try_later(job, answer.reason, now_s, failures=int(counts))
+
+    def _try_later(self, job: Job, reason: str, now_s: float, *, failures: int = 1) -> Iterator[Outcome]:
+        job.failures += failures
         if job.failures >= self._params.tries:
-            yield from self._refuse(job, answer.reason)
+            yield from self._refuse(job, reason)
             return
-        self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
+        self._ledger.leave(job.image_name, job.route, job.failures, reason)
         if not self._retries:
-            yield Outcome("left", job.image_name, answer.reason)
+            yield Outcome("left", job.image_name, reason)
             return
         pauses_s = self._params.pauses_s
-        self._ask_again(job, now_s + pauses_s[min(job.failures, len(pauses_s)) - 1])
+        self._ask_again(job, now_s + pauses_s[min(max(job.failures, 1), len(pauses_s)) - 1])
+
+    def _suspect(self, job: Job, done: Done, answer: Answer, now_s: float) -> Iterator[Outcome]:
+        """Leave a 403 undecided; where it looks like a ban, let the host rest and ask for the whole row again."""
+        queue = self._queues[done.host]
+        if job.route == CONTROL:
+            self._ledger.stored(job.image_name)
+            is_ban = True
+        else:
+            self._ledger.leave(job.image_name, job.route, job.failures, answer.reason)
+            is_ban = queue.forbidden.add(job, self._requests, after_a_pause=bool(queue.host.strikes))
+        asked_before_the_pause = queue.host.strikes > 0 and done.started_s < queue.host.paused_until_s
+        if is_ban or asked_before_the_pause or answer.retry_after is not None:
+            wait_s = retry_after_s(answer.retry_after, now_s)
+            yield from self._rest_for_ban(done.host, now_s, done.started_s, wait_s)
+
+    def _rest_for_ban(self, name: str, now_s: float, started_s: float, wait_s: float | None) -> Iterator[Outcome]:
+        """Let a host rest that seems to ban, and let its row of 403 wait for that."""
+        queue = self._queues[name]
+        begins = queue.host.throttled(now_s, started_s, wait_s, FORBIDDEN)
+        self._note_pause(name, begins=begins)
+        for job in queue.forbidden.take_back(begins=begins):
+            self.throttled_answers[FORBIDDEN] += 1
+            job.suspect = True
+            yield from self._wait_for_its_pause(job, FORBIDDEN, queue.host.paused_until_s)
+        if queue.forbidden.pauses >= PAUSES_TO_GIVE_UP and not queue.given_up:
+            yield from self._give_up(name, queue)
+
+    def _give_up(self, name: str, queue: HostQueue) -> Iterator[Outcome]:
+        """Ask a host no more in this run, whose ban does not end."""
+        queue.given_up = True
+        self._tell(
+            f"{name}: answers 403 after each of {queue.forbidden.pauses} pauses, as in a ban that does not end: it is "
+            "asked no more in this run, and its images are left for a later one"
+        )
+        yield from (Outcome("left", job.image_name, FORBIDDEN) for job in queue.empty())
+
+    def _forbid(self, job: Job, now_s: float, *, no_ban: bool, alone: bool) -> Iterator[Outcome]:
+        """Deal with a 403 after which the host has answered properly: see stages/download/forbidden.py."""
+        if no_ban and alone and not job.suspect:
+            yield from self._refuse(job, FORBIDDEN)
+            return
+        job.suspect = True
+        if no_ban:
+            yield from self._try_later(job, FORBIDDEN, now_s)
+        else:
+            yield from self._wait_for_its_pause(job, FORBIDDEN, now_s + self._params.pauses_s[0])
+
+    def _decide_last_rows(self) -> list[Outcome]:
+        """Deal with 403 that nothing else at their host can tell of any more.
+
+        One alone is the photo's own. Of several nobody knows: the host rests as after a ban, and is asked again.
+        """
+        outcomes: list[Outcome] = []
+        for name, queue in self._queues.items():
+            now_s = self._clock.now_s()
+            if self._stopped or not queue.has_a_last_row() or queue.next_s(now_s) < NEVER:
+                continue
+            with self._ledger.transaction():
+                if queue.last_403_is_final():
+                    outcomes += [outcome for job in queue.forbidden.empty() for outcome in self._refuse(job, FORBIDDEN)]
+                elif self._retries and not queue.given_up:
+                    outcomes += self._rest_for_ban(name, now_s, now_s, None)
+                else:
+                    outcomes += [Outcome("left", job.image_name, FORBIDDEN) for job in queue.forbidden.empty()]
+        return outcomes
+
+    def _end_control(self, job: Job, host: str, answer: Answer) -> None:
+        if not _is_proper(answer, host):
+            self._queues[host].sent_url = ""  # it has moved, or is hidden: it tells nothing more in this run
+        if answer.temporary is not None:
+            answer.temporary.unlink()
+        self._ledger.stored(job.image_name)
 
     def _refuse(self, job: Job, reason: str) -> Iterator[Outcome]:
         """Go on with the next route that may be asked; without one, the image is refused for good."""
         for route in ROUTES[ROUTES.index(job.route) + 1 :]:
             target = host_of(job.urls[route]) if route in job.urls else None
             if target in self._queues and job.urls[route] != job.urls[job.route]:
-                job.route, job.url, job.failures, job.hops = route, job.urls[route], 0, 0
+                job.route, job.url, job.failures, job.hops, job.suspect = route, job.urls[route], 0, 0, False
                 self._ledger.leave(job.image_name, route, 0, reason)
-                self._queues[target].first.append(job)
+                yield from self._go_on_at(target, job)
                 return
         self._ledger.leave(job.image_name, job.route, job.failures, reason, refused=True)
         yield Outcome("refused", job.image_name, reason)
@@ -397,21 +504,23 @@ class Scheduler:
         target = host_of(job.url)
         if target is None:
             raise RuntimeError(f"asked for what is never asked for: {job.url}")
-        self._queues[target].ask_again(job, not_before_s)
+        queue = self._queues[target]
+        (queue.suspects if job.suspect else queue.again).add(job, not_before_s)
 
     def _note_pause(self, name: str, *, begins: bool) -> None:
         host = self._queues[name].host
         self._ledger.pause(name, host.paused_until_s, host.strikes, host.why)
         if begins:
-            pause_s = host.paused_until_s - self._clock.now_s()
+            now_s = self._clock.now_s()
+            pause_s = host.paused_until_s - now_s
             self.pauses.setdefault(name, []).append((pause_s, host.why))
-            until = time.strftime("%H:%M:%S", time.localtime(host.paused_until_s))
-            self._tell(f"{name}: {host.why}, pauses {pause_s:,.0f} s, until {until}")
+            self._tell(f"{name}: {host.why}, pauses {pause_s:,.0f} s, until {clock_time(host.paused_until_s, now_s)}")
 
 
 def remove_leftovers(directory: Path) -> None:
     """Delete what a killed run was writing; to be called by the only process that fills the cache."""
     with os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name.startswith(".") and entry.name.endswith(".jpg.tmp"):
+            is_one = entry.name.startswith(".") and entry.name.endswith(".jpg.tmp")
+            if is_one and not entry.is_dir(follow_symlinks=False):
                 Path(entry.path).unlink(missing_ok=True)

@@ -1,11 +1,10 @@
 """Where in a photo the plant is: the square that training sees.
 
-Saliency is looked for in a thumbnail, because the fine detail of a 12-megapixel photo is not where plants differ from
-what is behind them. Two cues make the map: how far a color is from those along the frame's border (the background
-prior of Wei et al., ECCV 2012, as a Mahalanobis distance in CIELAB), and the spectral residual (Hou and Zhang, CVPR
-2007, by OpenCV). The crop is the square that holds most of the map for the area it takes, where what is near the middle
-counts for more, as people point cameras at plants; and a margin. Where the map tells nothing, it is the largest square
-in the middle, with the reason. benchmarks/crops.py says what each choice is worth.
+What stands out is looked for in a thumbnail (``stages/images/saliency.py``), because the fine detail of a 12-megapixel
+photo is not where plants differ from what is behind them. The crop is the square that holds most of the map for the
+area it takes, where what is near the middle counts for more, as people point cameras at plants; and a margin. It must
+be clearly better than the largest square in the middle, which is the crop otherwise, with the reason.
+docs/crops.md says how each choice was made and what it is worth.
 """
 
 from dataclasses import dataclass, replace
@@ -15,14 +14,12 @@ import numpy as np
 
 from stages.config.schema import Crop
 from stages.images.portable import portable_opencv
+from stages.images.saliency import LEVELS, saliency_map
 
 SMART = "smart"
 CENTER = "center"
-FALLBACKS = ("black", "flat", "everywhere", "diffuse")
-
-_LEVELS = 255  # maps and weights are whole numbers on purpose: the last digits of a float must not decide on a crop
-
-_LEAST_DISTANCE = 0.05  # in standard deviations of the border's colors; what is less is rounding, not a plant
+FALLBACKS = ("flat", "everywhere", "unsure")
+_SAME = 1e-9  # shares of a map that differ by less are the same, but for rounding
 
 
 @dataclass(frozen=True)
@@ -33,9 +30,9 @@ class Square:
         x: left edge.
         y: upper edge.
         side: width and height.
-        how: ``smart``; ``center`` where that was asked for; or why smart fell back to it: ``black`` (the map is zero),
-            ``flat`` (nothing stands out in it), ``everywhere`` (most of it is bright), ``diffuse`` (no square holds
-            more of it than its share of the area).
+        how: ``smart``; ``center`` where that was asked for; or why smart fell back to it: ``flat`` (nothing stands out
+            in the map), ``everywhere`` (most of it is bright), ``unsure`` (no square is
+            clearly better than the one in the middle).
         saliency: share of the map that the square holds, 0 to 1; NaN where there is no map, or nothing in it.
     """
 
@@ -68,38 +65,13 @@ def center_crop(width: int, height: int) -> Square:
     return Square((width - side) // 2, (height - side) // 2, side, CENTER, float("nan"))
 
 
-def saliency_map(pixels: np.ndarray, params: Crop) -> np.ndarray:
-    """Say how much each place of an image stands out.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB.
-        params: section ``crop``; the map's long side is ``thumbnail_px``, or the image's where that is smaller.
-
-    Returns:
-        uint8 [h, w], 0 to 255.
-    """
-    portable_opencv()
-    scale = min(1.0, params.thumbnail_px / max(pixels.shape[:2]))
-    size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
-    thumbnail = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
-    thumbnail = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
-    residual = _spectral_residual(thumbnail)
-    residual /= max(float(residual.max()), 1e-6)
-    distance = cv2.GaussianBlur(_distance_from_border(thumbnail), (0, 0), max(0.5, max(thumbnail.shape[:2]) / 80))
-    together = cv2.pow(distance, params.color_power) * (params.residual_floor + residual)
-    # The brightest 0.5 % count alike: one glint must not outshine a flower.
-    ceiling = max(float(np.quantile(together, 0.995)), _LEAST_DISTANCE)
-    return np.clip(together / ceiling * _LEVELS, 0, _LEVELS).astype(np.uint8)
-
-
 def unusable_reason(saliency: np.ndarray, params: Crop) -> str | None:
     """Give the reason that a map, uint8 [h, w], is unusable, one of ``FALLBACKS``, or ``None``.
 
-    ``diffuse`` is none of them: that shows only when a square is looked for.
+    ``unsure`` is none of them: that shows only when a square is looked for.
     """
-    dark, bright = (level_of(saliency, share) for share in (0.05, 0.99))
-    if bright == 0:
-        return "black"
+    # The brightest place of all, as a plant may be a thousandth of the frame.
+    dark, bright = level_of(saliency, 0.05), int(saliency.max())
     if bright - dark < params.min_contrast:
         return "flat"
     if (saliency > (dark + bright) / 2).mean() > params.max_bright_share:
@@ -109,7 +81,7 @@ def unusable_reason(saliency: np.ndarray, params: Crop) -> str | None:
 
 def level_of(saliency: np.ndarray, share: float) -> int:
     """Give the level, 0 to 255, that ``share`` of a uint8 map does not exceed: a quantile, by the histogram."""
-    return int(np.searchsorted(np.cumsum(np.bincount(saliency.ravel(), minlength=_LEVELS + 1)), share * saliency.size))
+    return int(np.searchsorted(np.cumsum(np.bincount(saliency.ravel(), minlength=LEVELS + 1)), share * saliency.size))
 
 
 def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> Square:
@@ -121,25 +93,23 @@ def best_square(saliency: np.ndarray, width: int, height: int, params: Crop) -> 
         height: of the image, in pixels.
         params: section ``crop``.
     """
-    map_h, map_w = saliency.shape
+    square = center_crop(width, height)
     if reason := unusable_reason(saliency, params):
-        square = replace(center_crop(width, height), how=reason)
+        square = replace(square, how=reason)
     else:
-        # What the background has of it would outweigh a small plant.
-        standing_out = cv2.subtract(saliency, np.full_like(saliency, level_of(saliency, params.map_floor)))
-        x, y, side = _search(standing_out, params)
-        held = cv2.sumElems(standing_out[y : y + side, x : x + side])[0] / (cv2.sumElems(standing_out)[0] or 1)
-        if held - side * side / (map_h * map_w) < params.min_gain:
-            square = replace(center_crop(width, height), how="diffuse")
-        else:
-            # Each edge by its own scale: the map's aspect is the image's but for rounding.
-            middle_x, middle_y = (x + side / 2) * width / map_w, (y + side / 2) * height / map_h
-            side = min(round(side * params.margin * min(width / map_w, height / map_h)), width, height)
-            x, y = (
-                min(max(0, round(middle - side / 2)), edge - side)
-                for middle, edge in ((middle_x, width), (middle_y, height))
-            )
-            square = Square(x, y, side, SMART, float("nan"))
+        sums = _weighted_sums(saliency, params)
+        # Each edge by its own scale: the map's aspect is the image's but for rounding.
+        map_h, map_w = saliency.shape
+        across, down = width / map_w, height / map_h
+        x, y, side = _search(sums, params)
+        larger = min(round(side * params.margin * min(across, down)), width, height)
+        left, top = (
+            min(max(0, round(middle - larger / 2)), edge - larger)
+            for middle, edge in (((x + side / 2) * across, width), ((y + side / 2) * down, height))
+        )
+        found = Square(left, top, larger, SMART, float("nan"))
+        gains = [_gain(sums, _on_map(one, across, down, saliency.shape), params) for one in (found, square)]
+        square = found if gains[0] - gains[1] >= params.min_gain else replace(square, how="unsure")
     return replace(square, saliency=saliency_held(saliency, square, width, height))
 
 
@@ -162,51 +132,52 @@ def cut(pixels: np.ndarray, square: Square, size_px: int) -> np.ndarray:
     return cv2.resize(piece, (size_px, size_px), interpolation=method)
 
 
-def _search(saliency: np.ndarray, params: Crop) -> tuple[int, int, int]:
-    """Give x, y and side, in pixels of the map, of the square that gains most; by a summed-area table."""
-    h, w = saliency.shape
-    weighted = saliency.astype(np.uint16) * _center_weights(h, w, params.center_sigma)
-    total = float(weighted.sum()) or 1.0
+def _weighted_sums(saliency: np.ndarray, params: Crop) -> np.ndarray:
+    """Give the summed-area table, float64 [h + 1, w + 1], of a map, weighted by place, as shares of its whole."""
+    height, width = saliency.shape
+    weighted = saliency.astype(np.uint16) * _center_weights(height, width, params.center_sigma)
     sums = cv2.integral(weighted.astype(np.float32), sdepth=cv2.CV_64F)  # exact: whole numbers below 2**24 each
+    return sums / (sums[-1, -1] or 1.0)
+
+
+def _search(sums: np.ndarray, params: Crop) -> tuple[int, int, int]:
+    """Give x, y and side, in pixels of the map, of the square that gains most."""
+    h, w = sums.shape[0] - 1, sums.shape[1] - 1
     best, found = -np.inf, (0, 0, min(h, w))
     for scale in params.scales:
         side = min(max(8, round(min(h, w) * scale)), h, w)
         held = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-        y, x = np.unravel_index(np.argmax(held), held.shape)
-        gain = float(held[y, x]) / total - params.area_price * side * side / (h * w)
-        if gain > best:
-            best, found = gain, (int(x), int(y), side)
+        y, x = _middle_best(held)
+        if (gain := _gain(sums, (x, y, side), params)) > best:
+            best, found = gain, (x, y, side)
     return found
+
+
+def _middle_best(held: np.ndarray) -> tuple[int, int]:
+    """Give row and column of the largest of float64 [h, w]; of several, the one nearest to the middle of them all.
+
+    A square that holds the whole of a plant does so in many places, and the first of these would put it to the edge.
+    """
+    rows, columns = np.nonzero(held >= held.max() - _SAME)
+    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
+    return int(rows[nearest]), int(columns[nearest])
+
+
+def _gain(sums: np.ndarray, place: tuple[int, int, int], params: Crop) -> float:
+    """Say what a square of the map is worth: the share that it holds, less the price of its area."""
+    x, y, side = place
+    held = sums[y + side, x + side] - sums[y, x + side] - sums[y + side, x] + sums[y, x]
+    largest = min(sums.shape) - 1
+    return float(held) - params.area_price * (side / largest) ** 2
+
+
+def _on_map(square: Square, across: float, down: float, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Give x, y and side of a square of the image in pixels of its map, [h, w] = ``shape``."""
+    side = min(max(1, round(square.side / max(across, down))), *shape)
+    return min(round(square.x / across), shape[1] - side), min(round(square.y / down), shape[0] - side), side
 
 
 def _center_weights(height: int, width: int, sigma: float) -> np.ndarray:
     """Weights of the places of a map by a bell around its middle, of ``sigma`` half sides; uint16 [h, w], 0 to 255."""
     rows, columns = (np.exp(-np.square(np.linspace(-1, 1, side)) / (2 * sigma**2)) for side in (height, width))
-    return np.rint(np.outer(rows, columns) * _LEVELS).astype(np.uint16)
-
-
-def _spectral_residual(thumbnail: np.ndarray) -> np.ndarray:
-    """Saliency by the spectral residual, smoothed, float32 [h, w]; zero where OpenCV finds none.
-
-    OpenCV looks at 64 x 64 px whatever it is given, so there is nothing to lose by smoothing at that size.
-    """
-    small = cv2.cvtColor(cv2.resize(thumbnail, (64, 64), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    finder = cv2.saliency.StaticSaliencySpectralResidual_create()  # pyright: ignore[reportAttributeAccessIssue]
-    done, residual = finder.computeSaliency(small)
-    if not done:
-        return np.zeros(thumbnail.shape[:2], np.float32)
-    return cv2.resize(cv2.GaussianBlur(residual, (0, 0), 64 / 40), thumbnail.shape[1::-1])
-
-
-def _distance_from_border(thumbnail: np.ndarray) -> np.ndarray:
-    """Mahalanobis distance of each pixel's CIELAB color to those within 6 % of the frame's border; float32 [h, w]."""
-    lab = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2LAB).astype(np.float32)
-    edge = max(2, round(0.06 * min(lab.shape[:2])))
-    sides = lab[:edge], lab[-edge:], lab[edge:-edge, :edge], lab[edge:-edge, -edge:]
-    border = np.concatenate([side.reshape(-1, 3) for side in sides])
-    # The floor keeps a border of one color from making every other color infinitely far.
-    flags = cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE
-    covariance, mean = cv2.calcCovarMatrix(border, None, flags)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    whiten = np.linalg.cholesky(np.linalg.inv(covariance + 20 * np.eye(3))).T
-    first, second, third = cv2.split(cv2.transform(lab, np.column_stack([whiten, -whiten @ mean[0]])))
-    return cv2.magnitude(cv2.magnitude(first, second), third)
+    return np.rint(np.outer(rows, columns) * LEVELS).astype(np.uint16)

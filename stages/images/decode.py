@@ -1,6 +1,7 @@
 """Decoding: from the bytes of a web image to the RGB pixels that a person would see."""
 
 import io
+import warnings
 from functools import lru_cache
 from typing import Any, cast
 
@@ -11,11 +12,18 @@ from PIL import ExifTags, Image, ImageCms
 from stages.images.jpeg import JpegError, decode_jpeg, is_jpeg
 from stages.images.png import is_png, needed_chunks
 
+# Of a broken header Pillow warns as well as it raises, and of odd ones nobody needs to hear.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 # Images too large to decode are refused by inventory.max_megapixels, which reads the size first.
 Image.MAX_IMAGE_PIXELS = None
 
 # What web hosts serve as photos. Pillow knows dozens more, and one of them (EPS) runs a program on what it is given.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+# Decoders of these read on in zeros, as a download leaves them that was given its room before it came. Whole files end
+# in some too: up to a tenth, where all of the image is one color.
+_UNCHECKED = ("WEBP", "AVIF", "GIF")
+_ZEROS_SHARE = 0.2
 
 # EXIF orientation (tag 0x0112) -> what to do with the stored pixels to show them upright: (mirror left-right first,
 # then turn). CIPA DC-008 (Exif 2.32), section 4.6.4.
@@ -34,6 +42,12 @@ class DecodeError(Exception):
     """The bytes are no image, or not a whole one."""
 
 
+def is_of_this_machine(error: Exception) -> bool:
+    """Say whether an error tells of this machine, out of memory or of open files, and nothing of the file's bytes."""
+    # Pillow's own OSErrors have no number, and the system's have one.
+    return isinstance(error, MemoryError | ImportError) or (isinstance(error, OSError) and error.errno is not None)
+
+
 def read_header(data: bytes) -> tuple[int, int, int]:
     """Give (width, height, EXIF orientation) of an image as stored, without decoding its pixels.
 
@@ -50,6 +64,8 @@ def _read_header(data: bytes) -> tuple[int, int, int, bytes | None]:
             profile = image.info.get("icc_profile")
             return image.width, image.height, _orientation(image), profile if isinstance(profile, bytes) else None
     except Exception as error:  # Pillow raises whatever its many parsers meet, SyntaxError included
+        if is_of_this_machine(error):
+            raise
         raise DecodeError(f"no image: {error}") from None
 
 
@@ -81,7 +97,7 @@ def decode_rgb(data: bytes, *, factor: int = 1) -> np.ndarray:
         pixels = _decode_other(data)
     if profile and (transform := _to_srgb(profile)):
         pixels = np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform))
-    return _upright(pixels, orientation)
+    return upright(pixels, orientation)
 
 
 def reduced_origin(data: bytes, factor: int) -> tuple[int, int]:
@@ -93,7 +109,7 @@ def reduced_origin(data: bytes, factor: int) -> tuple[int, int]:
     width, height, orientation = read_header(data)
     kept = np.zeros((height % factor + 1, width % factor + 1), np.uint8)
     kept[0, 0] = 1  # all pixels that are kept, as one; beside it what is left over
-    y, x = np.argwhere(_upright(kept, orientation))[0]
+    y, x = np.argwhere(upright(kept, orientation))[0]
     return int(x), int(y)
 
 
@@ -111,8 +127,8 @@ def decode_gray(data: bytes, header: tuple[int, int, int], *, min_side_px: int) 
     width, height, orientation = header
     if is_jpeg(data):
         factor = reduction(min(width, height), min_side_px)
-        return _upright(_decode_jpeg(data, "GRAY", height, width, factor)[..., 0], orientation)
-    return _upright(cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY), orientation)
+        return upright(_decode_jpeg(data, "GRAY", height, width, factor)[..., 0], orientation)
+    return upright(cv2.cvtColor(_decode_other(data), cv2.COLOR_RGB2GRAY), orientation)
 
 
 def reduction(side_px: int, min_side_px: int) -> int:
@@ -138,7 +154,8 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn the stored pixels, uint8 [height, width] or [height, width, 3], as an EXIF orientation shows them."""
     mirrored, turn = _UPRIGHT.get(orientation, (False, None))
     if mirrored:
         pixels = cv2.flip(pixels, 1)
@@ -174,6 +191,8 @@ def _decode_other(data: bytes) -> np.ndarray:
             rgba = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
     except Exception as error:  # as in read_header
+        if is_of_this_machine(error):
+            raise
         raise DecodeError(str(error)) from None
 
 
@@ -181,7 +200,10 @@ def _opened(data: bytes, *, header_only: bool = False) -> Image.Image:
     """Open an image in Pillow. Of a PNG it sees only what pixels need: it would stop at a fault in any other chunk."""
     if is_png(data):
         data = needed_chunks(data, header_only=header_only)
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if not header_only and image.format in _UNCHECKED and len(data.rstrip(b"\0")) < (1 - _ZEROS_SHARE) * len(data):
+        raise DecodeError("its end is zeros")
+    return image
 
 
 def _deep_gray(levels: np.ndarray) -> np.ndarray:

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 
 _GROUND_LEVELS = 8  # to either side of the commonest brightness: what lies there is ground
-_INNER_PX = (
-    5  # an inner pixel of an object is that far from the ground, as a square of this side around it is all object
-)
+_INNER_PX = 5  # a pixel is an inner one of an object where a square of this side around it is all object
 _FLAT_LEVELS = 2  # to the next pixel, right or below
 _FEWEST_PX = 20  # inner ones that a share is given of
 _NEIGHBORS = 9  # levels that a level is held against, itself included
+_COARSE_STEP, _JPEG_ZERO = 2, 128  # a JPEG counts its levels from the middle
 
 
 def banding(small: np.ndarray) -> float:
@@ -36,16 +35,21 @@ def banding(small: np.ndarray) -> float:
     return max(float(np.abs(np.diff(mean, 2)).mean()) for mean in means) / contrast
 
 
-def level_peaks(shares: np.ndarray) -> float:
+def level_peaks(shares: np.ndarray, step: float = 1.0) -> float:
     """Say what share of the pixels are in gray levels that stand out: colors from a palette and not from light.
 
     Args:
         shares: of each of the 256 gray levels, how many of the pixels have it.
+        step: what the file's levels come in, see ``level_step`` of stages/images/jpeg.py: a photo of a low quality has
+            gaps between its levels, and they stand out of these. From 2 on, a step counts as one level.
 
     Returns:
         What levels have beyond twice the mean of the nine around them, added up: 0 for a smooth histogram, 7/9 for one
         level alone.
     """
+    if step >= _COARSE_STEP:
+        steps = np.rint((np.arange(len(shares)) - _JPEG_ZERO) / step).astype(int)
+        shares = np.bincount(steps - steps.min(), shares)
     around = np.convolve(shares, np.ones(_NEIGHBORS) / _NEIGHBORS, mode="same")
     return float(np.clip(shares - 2 * around, 0, None).sum())
 

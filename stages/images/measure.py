@@ -19,10 +19,13 @@ from PIL import Image
 from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
 from stages.images.drawn import banding, flatness, level_peaks
 from stages.images.filled import filled_share, may_be_filled
+from stages.images.jpeg import is_jpeg, level_step
 from stages.images.portable import portable_opencv
 
 # States other than "decoded" say why there are no measures.
 DECODED, EMPTY, NOT_AN_IMAGE, TRUNCATED, NOT_DECODED = "decoded", "empty", "not_an_image", "truncated", "not_decoded"
+NO_IMAGE = (EMPTY, NOT_AN_IMAGE, TRUNCATED)  # whatever the limits
+ONE_SHADE_STD = 1.0  # gray levels: what varies by less is of one shade, a black image, and no photo under any limit
 
 SIDE_PX = 128  # measured at this short side, so that a sharp image of any size is as sharp as any other
 EVEN_LEVELS = 8  # gray levels to either side that still count as the same brightness
@@ -95,7 +98,7 @@ def measure(data: bytes, *, max_megapixels: float) -> Measurement:
         "even_share": float(around(shares).max()),
         "sharpness": sharpness(small),
         "banding": banding(small),
-        "level_peaks": level_peaks(shares),
+        "level_peaks": level_peaks(shares, level_step(data) if is_jpeg(data) else 1.0),
         "flatness": flatness(small, ground=int(around(shares).argmax())),
         "filled_share": filled,
     }

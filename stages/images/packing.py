@@ -15,7 +15,7 @@ from stages.provenance.code import code_digest
 from stages.provenance.libraries import PIXELS, STORAGE, installed_versions
 
 # What makes a packed image of an original, beside the parameters.
-_MODULES = ("crop", "decode", "jpeg", "packing", "png", "portable", "prepare")
+_MODULES = ("crop", "decode", "jpeg", "packing", "png", "portable", "prepare", "saliency", "shrink")
 _CODE = tuple(Path(__file__).with_name(f"{module}.py") for module in _MODULES)
 
 

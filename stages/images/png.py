@@ -12,6 +12,7 @@ _MAGIC = b"\x89PNG\r\n\x1a\n"
 # standard advises for chunks that it calls ancillary (13.2).
 _PIXELS = (b"PLTE", b"tRNS", b"IDAT")
 _SHOWN = (b"iCCP", b"eXIf")
+_LARGEST_PROFILE = 2**20  # bytes; above, Pillow takes it for a bomb
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -44,7 +45,7 @@ def needed_chunks(data: bytes, *, header_only: bool = False) -> bytes:
             if not _is_whole(chunk):
                 raise PngError(f"chunk {kind.decode()} is damaged")
             kept.append(chunk)
-        elif kind in _SHOWN and _is_whole(chunk):
+        elif kind in _SHOWN and _is_whole(chunk) and (kind != b"iCCP" or _is_profile(chunk[8:-4])):
             kept.append(chunk)
     if header_only:
         return b"".join(kept)
@@ -63,3 +64,16 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _is_whole(chunk: bytes) -> bool:
     length = int.from_bytes(chunk[:4], "big")
     return len(chunk) == 12 + length and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+
+
+def _is_profile(content: bytes) -> bool:
+    """Say whether the content of an iCCP chunk is a name and a compressed profile, of a size that Pillow takes."""
+    name, _, compressed = content.partition(b"\0")
+    if not name or compressed[:1] != b"\0":  # of methods, 0 is the one there is
+        return False
+    reader = zlib.decompressobj()
+    try:
+        reader.decompress(compressed[1:], _LARGEST_PROFILE)
+    except zlib.error:
+        return False
+    return reader.eof

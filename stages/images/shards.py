@@ -242,6 +242,16 @@ def _read_manifest(folder: Path) -> pl.DataFrame:
     manifest = read_table(folder / MANIFEST, SHARDS)
     if not manifest.height:
         raise UserError(f"{folder / MANIFEST} lists no shard: run `dvc repro pack` or `dvc pull`")
+    sound = pl.all_horizontal(
+        pl.col("shard").is_unique() & (pl.col("shard") > pl.col("shard").shift(1, fill_value="")),
+        pl.col("images").is_between(0, pl.col("bytes")),
+        pl.col("sha256").str.contains("^[0-9a-f]{64}$"),
+    ).fill_null(value=False)
+    if (wrong := manifest.with_row_index("row", 1).filter(~sound)).height:
+        raise UserError(
+            f"{folder / MANIFEST} is damaged (its row {wrong['row'][0]} is none that is ever written): bring "
+            "it back with `dvc checkout --force`"
+        )
     return manifest
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import polars as pl
 
 from stages.config.schema import Inventory
-from stages.images.measure import EMPTY, NOT_AN_IMAGE, NOT_DECODED, TRUNCATED, Measurement
+from stages.images.measure import EMPTY, NO_IMAGE, NOT_AN_IMAGE, NOT_DECODED, TRUNCATED, Measurement
 from stages.tables.inventory import MEASURES, SOUND
 
 # What no image can be made of: such a file is asked for again or refused by ``fetch``.
@@ -55,7 +55,7 @@ def verdict(limits: Inventory) -> pl.Expr:
     too_large = (state == NOT_DECODED) | (
         pl.col("width").cast(pl.Int64) * pl.col("height") > limits.max_megapixels * 1_000_000
     )
-    chain = pl.when(state.is_in([EMPTY, NOT_AN_IMAGE, TRUNCATED])).then(state).when(too_large).then(pl.lit("too_large"))
+    chain = pl.when(state.is_in(NO_IMAGE)).then(state).when(too_large).then(pl.lit("too_large"))
     for name, (measured, key) in LIMITED.items():
         limit = getattr(limits, key)
         beyond = measured > limit if key.startswith("max_") else measured < limit

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from stages.learning.processes import all_reduce_max
 from stages.learning.state import TrainState
 from stages.runtime.errors import UserError
-from stages.runtime.machine import machine_setting, repo_root, user_path
+from stages.runtime.machine import checkpoint_root
 from stages.runtime.outputs import replacing, write_bytes
 from stages.runtime.progress import say
 from stages.runtime.signals import StopRequest
@@ -39,8 +39,7 @@ def checkpoint_folder(identity: dict[str, Any]) -> Path:
         UserError: nothing can be written there, or CHECKPOINT_DIR is in the home of an unknown user.
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
-    setting = machine_setting("CHECKPOINT_DIR")
-    root = user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
+    root = checkpoint_root()
     folder = root / digest.hexdigest()[:16]
     # Tried now: to find out after an epoch that nothing can be saved costs an hour.
     trial = folder / f".writable.{os.getpid()}"  # other processes of the run try it, too

@@ -12,7 +12,8 @@ from stages.config.schema import Params, Train
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader, choose_train_eval
 from stages.learning.device import ColorTransform, Mixing
 from stages.learning.losses import Loss
-from stages.learning.model import ModelDescription, create_model, describe
+from stages.learning.model import create_model
+from stages.learning.saved_model import ModelDescription, describe
 from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError
@@ -34,6 +35,7 @@ class TrainContext:
         train_eval_loader: of some training images as validation sees them, likewise. What they score tells a network
             that overfits from a pipeline that is broken: that one scores here no better than there.
         compiled: let torch.compile make the network faster.
+        recomputes: activations are computed again for the gradient, instead of kept.
     """
 
     params: Train
@@ -45,6 +47,7 @@ class TrainContext:
     val_loader: PackedLoader
     train_eval_loader: PackedLoader
     compiled: bool = False
+    recomputes: bool = False
 
 
 def check_splits(packed: dict[str, PackedSplit], image_px: int) -> None:
@@ -105,14 +108,13 @@ def make_context(
         smoothing=params.train.label_smoothing,
         device=accelerator.device,
     )
-    if mixing.mixes and micro > 1:
-        micro -= micro % 2
     shuffled = EpochBatches(
         of_train.labels,
         step_images=params.train.batch_images,
         micro_images=micro,
         seed=seed,
         sampling=params.train.sampling,
+        pairs=mixing.mixes,
         **where,
     )
     train_eval = choose_train_eval(len(of_train), params.train.train_eval_images, seed)
@@ -132,4 +134,5 @@ def make_context(
         val_loader=in_order(PackedImages(of_val, side)),
         train_eval_loader=in_order(PackedImages(of_train, side, chosen=train_eval)),
         compiled=machine_flag("COMPILE"),
+        recomputes=machine_flag("GRADIENT_CHECKPOINTING"),
     )

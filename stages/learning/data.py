@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from threading import Thread
 from typing import Any
 
@@ -145,12 +146,41 @@ def times_before(order: np.ndarray) -> np.ndarray:
     return times
 
 
+def divide(images: int, at_most: int, *, unit: int = 1) -> list[int]:
+    """Divide images into as few parts as possible of ``at_most`` each, as equal as they can be, the larger ones first.
+
+    A network with a norm after its pooling cannot learn from one image alone, and a part that is small beside the
+    others would count for as much as they do. So there is a part of one image only where there is no other way: where
+    ``at_most`` is 1 or 2, or there is one image in all.
+
+    Args:
+        images: their number, 0 or more.
+        at_most: images a part, 1 or more.
+        unit: parts are multiples of it, but for the last one of an odd number: 2 where images are mixed in pairs.
+
+    Returns:
+        The sizes of the parts, which sum up to ``images``.
+    """
+    unit = min(unit, at_most)
+    return divide_into(-(-images // (at_most - at_most % unit)), images, unit=unit)
+
+
+def divide_into(parts: int, images: int, *, unit: int = 1) -> list[int]:
+    """Divide images into so many parts; all else is as for ``divide``."""
+    units, rest = divmod(images, unit)
+    sizes = [unit * (units // parts + (part < units % parts)) for part in range(parts)]
+    if sizes:
+        sizes[-1] += rest
+    return sizes
+
+
 class EpochBatches(Sampler[list[Key]]):
     """The micro-batches of an epoch, from any step on, as lists of keys.
 
-    A step takes the next ``step_images`` of the epoch's order. Each of several processes takes every so-manieth of
-    them, in pieces of ``micro_images`` at the most: together all, each once. The last step takes what is left, so a
-    process may have nothing to do in it.
+    A step takes the next images of the epoch's order, up to ``step_images``: the epoch is divided evenly into steps, a
+    step among processes, and what a process has of it into micro-batches of ``micro_images`` at the most; see
+    ``divide``. Together they are all images, each once. Where a step has fewer than two images for each process,
+    some have nothing to do in it.
 
     Attributes:
         epoch: which one comes next.
@@ -166,6 +196,7 @@ class EpochBatches(Sampler[list[Key]]):
         micro_images: int,
         seed: int | None = None,
         sampling: Sampling = "natural",
+        pairs: bool = False,
         process: int = 0,
         processes: int = 1,
     ) -> None:
@@ -173,10 +204,11 @@ class EpochBatches(Sampler[list[Key]]):
 
         Args:
             labels: int64 [images].
-            step_images: images a step, of all processes together.
+            step_images: images a step, of all processes together, at the most.
             micro_images: images a micro-batch, at the most.
             seed: of the order; ``None`` for the images' own.
             sampling: how often classes are drawn.
+            pairs: images are mixed in pairs, which no division shall part.
             process: of the processes that work together, the one that these batches are for.
             processes: their number.
         """
@@ -189,27 +221,38 @@ class EpochBatches(Sampler[list[Key]]):
         self.processes = processes
         self.epoch = 0
         self.start = 0
+        self._unit = 2 if pairs else 1
+        self._ends = np.cumsum([0, *divide(len(labels), step_images, unit=self._unit)])
 
     @property
     def steps(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.labels) // self.step_images)
+        return len(self._ends) - 1
 
     def images_in(self, step: int) -> int:
         """Give the number of images of a step, of all processes together."""
-        return min(self.step_images, len(self.labels) - step * self.step_images)
+        return int(self._ends[step + 1] - self._ends[step])
 
     def micro_batches_in(self, step: int) -> int:
         """Give the number of this process's micro-batches in a step."""
-        own = len(range(self.process, self.images_in(step), self.processes))
-        return -(-own // self.micro_images)
+        return len(self._micro_batches(step))
 
     def indices(self, step: int | None = None) -> np.ndarray:
         """Give the images of this process, int64, in a step or in all that are left of the epoch."""
         order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)
         steps = range(self.start, self.steps) if step is None else [step]
-        parts = [order[at * self.step_images :][: self.step_images][self.process :: self.processes] for at in steps]
+        parts = [order[part] for at in steps for part in self._micro_batches(at)]
         return np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int64)
+
+    def _micro_batches(self, step: int) -> list[slice]:
+        """Give the places in the epoch's order of this process's micro-batches in a step."""
+        images = self.images_in(step)
+        of_processes = divide_into(min(self.processes, max(1, images // 2)), images, unit=self._unit)
+        if self.process >= len(of_processes):
+            return []
+        first = int(self._ends[step]) + sum(of_processes[: self.process])
+        ends = first + np.cumsum([0, *divide(of_processes[self.process], self.micro_images, unit=self._unit)])
+        return [slice(int(start), int(end)) for start, end in pairwise(ends)]
 
     def __len__(self) -> int:
         return sum(map(self.micro_batches_in, range(self.start, self.steps)))
@@ -218,10 +261,9 @@ class EpochBatches(Sampler[list[Key]]):
         order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)
         order = np.stack([order, times_before(order)], axis=1)
         for step in range(self.start, self.steps):
-            own = order[step * self.step_images :][: self.step_images][self.process :: self.processes]
-            for first in range(0, len(own), self.micro_images):
+            for part in self._micro_batches(step):
                 # The epoch goes with the index: workers that live on from epoch to epoch learn it that way.
-                yield [(self.epoch, int(index), int(time)) for index, time in own[first : first + self.micro_images]]
+                yield [(self.epoch, int(index), int(time)) for index, time in order[part]]
 
 
 class PackedLoader(DataLoader[Batch]):

@@ -71,7 +71,7 @@ class ColorTransform(torch.nn.Module):
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Give float32 [images, 3, side, side], channels last in memory."""
+        """Give float32 [images, 3, side, side], laid out as the pixels are: channels last."""
         images = batch.pixels.permute(0, 3, 1, 2).float() / 255
         if batch.jitter is not None:
             brightness, contrast, saturation = batch.jitter.view(-1, 3, 1, 1, 1).unbind(1)

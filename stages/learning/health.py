@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.config.schema import Train
+from stages.learning.state import Best
 from stages.runtime.errors import UserError
 from stages.runtime.progress import say
 
 Skipped = Sequence[tuple[int, int, list[str]]]  # epoch, step and image names of steps whose loss was not finite
 
 _CHANCES = 3  # a score of less than so many times chance is none
+_FEW = 0.1  # of the validation images may say no numbers
 _LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learned them
 
 # As in the README: one experiment each.
@@ -88,8 +90,40 @@ def stop_if_too_many_are_skipped(skipped: Skipped, params: Train) -> None:
         )
 
 
+def say_not_finite(names: Sequence[str], *, epoch: int) -> None:
+    """Name the validation images of which a network says no numbers; nothing where there are none."""
+    if names:
+        say(
+            f"train: WARNING: after epoch {epoch} the network says no numbers of {len(names):,} validation images "
+            f"({_shown(names)}): they count as wrong"
+        )
+
+
+def stop_if_too_many_are_not_finite(names: Sequence[str], images: int, *, epoch: int, best: Best | None) -> None:
+    """Stop a run whose network says no numbers of many validation images: it has diverged.
+
+    Args:
+        names: of these images.
+        images: of validation, in all.
+        epoch: that has ended, from 1.
+        best: the weights to keep, so far.
+
+    Raises:
+        UserError: they are more than a tenth.
+    """
+    if len(names) > _FEW * images:
+        kept = f"; the best weights so far, of epoch {best.epoch}, are in its checkpoint" if best else ""
+        raise UserError(
+            f"after epoch {epoch} the network says no numbers of {len(names):,} of {images:,} validation images "
+            f"({_shown(names)}): lower the profile's train.learning_rate{kept}"
+        )
+
+
 def describe_skipped(skipped: Skipped) -> str:
     """Name the last step that was skipped, and its images."""
     epoch, step, names = skipped[-1]
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"epoch {epoch + 1}, step {step + 1} ({shown})"
+    return f"epoch {epoch + 1}, step {step + 1} ({_shown(names)})"
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -13,16 +13,23 @@ from dataclasses import asdict
 from functools import partial
 from typing import cast
 
+import numpy as np
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
 from torch.nn.parallel import DistributedDataParallel
 
+from stages.learning.arithmetic import not_deterministic
 from stages.learning.clock import Clock
 from stages.learning.context import TrainContext
 from stages.learning.data import PackedLoader
 from stages.learning.device import Batch
-from stages.learning.health import describe_skipped, stop_if_too_many_are_skipped
+from stages.learning.health import (
+    describe_skipped,
+    say_not_finite,
+    stop_if_too_many_are_not_finite,
+    stop_if_too_many_are_skipped,
+)
 from stages.learning.model import head_modules
 from stages.learning.predict import predict
 from stages.learning.processes import all_reduce_max, broadcast_buffers
@@ -152,10 +159,14 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
             pixels, targets = context.mixing(context.color(batch), batch.labels, batch.first)
             with _gathering(state.network, last=number == micro_batches - 1):
                 with accelerator.autocast():
-                    logits = state.network(pixels)
+                    logits = _outputs(state, pixels)
                 losses = context.loss(logits.float(), targets)
+                # Where activations are computed again for the gradient, norms take their statistics a second time.
+                once = [buffer.clone() for buffer in buffers] if context.recomputes else []
                 # Processes' gradients are averaged: so each gives its share of the images' mean, times their number.
                 accelerator.backward(losses.sum() * (accelerator.num_processes / images))
+                if once:
+                    _put_back(buffers, once)
             seen.append((losses.detach(), logits.detach().float(), batch.labels))
         if not micro_batches:
             _add_nothing(state, context)
@@ -163,6 +174,10 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
         state.optimizer.zero_grad()
         _put_back(buffers, before)
         raise TooLargeError from None
+    except RuntimeError as error:
+        if told := not_deterministic(error):
+            raise told from None
+        raise
     norm = accelerator.clip_grad_norm_(state.model.parameters(), params.clip_norm)
     finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
     # With a scaler, gradients without an end are its own business: it skips the update and scales less.
@@ -184,14 +199,29 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
         state.meter.add(*one)
 
 
+def _outputs(state: TrainState, pixels: torch.Tensor) -> torch.Tensor:
+    try:
+        return state.network(pixels)
+    except ValueError as error:
+        # Of a norm after the pooling, where there is nothing to take statistics of.
+        if len(pixels) > 1 or "more than 1 value" not in str(error):
+            raise
+        raise UserError(
+            "this network cannot learn from one image at once, as it has a norm after its pooling: set the profile's "
+            "train.batch_images and train.micro_batch_images to 3 or more"
+        ) from None
+
+
 def validate(state: TrainState, context: TrainContext) -> dict[str, float]:
     """Score the weights, and their average where there is one; keep the better ones if they are the best so far.
+
+    An image of which a network says no numbers counts as wrong, and for no loss; it is named.
 
     Returns:
         A row of the history.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the weights say no numbers of too many images.
     """
     row = {f"train_{name}": value for name, value in asdict(state.meter.of_all(context.accelerator).scores()).items()}
     train_eval = predict(
@@ -201,13 +231,15 @@ def validate(state: TrainState, context: TrainContext) -> dict[str, float]:
     models = {"val": state.model} | ({"ema": state.ema.module} if state.ema else {})
     for prefix, model in models.items():
         result = predict(model, context.val_loader, context.color, context.accelerator, what="validate")
-        scores = asdict(result.scores())
-        if prefix == "val" and not math.isfinite(scores["loss"]):
-            raise UserError(
-                f"the validation loss is {scores['loss']} after epoch {state.epoch + 1}: lower the "
-                "profile's train.learning_rate"
-            )
-        scores["mean_per_class_accuracy"] = result.mean_per_class_accuracy()
+        names = [context.val_loader.images.name(index) for index in np.flatnonzero(~result.finite)]
+        if context.accelerator.is_main_process:
+            say_not_finite(names, epoch=state.epoch + 1)
+        if prefix == "val":
+            stop_if_too_many_are_not_finite(names, len(result.labels), epoch=state.epoch + 1, best=state.best)
+        scores = asdict(result.scores()) | {
+            "mean_per_class_accuracy": result.mean_per_class_accuracy(),
+            "not_finite_images": len(names),
+        }
         row |= {f"{prefix}_{name}": value for name, value in scores.items()}
         score = scores[context.params.selection_metric]
         if not math.isfinite(scores["loss"]):  # of an average

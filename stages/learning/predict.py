@@ -33,18 +33,19 @@ def predict(
     """
     model.eval()
     batches = loader.batches
-    ranks, losses = [np.empty(0)], [np.empty(0)]
+    parts = [np.empty((0, 3))]  # a row an image: rank, loss, whether its logits are numbers
     for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
         batch = loaded.to(accelerator.device)
         with accelerator.autocast():
             logits = model(color(batch)).float()
-        ranks.append(label_ranks(logits, batch.labels).cpu().numpy())
-        losses.append(nn.functional.cross_entropy(logits, batch.labels, reduction="none").cpu().numpy())
-    parts = np.stack([batches.indices().astype(np.float64), np.concatenate(ranks), np.concatenate(losses)], axis=1)
-    parts = _of_all(parts, accelerator)
-    if not np.array_equal(parts[:, 0], np.arange(len(batches.labels))):
+        losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+        part = label_ranks(logits, batch.labels), losses, torch.isfinite(logits).all(1) & torch.isfinite(losses)
+        parts.append(np.stack([column.cpu().numpy().astype(np.float64) for column in part], axis=1))
+    seen = np.concatenate(parts)
+    seen = _of_all(np.column_stack([batches.indices().astype(np.float64), seen]), accelerator)
+    if not np.array_equal(seen[:, 0], np.arange(len(batches.labels))):
         raise RuntimeError("the processes did not look at each image once")
-    return EvalResult(parts[:, 1].astype(np.int64), parts[:, 2], batches.labels)
+    return EvalResult(seen[:, 1].astype(np.int64), seen[:, 2], batches.labels, seen[:, 3].astype(np.bool_))
 
 
 def _of_all(parts: np.ndarray, accelerator: Accelerator) -> np.ndarray:

@@ -6,6 +6,7 @@ rounding.
 
 import atexit
 import ctypes
+import os
 import resource
 import sys
 
@@ -13,13 +14,45 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from stages.learning.arithmetic import make_deterministic, use_portable_arithmetic
+from stages.runtime.progress import say
+
+# What accelerate reads of the environment, but for which process this is of how many. Some of it divides gradients, or
+# computes in another precision, whatever it is told here.
+_OF_A_LAUNCHER = ("ACCELERATE_", "FSDP_", "FP8_", "PARALLELISM_CONFIG_", "MEGATRON_LM_")
+# `accelerate launch` says always that it wants none of this, and on what device: that needs no word.
+_NOTHING_WANTED = {"", "0", "no", "false", "default"}
+_SAYS_THE_DEVICE = {"ACCELERATE_USE_CPU"}
+
 
 def make_accelerator() -> Accelerator:
-    """Take the GPU where there is one, in bfloat16 where it has that, else in float16; else the CPU in float32."""
-    if not torch.cuda.is_available():
+    """Take the GPU where there is one, in bfloat16 where it has that, else in float16; else the CPU in float32.
+
+    A network computes on it the same again, see ``stages.learning.arithmetic``. How it is trained stands in params.yaml
+    alone: what the environment says of that is said, and not done.
+
+    Raises:
+        UserError: NATIVE_CPU or DETERMINISTIC is neither 0 nor 1.
+    """
+    _forget_the_launcher()
+    if torch.cuda.is_available():
+        precision = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        accelerator = Accelerator(mixed_precision=precision)
+    else:
+        use_portable_arithmetic()
         keep_freed_memory()
-        return Accelerator(cpu=True, mixed_precision="no")
-    return Accelerator(mixed_precision="bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16")
+        accelerator = Accelerator(cpu=True, mixed_precision="no")
+    make_deterministic(accelerator.device)
+    return accelerator
+
+
+def _forget_the_launcher() -> None:
+    """Take out of the environment what would let accelerate train in another way than params.yaml says."""
+    names = sorted(name for name in os.environ if name.startswith(_OF_A_LAUNCHER))
+    values = {name: os.environ.pop(name) for name in names}
+    said = [name for name in names if name not in _SAYS_THE_DEVICE and values[name].lower() not in _NOTHING_WANTED]
+    if said:
+        say(f"{', '.join(said)} in the environment changes nothing: params.yaml says how a model is trained")
 
 
 @atexit.register

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import polars as pl
 from accelerate import Accelerator
 
 from stages.config.schema import Params, Train
@@ -12,7 +13,7 @@ from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, finished_run
 from stages.learning.health import epoch_warnings, label_warnings, say_warnings
 from stages.learning.loop import train
-from stages.learning.model import save_model
+from stages.learning.saved_model import save_model
 from stages.learning.scores import Meter
 from stages.learning.setup import Inputs, set_up
 from stages.learning.state import TrainState
@@ -29,6 +30,7 @@ def make_run(
     accelerator: Accelerator,
     *,
     shards: Path,
+    seen: pl.DataFrame,
     out: Path,
     every_s: float,
     anew: bool,
@@ -41,7 +43,8 @@ def make_run(
         inputs: what it is of.
         accelerator: of ``make_accelerator``.
         shards: the folder of ``pack``.
-        out: gets the weights and their description.
+        seen: which images it sees, of ``read_seen``.
+        out: gets the weights, their description, and what they were trained on.
         every_s: seconds between two checkpoints, at the least.
         anew: a checkpoint of the run's end counts for nothing; one of its middle does.
         log: opens a log that begins with a history; gives what adds an epoch to it.
@@ -85,7 +88,7 @@ def make_run(
         train(state, context, after_step=after_step, after_epoch=after_epoch)
     if not accelerator.is_main_process:
         return None
-    save_model(out, state.kept.state, description)
+    save_model(out, state.kept.state, description, seen)
     drop_spare(checkpoints)
     return finished_run(inputs.identity, state, out)
 

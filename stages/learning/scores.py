@@ -58,11 +58,13 @@ class EvalResult:
         ranks: int64 [images], classes that it puts before an image's own; 0 is a top-1 hit.
         losses: float64 [images], cross-entropy without label smoothing.
         labels: int64 [images].
+        finite: bool [images], whether its logits and its loss are numbers: none is NaN or infinite.
     """
 
     ranks: np.ndarray
     losses: np.ndarray
     labels: np.ndarray
+    finite: np.ndarray
 
     def scores(self) -> Scores:
         """Give the means over the images."""

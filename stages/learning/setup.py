@@ -9,7 +9,7 @@ from stages.config.schema import Params
 from stages.images.shards import check_shards
 from stages.learning.context import TrainContext, check_splits, make_context, new_state
 from stages.learning.identity import run_identity
-from stages.learning.model import ModelDescription
+from stages.learning.saved_model import ModelDescription
 from stages.learning.split import PackedSplit, open_splits
 from stages.learning.state import TrainState
 from stages.splitting.label_order import read_labels

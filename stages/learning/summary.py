@@ -91,16 +91,20 @@ def describe_pace(times: list[float], state: TrainState, context: TrainContext) 
 
 
 def name_epoch(state: TrainState, params: Train) -> str:
-    """Name the epoch that a run is in."""
-    return f"epoch {state.epoch + 1} of {params.epochs + params.crt_epochs}"
+    """Name the epoch that a run is in, and the step that it goes on from where that is not the first."""
+    begun = f" from step {state.step + 1:,}" if state.step else ""
+    return f"epoch {state.epoch + 1} of {params.epochs + params.crt_epochs}{begun}"
 
 
 def describe_progress(state: TrainState, clock: Clock, accelerator: Accelerator) -> str:
-    """Say how an epoch goes: images a second of this process, its wait for data, loss, and the most memory it held."""
-    memory = size_in_words(peak_memory(accelerator))
+    """Say how an epoch goes: the scores of its steps, images a second of this process, and the most memory it held."""
+    scores, group = state.meter.scores(), state.optimizer.param_groups[0]
+    rate = group["lr"] / group.get("lr_scale", 1.0)
     speed, waiting = clock.images / clock.seconds, clock.waiting_s / clock.seconds
-    loss = state.meter.scores().loss
-    return f"{speed:,.1f} images/s, {waiting:.1%} of the time for data, loss {loss:.3f}, {memory}"
+    return (
+        f"loss {scores.loss:.3f}, top-1 {scores.top1:.3f}, top-5 {scores.top5:.3f}, learning rate {rate:.2g}, "
+        f"{speed:,.1f} images/s, {waiting:.1%} of the time for data, {size_in_words(peak_memory(accelerator))}"
+    )
 
 
 def describe_epoch(epoch: int, row: dict[str, float], clock: Clock) -> str:

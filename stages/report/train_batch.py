@@ -1,16 +1,19 @@
 """The picture of a training batch: what the model really sees, with the species that it shall say."""
 
-import textwrap
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from stages.report.page import Page
 from stages.report.png import save_png
 
 _COLUMNS, _MOST = 4, 16
-_TILE_INCHES, _TITLE_INCHES = 2.6, 0.5
+
+# In pixels.
+_TILE, _GAP = 184, 8
+_LINE, _BELOW = 13, 8
+_HEAD = 2 * _LINE + 6  # two lines of caption
 
 
 def draw_batch(pixels: np.ndarray, targets: np.ndarray, species: list[str], path: Path) -> None:
@@ -22,28 +25,31 @@ def draw_batch(pixels: np.ndarray, targets: np.ndarray, species: list[str], path
         species: in the order of labels.
         path: of the picture.
     """
+    save_png(lay_out(pixels, targets, species), path)
+
+
+def lay_out(pixels: np.ndarray, targets: np.ndarray, species: list[str]) -> Figure:
+    """Draw what ``draw_batch`` writes."""
     shown = min(len(pixels), _MOST)
     rows = -(-shown // _COLUMNS)
-    with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
-        figure = Figure(
-            figsize=(_COLUMNS * _TILE_INCHES, rows * (_TILE_INCHES + _TITLE_INCHES)), dpi=72, facecolor="white"
-        )
-        grid = figure.add_gridspec(
-            rows, _COLUMNS, left=0.01, right=0.99, bottom=0.01, top=1 - 0.13 / rows, wspace=0.05, hspace=0.2
-        )
-        for number in range(shown):
-            axes = figure.add_subplot(grid[number // _COLUMNS, number % _COLUMNS])
-            axes.imshow(pixels[number])
-            axes.set_title(caption(targets[number], species), fontstyle="italic", fontsize=9, pad=3, parse_math=False)
-            axes.axis("off")
-        save_png(figure, path)
+    row_height = _HEAD + _TILE + _BELOW
+    width, height = _GAP + _COLUMNS * (_TILE + _GAP), _GAP + rows * row_height
+    page = Page(width, height)
+    for number in range(shown):
+        row, column = divmod(number, _COLUMNS)
+        left, top = _GAP + column * (_TILE + _GAP), _GAP + row * row_height + _HEAD
+        page.picture(pixels[number], left, top, _TILE, _TILE)
+        lines = caption(targets[number], species)
+        for line, base in zip(lines, range(top - 5 - _LINE * (len(lines) - 1), top, _LINE), strict=True):
+            page.write(line, left + _TILE / 2, base, _TILE, size=9, smallest=7, align="center", style="italic")
+    return page.figure
 
 
-def caption(target: np.ndarray, species: list[str]) -> str:
-    """Name the species of a target, float32 [classes]; of a mixture both, with their shares."""
+def caption(target: np.ndarray, species: list[str]) -> list[str]:
+    """Name the species of a target, float32 [classes]; of a mixture both, a line each, with their shares."""
     first, second = (int(label) for label in np.argsort(-target, kind="stable")[:2]) if len(target) > 1 else (0, 0)
     rest = (1 - target[first] - target[second]) / max(1, len(target) - 2)
     # What smoothing gives every class is no part of a mixture.
     if target[second] - rest < 0.02 or len(target) < 3:
-        return textwrap.fill(species[first], 28)
-    return textwrap.fill(f"{target[first]:.0%} {species[first]}, {target[second]:.0%} {species[second]}", 30)
+        return [species[first]]
+    return [f"{target[label]:.0%} {species[label]}" for label in (first, second)]

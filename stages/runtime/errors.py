@@ -32,6 +32,8 @@ def run(main: Callable[[], None]) -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _leave(name, f"{where}{error.strerror}: {_ADVICE.get(error.errno, 'mend that, then run it again')}")
+    except MemoryError:
+        _leave(name, "there is not enough memory: free some, then run it again")
     except KeyboardInterrupt as stop:
         _leave(name, str(stop) or "stopped (Ctrl-C or kill); the same command goes on or starts again", code=130)
 

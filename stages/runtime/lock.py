@@ -78,14 +78,19 @@ def _md5(path: Path) -> str | None:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None
 
 
+def locked_profile(stage: str) -> str | None:
+    """Say of which profile the stage's last run was, where dvc.lock knows one."""
+    entry = _locked_stage(stage)
+    return None if entry is None else (_noted_params(entry) or {}).get("profile")
+
+
 def check_profile(stage: str, profile: str, out: Path) -> None:
     """See that what a stage wrote is of a profile; where the lock does not tell, that is said.
 
     Raises:
         UserError: the stage's last run was of another profile; or the lock is none.
     """
-    entry = _locked_stage(stage)
-    of_profile = None if entry is None else (_noted_params(entry) or {}).get("profile")
+    of_profile = locked_profile(stage)
     if of_profile is None:
         say(f"{LOCK} does not say of which profile {out} is: it is taken for one of {profile}")
     elif of_profile != profile:

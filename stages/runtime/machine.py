@@ -34,13 +34,13 @@ def machine_count(name: str, default: int) -> int:
     return int(text)
 
 
-def machine_flag(name: str) -> bool:
-    """Give a setting that is 1 for yes, or 0 or unset for no.
+def machine_flag(name: str, *, default: bool = False) -> bool:
+    """Give a setting that is 1 for yes or 0 for no; ``default`` where it is not set.
 
     Raises:
         UserError: it is something else.
     """
-    text = machine_setting(name) or "0"
+    text = machine_setting(name) or str(int(default))
     if text not in ("0", "1"):
         raise UserError(f"{name} must be 1 or 0 (found {text!r})")
     return text == "1"
@@ -49,6 +49,16 @@ def machine_flag(name: str) -> bool:
 def repo_root() -> Path:
     """Give the root of the repo, also inside the copies that `dvc exp run --temp` makes."""
     return Path(os.environ.get("DVC_ROOT", "."))
+
+
+def checkpoint_root() -> Path:
+    """Give the folder in which each run has one for its checkpoints: CHECKPOINT_DIR, else one of the repo itself.
+
+    Raises:
+        UserError: CHECKPOINT_DIR is in the home of an unknown user.
+    """
+    setting = machine_setting("CHECKPOINT_DIR")
+    return user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
 
 
 def user_path(text: str) -> Path:

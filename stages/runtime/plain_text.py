@@ -1,4 +1,7 @@
-"""Text from elsewhere, made fit for a terminal: what would move its cursor or turn its words around is only shown."""
+"""Text from elsewhere, made fit for a terminal: what would move its cursor or turn its words around is only shown.
+
+And fit for others' eyes: what a URL holds of passwords and keys is not.
+"""
 
 import re
 
@@ -24,3 +27,14 @@ def shortened(text: str, longest: int) -> str:
     sign = f" [... {len(text):,} characters, cut ...] "
     at_the_end = (longest - len(sign)) // 4
     return f"{text[: longest - len(sign) - at_the_end]}{sign}{text[len(text) - at_the_end :]}"
+
+
+# In a URL: who asks, with a password or a key, before the host (which no slash can be in); and what is asked, where
+# signatures and tokens stand.
+_WHO = re.compile(r"(?<=://)[^\s/?#]+@")
+_WHAT = re.compile(r"(://[^\s?#]*\?)[^\s,;)\]}\"']+")
+
+
+def without_secrets(text: str) -> str:
+    """Give ``text`` with stars for user, password and query in the URLs in it."""
+    return _WHAT.sub(r"\1***", _WHO.sub("***@", text)) if "://" in text else text

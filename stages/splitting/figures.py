@@ -7,8 +7,10 @@ import polars as pl
 
 from stages.config.schema import Shots
 from stages.tables.classes import SPLITS
+from stages.tables.size_bins import bins_of, name_bins
 
-_RANKS_DRAWN = 60  # of each curve of the long tail, spaced by their logarithm
+_RANKS_A_DECADE = 15  # at which a curve of the long tail is drawn
+_CLASS_SIZES = tuple(2**doublings for doublings in range(14))  # 1 to 8192: the field's largest classes
 
 
 def number_classes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +80,7 @@ def headline(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def long_tail(classes: pl.DataFrame) -> pl.DataFrame:
-    """Give the images of the classes by rank, the largest first, in each split and at ranks spaced by their logarithm.
+    """Give the images of the classes by rank, the largest first, in each split: at fixed ranks, and at the last one.
 
     Returns:
         rank (1 is the largest class), images, split.
@@ -88,21 +90,24 @@ def long_tail(classes: pl.DataFrame) -> pl.DataFrame:
         sizes = np.sort(classes[f"{split}_images"].to_numpy())[::-1]
         sizes = sizes[sizes > 0]
         if len(sizes):
-            ranks = np.unique(np.geomspace(1, len(sizes), _RANKS_DRAWN).round().astype(int))
+            ranks = _ranks_drawn(len(sizes))
             curves.append(pl.DataFrame({"rank": ranks, "images": sizes[ranks - 1], "split": split}))
     return pl.concat(curves)
+
+
+def _ranks_drawn(classes: int) -> np.ndarray:
+    """Give the ranks at which a curve of so many classes is drawn, rising; those of fewer classes are among them."""
+    steps = np.arange(_RANKS_A_DECADE * len(str(classes)) + 1)
+    ladder = np.unique(np.round(10 ** (steps / _RANKS_A_DECADE)).astype(int))
+    return np.append(ladder[ladder < classes], classes)
 
 
 def class_sizes(classes: pl.DataFrame) -> pl.DataFrame:
     """Count the classes by their images in all splits: 1, 2, 3 to 4, 5 to 8 and so on, doubling.
 
     Returns:
-        images (text, with leading zeros, as plots sort by it), classes.
+        images (text, see ``stages.tables.size_bins``), classes; up to the range of the largest class.
     """
     images = classes.select(pl.sum_horizontal(f"{name}_images" for name in SPLITS)).to_series().to_numpy()
-    doublings = np.ceil(np.log2(images)).astype(int)
-    digits = len(str(2 ** int(doublings.max(initial=0))))
-    counts = np.bincount(doublings)
-    bounds = [(2 ** (number - 1) + 1 if number else 1, 2**number) for number in range(len(counts))]
-    names = [f"{low:0{digits}}" if low == high else f"{low:0{digits}}-{high:0{digits}}" for low, high in bounds]
-    return pl.DataFrame({"images": names, "classes": counts})
+    counts = np.bincount(bins_of(images, _CLASS_SIZES))
+    return pl.DataFrame({"images": name_bins(_CLASS_SIZES)[: len(counts)], "classes": counts})

@@ -21,11 +21,16 @@ def read_labels(path: Path) -> list[str]:
     """Read the species of labels.csv in the order of their labels.
 
     Raises:
-        UserError: the file is missing or damaged, its labels are not 0, 1, 2, ..., or a species stands twice.
+        UserError: the file is missing or damaged, its labels are not 0, 1, 2, ..., or a species has no name, stands
+            twice, or is none.
     """
     labels = read_table(path, LABELS)
-    if labels["label"].to_list() != list(range(labels.height)) or labels["species"].n_unique() != labels.height:
-        raise UserError(f"{path}: labels must be 0, 1, 2, ... and each species stand once: run `dvc repro split`")
+    numbered = labels["label"].to_list() == list(range(labels.height))
+    named = not labels["species"].null_count() and labels["species"].n_unique() == labels.height
+    if not (numbered and named and labels.height):
+        raise UserError(
+            f"{path}: labels must be 0, 1, 2, ... and each have a species, which stands once: run `dvc repro split`"
+        )
     return labels["species"].to_list()
 
 

@@ -12,4 +12,6 @@ _BOX_COLUMNS: Schema = {  # the true box of the subject, in pixels of the image 
     "height": pl.Int32,
 }
 BOXES = Ruled(_BOX_COLUMNS, unique=("image_name",), required=_BOX_COLUMNS)
-CROP_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}
+# Two measures, and so two tables: none may be drawn on the other's axis.
+KEPT_CURVES: Schema = {"kept": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}  # of the true subject
+GAIN_CURVES: Schema = {"gain": pl.Float64, "share_of_images": pl.Float64, "crop": pl.String}  # of the map, over area

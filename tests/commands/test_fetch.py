@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,10 +17,11 @@ from stages.records.shapes import image_name
 from stages.tables.export import RECORDS
 from stages.tables.table import write_table
 from tests.support import ROOT
-from tests.support.bench import PHOTO, black, numbered, records_of
+from tests.support.bench import PHOTO, allow, black, numbered, records_of
 from tests.support.image_server import dripping, image, status
 from tests.support.pictures import jpeg, picture
 from tests.support.running import complaint, run_here
+from tests.support.watched import state_of
 
 PATIENCE_S = 120.0  # for what comes at once, but on a busy machine
 
@@ -201,6 +203,48 @@ def test_the_plan_downloads_nothing(bench, command):
     assert any(line.split()[:2] == [bench.server.host, "7"] for line in result.stdout.splitlines())
     assert "not in download.hosts" in result.stdout
     assert not (bench.directory / LEDGER_NAME).exists()
+
+
+def test_the_plan_changes_no_byte_of_the_cache(bench, command):
+    photos = numbered(bench.server, 7)
+    bench.fetch(*list(photos)[:2])
+    with sqlite3.connect(bench.directory / LEDGER_NAME) as older:
+        older.execute("ALTER TABLE hosts DROP COLUMN sent_url")
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    before = state_of(bench.directory)
+    _, finish = command
+    assert "in the cache: 2 images" in finish("--plan", records=records_of(*photos)).stdout
+    assert state_of(bench.directory) == before
+
+
+def test_the_plan_shows_sizes_and_one_host_alone(bench, command):
+    _, finish = command
+    bench.content["download"]["hosts"] |= allow("inaturalist-open-data.s3.amazonaws.com")
+    urls = [f"https://inaturalist-open-data.s3.amazonaws.com/photos/{n}/original.jpg" for n in range(1, 4)]
+    result = finish("--plan", records=records_of(*urls, *numbered(bench.server, 2)))
+    lines = result.stdout.splitlines()
+    assert "inaturalist-open-data.s3.amazonaws.com by download.inaturalist_size, which is large:" in lines
+    assert [line.split()[:3] for line in lines if " px " in line] == [
+        ["original", "2048", "px"], ["large", "1024", "px"], ["medium", "500", "px"],
+    ]  # fmt: skip
+    alone = finish("--plan", "--host", bench.server.host).stdout
+    assert "inaturalist" not in alone
+    assert any(line.split()[:2] == [bench.server.host, "2"] for line in alone.splitlines())
+
+
+def test_one_host_is_asked_by_the_name_that_params_have(bench, command):
+    _, finish = command
+    bench.content["download"]["hosts"] |= allow("static.inaturalist.org")
+    records = records_of(*numbered(bench.server, 3), "https://static.inaturalist.org/photos/1/original.jpg")
+    said = complaint(finish("--host", "static.inaturalist.com", records=records))
+    assert "--host static.inaturalist.com: did you mean static.inaturalist.org? download.hosts in params.yaml" in said
+    assert bench.server.host in said
+    assert "did you mean" not in complaint(finish("--host", "zzz"))
+    result = finish("--host", bench.server.host)
+    assert result.returncode == 0, result.stderr
+    assert len(bench.stored()) == 3
+    assert "1 more images are missing, which this run was not to ask for" in result.stdout
 
 
 def test_the_probe_is_a_command_with_an_exit_code(bench, command):

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from stages.config.reading import ALWAYS_DONE, RENAMED, declared_libraries, stage_params, validate
+from stages.config.reading import GONE, RENAMED, declared_libraries, stage_params, validate
 from stages.config.schema import Train
 from stages.runtime.errors import UserError
 from tests.support import ROOT
@@ -303,21 +303,23 @@ def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, 
 def test_all_old_names_of_keys_are_told_at_once_and_before_anything_else(params_content):
     params_content["licences"] = params_content.pop("licenses")
     params_content["train"]["keep_by"] = params_content["train"].pop("selection_metric")
-    params_content["crop"]["colour_power"] = params_content["crop"].pop("color_power")
+    params_content["crop"]["centre_sigma"] = params_content["crop"].pop("center_sigma")
     said = r"train\.keep_by: is called train\.selection_metric now; licences: is called licenses now: rename them$"
     with pytest.raises(UserError, match=said):
         validate(params_content)
 
 
-@pytest.mark.parametrize("gone", sorted(ALWAYS_DONE))
-def test_a_switch_of_names_that_is_gone_is_said_to_be_always_done(params_content, gone):
+@pytest.mark.parametrize("gone", sorted(GONE))
+def test_a_key_that_is_gone_says_what_to_know_instead(params_content, gone):
     """In params.yaml as it was before, and in a `-S` of then."""
-    params_content["names"][gone.split(".")[1]] = False
-    with pytest.raises(UserError, match=rf"{gone}: is no parameter any more: always done \(take it out\)$"):
+    section, key = gone.split(".")
+    params_content[section][key] = False
+    said = rf"{gone}: is no parameter any more: {re.escape(GONE[gone])} \(take it out\)$"
+    with pytest.raises(UserError, match=said):
         validate(params_content)
     del params_content["names"]["not_scientific"]
     params_content["names"] |= {"unicode": True, "authorship": True}
-    with pytest.raises(UserError, match=r"is no parameter any more: always done \(take them out\)$"):
+    with pytest.raises(UserError, match=r"is no parameter any more: .*always done.* \(take them out\)$"):
         validate(params_content)
 
 

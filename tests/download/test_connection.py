@@ -72,10 +72,3 @@ def test_addresses_of_this_machine_and_network_are_not_public(address, public):
 def test_no_spelling_of_loopback_is_connected_to(host):
     with image_server() as server, pytest.raises(Exception, match=r"private_address|unknown_host"):
         connect_checked(host, server.server_address[1], private=False, timeout_s=5)
-
-
-def test_a_name_that_does_not_resolve_is_tried_later(bench):
-    bench.content["download"]["hosts"] = allow("nowhere.invalid")
-    bench.content["download"]["tries"] = 2
-    bench.fetch("http://nowhere.invalid/a.jpg")
-    assert set(bench.reasons().values()) == {"unknown_host"}

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.config.schema import HostLimits
+from stages.download.clock import SystemClock
 from stages.download.hosts import DAY_S, FAILURES_TO_PAUSE, HOUR_S, Allowance, Host
-from stages.download.scheduler import SystemClock
 
 PAUSES = [60.0, 120.0, 300.0, 600.0]
 START_S = 1_800_000_000.0

@@ -1,11 +1,14 @@
 """A plan says how long a download takes, by limits and by what hosts have sent."""
 
+import re
+
 import polars as pl
 import pytest
 
 from stages.download.ledger import HostRecord
-from stages.download.plan import days_of, plan_hosts, plan_table
-from stages.records.inaturalist import OPEN_DATA_HOST
+from stages.download.plan import days_of, plan_hosts, plan_sizes, plan_table, sizes_table
+from stages.records.inaturalist import OPEN_DATA_HOST, SIZES_PX
+from tests.support import ROOT
 
 
 def test_the_plan_of_the_production_collection(params):
@@ -37,3 +40,38 @@ def test_the_slowest_limit_counts(params):
     assert days_of(limits.model_copy(update={"gb_an_hour": 0.5}), 10, 24.0) == (2.0, "gb_an_hour")
     unlimited = limits.model_copy(update=dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day")))
     assert days_of(unlimited, 10, 1.0) == (0.0, "no limit")
+
+
+@pytest.mark.parametrize("chosen", ["original", "large", "medium", "small"])
+def test_the_readme_has_the_table_of_sizes_that_the_plan_makes(params, chosen):
+    """Of the 678,712 images that the production collection lacks, whatever size is chosen now."""
+    download = params.download.model_copy(update={"inaturalist_size": chosen})
+    wanted = pl.DataFrame({"host": [OPEN_DATA_HOST] * 678_712 + ["static.inaturalist.org"] * 5})
+    plans = plan_sizes(wanted, download, {})
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) px \| ([\d.]+) \| ([\d.]+) \| (.+) \|$", readme, re.MULTILINE)
+    assert [row[0] for row in rows] == [plan.size for plan in plans] == ["original", "large", "medium"]
+    words = {"gb_a_day": "24 GB a day", "requests_per_s": "5 requests a second"}
+    for plan, (size, longest_side_px, gb, days, limited_by) in zip(plans, rows, strict=True):
+        assert plan.longest_side_px == int(longest_side_px) == SIZES_PX[size]
+        assert plan.gb == pytest.approx(float(gb), abs=0.6)
+        assert plan.days == pytest.approx(float(days), abs=0.5 if float(days) > 10 else 0.06)
+        assert words[plan.limited_by] == limited_by
+    assert sizes_table(plans).splitlines()[0].split() == ["size", "longest", "side", "GB", "days", "limited", "by"]
+
+
+def test_sizes_go_by_what_the_bucket_has_sent(params):
+    wanted = pl.DataFrame({"host": [OPEN_DATA_HOST] * 1000})
+    known = {OPEN_DATA_HOST: HostRecord(images=200, bytes=200 * 300_000)}  # in the size that params choose, large
+    gb = {plan.size: plan.gb for plan in plan_sizes(wanted, params.download, known)}
+    assert gb["large"] == pytest.approx(0.3)
+    assert gb["original"] == pytest.approx(2.4)
+    assert gb["medium"] == pytest.approx(0.3 * (500 / 1024) ** 2)
+    assert gb["large"] == pytest.approx(plan_hosts(wanted, params.download, known)[0].gb)
+
+
+def test_there_are_no_sizes_without_the_bucket(params):
+    assert plan_sizes(pl.DataFrame({"host": ["static.inaturalist.org", None]}), params.download, {}) == []
+    elsewhere = params.download.model_copy(update={"hosts": {"static.inaturalist.org": None}})
+    plans = plan_sizes(pl.DataFrame({"host": [OPEN_DATA_HOST]}), elsewhere, {})
+    assert {(plan.days, plan.limited_by) for plan in plans} == {(None, "not in download.hosts")}

@@ -8,6 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
+from stages.download.ledger import LEDGER_NAME
 from stages.download.scheduler import Limits
 from stages.records.shapes import image_name
 from stages.runtime.errors import UserError
@@ -102,6 +103,64 @@ def test_a_retry_after_is_heeded_in_seconds_and_as_a_date(bench, code):
     bench.server.before_reply = lambda _handler: moments.append(bench.clock.now_s() - START_S)
     bench.fetch(url)
     assert [round(moment) for moment in moments] == [0, 1234, 4000]
+
+
+def retry_page(handler):
+    handler.send(200, b"<html>slow down</html>", Content_Type="text/html", Retry_After="1234")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        status(500, Retry_After="1234"),
+        status(502, Retry_After="1233.5"),
+        status(520, Retry_After="60, 1234"),
+        status(400, Retry_After="1234"),
+        retry_page,
+    ],
+)
+def test_whatever_says_when_to_come_again_is_a_pause_and_no_failure(bench, reply):
+    bench.content["download"]["tries"] = 2
+    bench.host["concurrent"] = 1
+    url = bench.server.script("/a.jpg", reply, image(PHOTO))
+    with bench.ledger() as ledger:
+        ledger.leave(image_name(url), "original", 1, "http_500")  # one more failure would refuse it
+    bench.fetch(url)
+    assert len(bench.stored()) == 1
+    assert START_S + 1233 <= bench.clock.time_s <= START_S + 1240
+
+
+@pytest.mark.parametrize("value", ["90.5", "0.3"])
+def test_a_fraction_of_a_second_counts(bench, value):
+    bench.host["concurrent"] = 1
+    bench.fetch(bench.server.script("/a.jpg", status(429, Retry_After=value), image(PHOTO)))
+    assert bench.clock.time_s - START_S == pytest.approx(max(float(value), 1.0), abs=0.01)
+
+
+def test_a_run_that_ends_amid_403_refuses_none_of_them(bench):
+    """Some photos of a ban come before the end of the run's time, and nobody knows yet."""
+    bench.host.update({"requests_per_s": 0.1, "concurrent": 1})
+    photos = numbered(bench.server, 10)
+    for number in range(10):
+        bench.server.script(f"/photos/{number}.jpg", status(403))
+    display = bench.fetch(*photos, hours=25 / 3600)
+    assert bench.server.asked.total() == 3
+    assert bench.reasons() == {}
+    assert display.reasons["left"] == {"http_403": 3}
+
+
+def test_a_ledger_of_an_earlier_version_keeps_what_it_knows(bench):
+    path = bench.directory / LEDGER_NAME
+    photos = numbered(bench.server, 3)
+    refused, *_ = map(image_name, photos)
+    with bench.ledger() as ledger:
+        ledger.leave(refused, "original", 0, "http_404", refused=True)
+        ledger.execute("ALTER TABLE hosts DROP COLUMN sent_url")
+        ledger.execute("PRAGMA user_version = 1")
+    bench.fetch(*photos)
+    assert bench.reasons() == {refused: "http_404"}
+    assert len(bench.stored()) == 2
+    assert path.is_file()
 
 
 def test_a_pause_outlives_the_run_and_ends_by_itself(bench):

@@ -1,7 +1,10 @@
 """Every image is decoded whole, upright and in the colors that a person would see."""
 
+import errno
 import io
 import struct
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -11,7 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 from benchmarks.inventory import photo
 from stages.images.crop import cut
 from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header, reduction, shown_size
-from stages.images.measure import measure
+from stages.images.measure import DECODED, NOT_AN_IMAGE, TRUNCATED, measure
 from stages.images.prepare import decode_and_crop
 from tests.support.pictures import encoded, exif_jpeg, jpeg, picture
 
@@ -242,3 +245,55 @@ def test_what_is_no_level_of_a_float_tiff_is_black_or_white(white, level, shown,
     levels[:] = level
     assert (decode_rgb(tiff(levels)) == shown).all()
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP"])
+def test_want_of_memory_is_no_damage(monkeypatch, file_format):
+    """Nor of open files. As a verdict, it would have a sound image asked for again, or evicted."""
+    data = encoded(picture(64, 64), file_format)
+    for error in (MemoryError(), OSError(errno.EMFILE, "Too many open files"), ImportError("no room for a library")):
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        for place in ("stages.images.decode.Image.open", "PIL.ImageFile.ImageFile.load"):
+            with monkeypatch.context() as patch:
+                patch.setattr(place, fail)
+                if file_format == "JPEG" and place.endswith("load"):
+                    continue
+                if file_format == "WEBP" and place.endswith("load"):
+                    continue  # has its own
+                with pytest.raises(type(error)):
+                    measure(data, max_megapixels=1)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "jpeg"])
+def test_of_a_broken_header_nobody_hears_twice(compression, tmp_path):
+    """In a process of its own, as tests are told of warnings in another way."""
+    whole = encoded(picture(64, 64), "TIFF", compression=compression)
+    for number in range(1, 20):
+        (tmp_path / f"{number}.tiff").write_bytes(whole[: len(whole) * number // 20])
+        (tmp_path / f"{number}_zeros.tiff").write_bytes(whole[: len(whole) * number // 20].ljust(len(whole), b"\0"))
+    code = (
+        "import pathlib, sys\nfrom stages.images.measure import DECODED, NOT_AN_IMAGE, TRUNCATED, measure\n"
+        "for path in pathlib.Path(sys.argv[1]).iterdir(): measure(path.read_bytes(), max_megapixels=1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("file_format", ["WEBP", "AVIF", "GIF"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.75])
+def test_a_tail_of_zeros_is_damage_where_decoders_read_on_in_it(file_format, share):
+    whole = encoded(picture(), file_format)
+    assert measure(whole, max_megapixels=1).state == DECODED
+    broken = whole[: round(share * len(whole))].ljust(len(whole), b"\0")
+    assert measure(broken, max_megapixels=1).state in (TRUNCATED, NOT_AN_IMAGE)
+
+
+@pytest.mark.parametrize("file_format", ["WEBP", "AVIF", "GIF"])
+@pytest.mark.parametrize("side", [1, 16, 300, 2000])
+@pytest.mark.parametrize("level", [0, 255])
+def test_an_even_image_is_whole_though_zeros_are_at_its_end(file_format, side, level):
+    pixels = np.full((side, side, 3), level, np.uint8)
+    assert measure(encoded(pixels, file_format), max_megapixels=10).state == DECODED

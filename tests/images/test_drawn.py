@@ -68,6 +68,15 @@ def test_one_level_stands_out_and_a_smooth_histogram_does_not():
     assert level_peaks(curve / curve.sum()) == 0
 
 
+@pytest.mark.parametrize("quality", [8, 10, 20, 30, 40, 50])
+@pytest.mark.parametrize("side", [240, 500, 1100])
+def test_a_photo_of_a_low_quality_passes_and_a_drawing_does_not(params, side, quality):
+    """Its levels come in steps: 17 of 40 photos at a quality of 20 were no photos by that."""
+    photo = cv2.GaussianBlur(picture(side * 4 // 3, side, 5), (0, 0), side / 60)  # smooth, so that blocks are even
+    assert drawn(jpeg(photo, quality)) < params.inventory.max_drawn - 0.1
+    assert drawn(jpeg(cv2.resize(drawing(), None, fx=side / 500, fy=side / 500), quality)) > params.inventory.max_drawn
+
+
 def test_flat_is_what_lies_inside_objects():
     ground = np.full((100, 100), 255, np.float32)
     assert flatness(ground, 255) == 1

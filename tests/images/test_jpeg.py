@@ -14,9 +14,10 @@ from PIL import Image
 
 from stages.images.crop import cut
 from stages.images.decode import DecodeError, decode_gray, decode_rgb, read_header
-from stages.images.jpeg import in_plain_words
+from stages.images.jpeg import in_plain_words, level_step
 from stages.images.measure import DECODED, TRUNCATED, measure
 from stages.images.prepare import decode_and_crop
+from stages.runtime.errors import UserError
 from tests.support.jpegs import adobe, encode_jpeg
 from tests.support.pictures import encoded, jpeg, picture
 
@@ -234,3 +235,55 @@ def test_plain_words_leave_a_plain_file_as_it_is():
         assert in_plain_words(WHOLE[:end]) is None
     assert simplejpeg.is_jpeg(WHOLE)
     assert Image.open(io.BytesIO(WHOLE)).format == "JPEG"
+
+
+RARE_FILE = (FIXTURES / "progressive_3x1.jpg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PYTHONVERBOSE", "1"), ("PYTHONPROFILEIMPORTTIME", "1"), ("LD_PRELOAD", "/nowhere.so"), ("PYTHONINSPECT", "1")],
+)
+def test_what_the_environment_makes_python_say_is_no_damage(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert measure(RARE_FILE, max_megapixels=1).state == DECODED
+    assert measure(RARE_FILE[:-300] + b"\xff\xd9", max_megapixels=1).state == TRUNCATED
+
+
+def test_a_check_that_is_killed_or_does_not_start_says_nothing_of_a_file(monkeypatch, tmp_path):
+    """Not of the file's kind either: it would be asked for again, or refused."""
+    for script, said in (("kill -9 $$", "by signal 9"), ("echo no room >&2; exit 1", "with 1 .no room.")):
+        program = tmp_path / "python"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr("sys.executable", str(program))
+        with pytest.raises(UserError, match=said):
+            measure(RARE_FILE, max_megapixels=1)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "nothing"))
+    with pytest.raises(FileNotFoundError):  # which `run` says in a line
+        measure(RARE_FILE, max_megapixels=1)
+
+
+@pytest.mark.parametrize(("quality", "step"), [(10, 10), (20, 5), (30, 3.375), (50, 2), (75, 1), (95, 1)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_step_of_levels_is_that_of_the_first_coefficient(quality, step, mode):
+    for options in ({}, {"progressive": True}):
+        assert level_step(encoded(picture(64, 64), "JPEG", mode, quality=quality, **options)) == step
+
+
+def test_a_header_that_does_not_say_has_a_step_of_one():
+    for end in range(2, len(WHOLE), 17):
+        assert level_step(WHOLE[:end]) >= 1
+    assert level_step(b"\xff\xd8\xff\xdb\0\x03\x10\xff\xd9") == 1
+
+
+def test_a_rare_layout_is_reduced_the_same_in_a_new_thread():
+    """The switch is one of a thread, and decoding is the first that a worker's thread does."""
+
+    def portable_after() -> bool:
+        cv2.ipp.setUseIPP(True)
+        decode_rgb(RARE_FILE, factor=2)
+        return not cv2.ipp.useIPP()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(portable_after).result()

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from stages.images.decode import DecodeError, decode_rgb, read_header
@@ -116,3 +116,26 @@ def test_what_pixels_need_is_kept():
     buffer = io.BytesIO()
     frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
     assert np.array_equal(decode_rgb(buffer.getvalue()), np.asarray(frames[0]))
+
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no end of the name",
+        b"\0\0" + zlib.compress(PROFILE),
+        b"method\0\1" + zlib.compress(PROFILE),
+        b"junk\0\0junk",
+        b"cut\0\0" + zlib.compress(PROFILE)[:-40],
+        b"bomb\0\0" + zlib.compress(PROFILE + bytes(2**20)),
+    ],
+    ids=lambda content: content.partition(b"\0")[0].decode() or "nothing",
+)
+def test_a_profile_that_is_none_breaks_nothing_under_a_right_checksum(content):
+    whole = png()
+    broken = with_chunk(whole, b"IDAT", chunk(b"iCCP", content))
+    assert measure(broken, max_megapixels=1).state == DECODED
+    assert (decode_rgb(broken) == decode_rgb(whole)).all()

@@ -29,9 +29,10 @@ def test_a_reduced_decode_finds_the_same_place():
 def test_a_small_crop_is_decoded_with_the_pixels_that_it_has():
     pixels = flower(2048, 1536, 1700, 300, 100)
     data = jpeg(pixels, 92)
-    in_reduced = find_crop(decode_rgb(data, factor=2), SMART)
+    close = SMART.model_copy(update={"margin": 1.2, "area_price": 0.3})
+    in_reduced = find_crop(decode_rgb(data, factor=2), close)
     assert in_reduced.side < 448 + 100
-    prepared = decode_and_crop(data, SMART, 700)
+    prepared = decode_and_crop(data, close, 700)
     assert (prepared.pixels.shape[:2], prepared.factor) == ((1536, 2048), 1)
     assert prepared.square.side >= 700
     assert kept(prepared.square, 1700, 300, 100) == 1

@@ -179,3 +179,33 @@ def test_hugging_face_datasets_reads_shards(tmp_path):
     dataset = concatenate_datasets([Dataset(pa.ipc.open_file(pa.memory_map(str(path))).read_all()) for path in shards])
     assert len(dataset) == 300
     assert {row["image_name"]: row["jpeg"] for row in dataset} == {name: row.jpeg for name, row in rows.items()}
+
+
+def test_an_index_that_is_never_written_so_is_one_line(tmp_path):
+    """Doubled, in another order, without a value, or with one that cannot be: sums of it would be places of images."""
+    write_images(packed_rows(50), tmp_path)
+    index = pl.read_csv(tmp_path / MANIFEST)
+
+    def first(**values) -> pl.DataFrame:
+        return index.with_columns(
+            pl.when(pl.int_range(pl.len()) > 0).then(name).otherwise(pl.lit(value)).alias(name)
+            for name, value in values.items()
+        )
+
+    for wrong in (
+        pl.concat([index, index[:1]]),
+        pl.concat([index[:1], index]),
+        index.reverse(),
+        *(first(**{name: None}) for name in index.columns),
+        first(images=-3),
+        first(images=2**62),
+        first(sha256="abc"),
+        first(sha256="A" * 64),
+    ):
+        wrong.write_csv(tmp_path / MANIFEST)
+        for look in (check_shards, lambda folder: PackedShards(folder).table()):
+            with pytest.raises(UserError, match=r"shards\.csv is damaged \(its row [12] is none"):
+                look(tmp_path)
+    first(images=index["images"][0] + 1).write_csv(tmp_path / MANIFEST)
+    with pytest.raises(UserError, match=r"00000\.arrow is damaged \(it has not its"):
+        PackedShards(tmp_path).table()

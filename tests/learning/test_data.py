@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.learning.data import EpochBatches, PackedImages, PackedLoader, epoch_order, times_before
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader, divide, epoch_order, times_before
 from stages.learning.device import Batch
 from stages.learning.split import PackedSplit
 from stages.runtime.errors import UserError
@@ -102,34 +102,73 @@ def test_an_image_that_comes_again_looks_otherwise(packed):
     assert not torch.equal(batch.pixels[0], batch.pixels[1])
 
 
-@given(long_tailed, st.integers(1, 5), st.sampled_from([None, 4]), st.integers(1, 20), st.integers(1, 9), st.data())
-def test_several_processes_see_every_image_once(labels, processes, seed, step_images, micro_images, data):
+@given(st.integers(0, 3000), st.integers(1, 70), st.sampled_from([1, 2]))
+def test_images_are_divided_evenly_and_none_is_left_alone(images, at_most, unit):
+    sizes = divide(images, at_most, unit=unit)
+    assert sum(sizes) == images
+    assert all(1 <= size <= at_most for size in sizes)
+    even = min(unit, at_most)
+    assert all(size % even == 0 for size in sizes[:-1])
+    assert len(sizes) == -(-images // (at_most - at_most % even))
+    assert max(sizes, default=0) - min(sizes, default=0) <= 2 * even - 1
+    if at_most - at_most % even > 2 and images > 1:
+        assert min(sizes) > 1
+
+
+@pytest.mark.parametrize(
+    ("images", "at_most", "unit", "sizes"),
+    [
+        (246, 7, 1, [7] * 30 + [6] * 6),
+        (8, 7, 1, [4, 4]),
+        (8, 4, 1, [4, 4]),
+        (5, 4, 1, [3, 2]),
+        (5, 4, 2, [2, 3]),
+        (6, 3, 2, [2, 2, 2]),
+        (3, 2, 1, [2, 1]),  # there is no other way
+        (0, 4, 1, []),
+        (1, 4, 2, [1]),
+    ],
+)
+def test_some_divisions(images, at_most, unit, sizes):
+    assert divide(images, at_most, unit=unit) == sizes
+
+
+@given(
+    long_tailed, st.integers(1, 5), st.sampled_from([None, 4]), st.integers(1, 20), st.integers(1, 9), st.booleans(),
+    st.data(),
+)  # fmt: skip
+def test_several_processes_see_every_image_once(labels, processes, seed, step_images, micro_images, pairs, data):
     def parts(start: int) -> list[EpochBatches]:
         made = []
         for process in range(processes):
             batches = EpochBatches(
-                labels, step_images=step_images, micro_images=micro_images, seed=seed, process=process,
+                labels, step_images=step_images, micro_images=micro_images, seed=seed, pairs=pairs, process=process,
                 processes=processes,
             )  # fmt: skip
             batches.start = start
             made.append(batches)
         return made
 
-    start = data.draw(st.integers(0, parts(0)[0].steps))
+    first = parts(0)[0]
+    start = data.draw(st.integers(0, first.steps))
     everything = [[key for batch in part for key in batch] for part in parts(0)]
     left = [list(part) for part in parts(start)]
     assert sorted(index for part in everything for _, index, _ in part) == list(range(len(labels)))
-    order = epoch_order(labels, seed, 0)[start * step_images :]
+    done = sum(map(first.images_in, range(start)))
+    order = epoch_order(labels, seed, 0)[done:]
     assert sorted(index for part in left for batch in part for _, index, _ in batch) == sorted(order.tolist())
     for part, batches in zip(parts(start), left, strict=True):
         assert len(part) == len(batches) == sum(map(part.micro_batches_in, range(start, part.steps)))
-        assert all(len(batch) <= micro_images for batch in batches)
+        assert all(1 <= len(batch) <= micro_images for batch in batches)
         assert [index for batch in batches for _, index, _ in batch] == part.indices().tolist()
-        for step in range(start, part.steps):
-            together = [index for one in parts(0) for index in one.indices(step)]
-            wanted = epoch_order(labels, seed, 0)[step * step_images :][:step_images]
-            assert sorted(together) == sorted(wanted.tolist())
-            assert len(wanted) == part.images_in(step)
+    at = done
+    for step in range(start, first.steps):
+        together = [index for one in parts(0) for index in one.indices(step)]
+        assert 1 <= len(together) == first.images_in(step) <= step_images
+        assert together == epoch_order(labels, seed, 0)[at : at + len(together)].tolist()
+        at += len(together)
+        of_processes = [len(one.indices(step)) for one in parts(0)]
+        assert len(together) < 2 or 1 not in of_processes
 
 
 def test_validation_sees_every_image_once_in_order_from_the_middle(packed):

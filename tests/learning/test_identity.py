@@ -111,5 +111,6 @@ def test_what_only_speaks_stops_or_saves_is_none_of_it():
         "summary.py",
         "signals.py",
         "train.py",
+        "trained_on.py",
     }
     assert {"loop.py", "losses.py", "augment.py", "model.py", "context.py", "setup.py", "portable.py"} <= names

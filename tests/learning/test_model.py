@@ -1,107 +1,26 @@
 """Weights know the order of their labels, and what is no model is said in one line."""
 
 import hashlib
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from stages.config.schema import FileWeights, Model, PackageWeights, RandomWeights, TimmWeights
 from stages.learning.device import Batch, ColorTransform
-from stages.learning.model import (
-    _load_in_order,
-    _package_file,
-    _read_weights,
-    _timm_model,
-    create_model,
-    describe,
-    head_modules,
-    load_model,
-    save_model,
-)
+from stages.learning.model import create_model, head_modules, timm_model
+from stages.learning.starting_weights import load_in_order, package_file, read_weights
 from stages.runtime.errors import UserError
-from stages.splitting.label_order import digest_labels
-from stages.tables.classes import LABELS
-from stages.tables.table import write_table
-from tests.support.packed import SPECIES
 from tests.support.tiny_training import NETWORK, make
 
 TINY = Model(name="test_efficientnet", weights=RandomWeights(kind="random"), drop_rate=0.2, drop_path_rate=0.0)
 
 
-def write_labels(path: Path, species: list[str]) -> Path:
-    write_table(pl.DataFrame({"label": range(len(species)), "species": species}), LABELS, path)
-    return path
-
-
-@pytest.fixture
-def saved(tmp_path):
-    model = create_model(TINY, classes=3, image_px=48, seed=1)
-    save_model(tmp_path / "models", model.state_dict(), describe(model, TINY, image_px=48, pack_px=64, species=SPECIES))
-    return model, tmp_path / "models", write_labels(tmp_path / "labels.csv", SPECIES)
-
-
-def test_weights_come_back_as_they_were(saved):
-    model, folder, classes = saved
-    loaded, description = load_model(folder, classes)
-    images = torch.rand(2, 3, 48, 48)
-    assert torch.equal(model.eval()(images), loaded.eval()(images))
-    assert (description.image_px, description.classes) == (48, 3)
-
-
-def test_equal_weights_are_equal_bytes(saved, tmp_path):
-    model, folder, _ = saved
-    description = describe(model, TINY, image_px=48, pack_px=64, species=SPECIES)
-    expected = (folder / "model.safetensors").read_bytes()
-    for _ in range(8):
-        save_model(tmp_path / "again", model.state_dict(), description)
-        assert (tmp_path / "again/model.safetensors").read_bytes() == expected
-
-
-def test_what_is_normalized_by_comes_back_to_the_bit(saved, tmp_path):
-    """Rounded as a figure is, a model would see other colors than those that it was trained with."""
-    model, _, labels = saved
-    mean, std = (0.48145466, 1 / 3, 0.1 + 0.2), (0.26862954, 2 / 7, 5e-5)
-    described = replace(describe(model, TINY, image_px=48, pack_px=64, species=SPECIES), mean=mean, std=std)
-    save_model(tmp_path / "again", model.state_dict(), described)
-    assert load_model(tmp_path / "again", labels)[1] == described
-
-
-def test_weights_of_another_order_of_labels_are_refused(saved, tmp_path):
-    _, folder, _ = saved
-    for species in (SPECIES[::-1], SPECIES[:2], [*SPECIES, "Daucus carota"]):
-        with pytest.raises(UserError, match="its labels mean other species"):
-            load_model(folder, write_labels(tmp_path / "other.csv", species))
-
-
-def test_a_description_cannot_talk_weights_into_another_order(saved, tmp_path):
-    _, folder, _ = saved
-    other = digest_labels(SPECIES[::-1])
-    text = (folder / "model.json").read_text()
-    (folder / "model.json").write_text(text.replace(digest_labels(SPECIES), other))
-    with pytest.raises(UserError, match=r"model\.safetensors was trained with another"):
-        load_model(folder, write_labels(tmp_path / "other.csv", SPECIES[::-1]))
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
-def test_damaged_and_missing_models_are_one_line(saved, name):
-    _, folder, classes = saved
-    (folder / name).write_bytes((folder / name).read_bytes()[:-30])
-    with pytest.raises(UserError, match="is damaged"):
-        load_model(folder, classes)
-    (folder / name).unlink()
-    with pytest.raises(UserError, match="is missing"):
-        load_model(folder, classes)
-
-
 def test_the_samples_starting_weights_are_really_pretrained(params):
     """They know ImageNet: a daisy-like flower is a flower, and that needs all layers to be in their place."""
-    model = _timm_model(params.model.name, 224).eval()
-    _load_in_order(model, _read_weights(_package_file(params.model.weights), params.model.weights.sha256), "x")
+    model = timm_model(params.model.name, 224).eval()
+    load_in_order(model, read_weights(package_file(params.model.weights), params.model.weights.sha256), "x")
     from sklearn.datasets import load_sample_image
 
     flower = np.ascontiguousarray(load_sample_image("flower.jpg")[:427, 100:527])

@@ -97,7 +97,8 @@ def test_processes_that_train_together_end_at_once_together(walk):
     """The first of them finds what was made before, and the others hear of it."""
     walk.settings.clear()
     walk.back()
-    made = {name: (walk.repo / name).read_bytes() for name in ("models/run.json", "models/model.safetensors", CURVES)}
+    names = ("models/run.json", "models/model.safetensors", "models/trained_on.parquet", CURVES)
+    made = {name: (walk.repo / name).read_bytes() for name in names}
     for name in made:
         (walk.repo / name).unlink()
     environment = os.environ | {"OMP_NUM_THREADS": "1", "DVC_ROOT": str(walk.repo)}

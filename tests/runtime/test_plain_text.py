@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.runtime.errors import UserError, run
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import plain, without_secrets
 from stages.runtime.progress import ProgressLine, progress, say
 from tests.support import ROOT
 
@@ -83,3 +83,19 @@ def test_a_bar_on_a_terminal_keeps_its_own_codes_and_no_others():
     assert SHOWN in said
     assert "\x1b[31m" not in said
     assert not set(said) & {"\x00", "\x7f", "\x9b", "\x85", "\u202e", "\u2066"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mongodb://ann:pw@h.example/db", "mongodb://***@h.example/db"),
+        ("at mongodb+srv://ann:p%40w@h/db?authSource=x, then", "at mongodb+srv://***@h/db?***, then"),
+        ("https://h/a.jpg?X-Amz-Signature=abc&b=c (http_403)", "https://h/a.jpg?*** (http_403)"),
+        ("--uri=https://token@h/a", "--uri=https://***@h/a"),
+        ("ann@h.example asks https://h/a.jpg", "ann@h.example asks https://h/a.jpg"),
+        ("is it so? yes: 3 of 5", "is it so? yes: 3 of 5"),
+        ("http://a:b@c@h/x", "http://***@h/x"),
+    ],
+)
+def test_what_opens_a_door_is_not_shown(text, shown):
+    assert without_secrets(text) == shown

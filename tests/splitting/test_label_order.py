@@ -13,7 +13,14 @@ def test_the_order_of_labels_is_checked(tmp_path):
     path = tmp_path / "labels.csv"
     write_table(pl.DataFrame({"label": [0, 1], "species": ["A", "B"]}), LABELS, path)
     assert read_labels(path) == ["A", "B"]
-    for numbers, species in (([1, 0], ["A", "B"]), ([0, 1], ["A", "A"]), ([0, 2], ["A", "B"])):
+    for numbers, species in (
+        ([1, 0], ["A", "B"]),
+        ([0, 1], ["A", "A"]),
+        ([0, 2], ["A", "B"]),
+        ([0, 1], ["A", None]),
+        ([None], ["A"]),
+        ([], []),
+    ):
         write_table(pl.DataFrame({"label": numbers, "species": species}), LABELS, path)
         with pytest.raises(UserError, match="labels must be 0, 1, 2"):
             read_labels(path)

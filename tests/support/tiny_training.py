@@ -63,7 +63,7 @@ def make(
     where = {"process": accelerator.process_index, "processes": accelerator.num_processes}
     shuffled = EpochBatches(
         splits["train"].labels, step_images=params.batch_images, micro_images=params.micro_batch_images,
-        seed=params.seed, sampling=params.sampling, **where,
+        seed=params.seed, sampling=params.sampling, pairs=bool(augment.mixup or augment.cutmix), **where,
     )  # fmt: skip
 
     def in_order(images: PackedImages) -> PackedLoader:

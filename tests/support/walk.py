@@ -247,7 +247,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
         "stages/runtime/progress.py", "LINE_EVERY_S = 30.0", "LINE_EVERY_S = 31.0"
     ),
     "how a crop is found (`images/crop.py`)": lambda walk: walk.edit(
-        "stages/images/crop.py", "_LEVELS = 255 ", "_LEVELS = 15 "
+        "stages/images/crop.py", "round(middle - larger / 2)", "round(middle - larger / 3)"
     ),
     "how the learning rate falls (`learning/schedule.py`)": lambda walk: walk.edit(
         "stages/learning/schedule.py", "return 0.5 * (1 + math.cos", "return 0.4 * (1 + math.cos"

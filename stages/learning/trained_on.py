@@ -1,0 +1,89 @@
+"""What a model has seen: the images that it was trained and selected on, saved with it and held against its test.
+
+A test image that a model has seen, or whose group it has seen, makes its figures too good, and nobody notices: the
+sample's test top-1 rose by 0.05 after a new ``split.seed`` without a new training.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from stages.runtime.errors import UserError
+from stages.tables.table import read_table, write_table
+from stages.tables.trained_on import SPLIT_GROUPS, TRAINED_ON
+
+TRAINED_ON_FILE = "trained_on.parquet"
+_SEEN = ("train", "val")
+_NAMED = 3  # images in a message
+
+
+def read_seen(tables: Path) -> pl.DataFrame:
+    """Read which images a training sees, in the order of the splits' tables: columns of ``TRAINED_ON``.
+
+    Args:
+        tables: the folder with the splits' tables.
+
+    Raises:
+        UserError: a table is missing or damaged.
+    """
+    return _read(tables, _SEEN)
+
+
+def write_trained_on(seen: pl.DataFrame, folder: Path) -> None:
+    """Write what ``read_seen`` gave to trained_on.parquet in ``folder``."""
+    write_table(seen, TRAINED_ON, folder / TRAINED_ON_FILE)
+
+
+def read_trained_on(path: Path) -> pl.DataFrame:
+    """Read a trained_on.parquet: columns of ``TRAINED_ON``.
+
+    Raises:
+        UserError: it is missing, damaged or of another version.
+    """
+    return read_table(path, TRAINED_ON)
+
+
+def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
+    """Refuse a test with images that a model has seen, or with images of groups that it has seen.
+
+    A group is named after its first image, and may grow, so its name may be another one by now. It counts as seen if
+    the model knows its name, or the name or the bytes of any image that is in it today, in whichever split.
+
+    Args:
+        trained_on: columns of ``TRAINED_ON``.
+        tables: the folder with the present splits' tables.
+
+    Raises:
+        UserError: there are such images: how many, and the first of them; or a table is missing or damaged.
+    """
+    present = _read(tables, (*_SEEN, "test"))
+    names = trained_on["image_name"].unique().implode()
+    itself = pl.col("image_name").is_in(names) | pl.col("sha256").is_in(trained_on["sha256"].unique().implode())
+    # A group may be named after an image that is not used, as one photo of an observation may be all that is.
+    names = pl.concat([trained_on["image_name"], trained_on["group"]]).unique().implode()
+    by_name = pl.any_horizontal(pl.col("image_name", "group").is_in(names))
+    present = present.with_columns(itself=itself)
+    present = present.with_columns(seen=(pl.col("itself") | by_name).any().over("group"))
+    test = present.filter(pl.col("split") == "test")
+    seen = test.filter("seen")
+    if not seen.height:
+        return
+    of_group = seen.filter(~pl.col("itself")).height
+    first = ", ".join(seen["image_name"].head(_NAMED))
+    more = f" and {seen.height - _NAMED:,} more" if seen.height > _NAMED else ""
+    raise UserError(
+        f"the model has seen {seen.height:,} of {test.height:,} test images in "
+        f"its training or validation ({seen.height - of_group:,} themselves, {of_group:,} by others of their group): "
+        f"{first}{more}. The splits are others since then: train again (`dvc repro train`), then evaluate"
+    )
+
+
+def _read(tables: Path, splits: Iterable[str]) -> pl.DataFrame:
+    read = []
+    for split in splits:
+        table = read_table(tables / f"{split}.parquet", SPLIT_GROUPS, only=SPLIT_GROUPS)
+        if table.select(pl.any_horizontal(pl.all().is_null()).any()).item():
+            raise UserError(f"{tables / f'{split}.parquet'} is damaged (values are missing): run `dvc repro split`")
+        read.append(table.select(pl.lit(split).alias("split"), *SPLIT_GROUPS))
+    return pl.concat(read)

@@ -1,0 +1,28 @@
+"""The demo tells what is known, and nothing in its place."""
+
+from stages.commands.demo import tell
+from stages.evaluation.crops import summarize, tabulate
+from tests.support.crops import measured
+
+SPLIT = {name: {"images": 2} for name in ("train", "val", "test")} | {"classes": 2}
+OTHERS = {
+    "export": {"images": 9, "species": 3, "documents": 8},
+    "cache": {"images": 7},
+    "alike": {"pairs": 1, "mirrored_pairs": 0, "disputed_images": 0},
+    "split": SPLIT,
+    "train": {"val_top1": 0.5, "val_top5": 1.0, "best_epoch": 1, "epochs": 2},
+    "test": {"top1": 0.5, "top5": 1.0, "mean_per_class_accuracy": 0.5},
+}
+
+
+def told(boxes: dict) -> str:
+    """The line on crops."""
+    crops = summarize(tabulate({"a": measured("smart"), "b": measured("smart")}, boxes))
+    return next(line for line in tell(**OTHERS, crops=crops).splitlines() if line.startswith("  crops "))
+
+
+def test_crops_are_told_by_true_boxes_and_without_them_by_what_they_gain():
+    assert "of the plant, smart crop keeps 0.250 and center crop 0.250 (1 of 2 images" in told({"a": (5, 5, 10, 10)})
+    without = told({})
+    assert "no true box is known" in without
+    assert "plant" not in without

@@ -1,0 +1,62 @@
+"""The command lines of fetch and evict in the documents can be given, and docs/download.md says what the code does."""
+
+import re
+import shlex
+import sys
+from http.client import HTTPMessage
+
+import pytest
+
+from stages.cache.directory import FILLING_LOCK
+from stages.cache.eviction import DRY_RUN_LIST, EVICTED_LOG, WHY
+from stages.commands import evict, fetch
+from stages.download.answer import Kind, answer_without_image
+from stages.download.forbidden import MOST_IN_A_ROW, PAUSES_TO_GIVE_UP, ROW
+from stages.download.hosts import FAILURES_TO_PAUSE
+from tests.support import ROOT
+
+PARSERS = {"fetch": fetch._arguments, "evict": evict._arguments}
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINES = sorted(
+    {
+        (command, words)
+        for page in PAGES
+        for command, of_make, of_python in re.findall(
+            r"(?:make |python -m stages\.commands\.)(fetch|evict)(?: ARGS=\"([^\"]*)\"|((?: --?[\w-]+| [\w.]+)*))",
+            page.read_text(encoding="utf-8"),
+        )
+        for words in [of_make or of_python.partition(">")[0]]
+    }
+)
+
+
+@pytest.mark.parametrize(("command", "words"), LINES)
+def test_a_command_line_of_the_documents_can_be_given(command, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [command, *shlex.split(words)])
+    PARSERS[command]()
+
+
+def test_all_options_stand_in_the_documents():
+    named = " ".join(words for _, words in LINES)
+    for option in ("--plan", "--probe", "--limit", "--hours", "--host", "--again", "--dry-run", "--to-gb"):
+        assert option in named, option
+    assert "--also-in-use" in named
+
+
+def test_the_page_says_what_the_code_does():
+    page = " ".join((ROOT / "docs/download.md").read_text(encoding="utf-8").split())
+    assert f"| {FAILURES_TO_PAUSE} failures in a row" in page
+    assert f"| {ROW} times 403 in a row" in page
+    assert f"403 after each of {PAUSES_TO_GIVE_UP} pauses in a row" in page
+    assert f"(up to {MOST_IN_A_ROW})" in page
+    assert re.findall(r"\| `(\w+)` \| [^|]+ \| (?:takes it|never) \|", page) == list(WHY)
+    assert EVICTED_LOG in page
+    assert DRY_RUN_LIST in page
+    assert FILLING_LOCK not in page
+    statuses = [int(code) for code in re.search(r"\| ((?:\d{3}, )+\d{3}) \| it pauses", page)[1].split(", ")]
+    throttling = [code for code in range(400, 600) if kind(code) is Kind.THROTTLED]
+    assert sorted(statuses) == throttling
+
+
+def kind(status: int) -> Kind:
+    return answer_without_image(status, "https://host.example/a.jpg", HTTPMessage()).kind
