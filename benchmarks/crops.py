@@ -24,7 +24,6 @@ from typing import Any
 import cv2
 import numpy as np
 import simplejpeg
-import yaml
 
 from benchmarks import ROOT
 from benchmarks.crop_fitting import CHOICES, Kept, Seen, choose, crop_all, fit_weights
@@ -41,6 +40,7 @@ from stages.images.prepare import reduction_for
 from stages.images.saliency import read_cues
 from stages.runtime.errors import run
 from stages.runtime.parallel import parallel_map
+from stages.runtime.yaml_files import read_yaml
 
 PHOTOS_A_CELL = 80
 RESAMPLED = 1000  # times, for an interval
@@ -59,7 +59,7 @@ FIGURES: dict[str, Callable[[Kept], np.ndarray]] = {
 def main() -> None:
     """Compose, fit and measure by folds, print the tables."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else PHOTOS_A_CELL
-    params = Crop(**yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["crop"])
+    params = Crop(**read_yaml(ROOT / "params.yaml")["crop"])
     params = params.model_copy(update={"mode": "smart"})
     with tempfile.TemporaryDirectory() as folder:
         root = unpack_packages(PACKAGES, Path(folder))

@@ -63,14 +63,15 @@ OURS = """
 import contextlib, io, logging, os
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-import polars as pl, yaml
+import polars as pl
 from stages.download.run import fetch
 from stages.config.reading import validate
 from stages.records.shapes import image_name
 from stages.tables.export import RECORDS
+from stages.runtime.yaml_files import read_yaml
 port, images, concurrent, folder = sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])
 os.chdir(folder)
-content = yaml.safe_load((Path(sys.argv[1]) / "params.yaml").read_text())
+content = read_yaml(Path(sys.argv[1]) / "params.yaml")
 limits = {"concurrent": concurrent, "private": True}
 limits |= dict.fromkeys(("requests_per_s", "gb_an_hour", "gb_a_day"))
 content["download"] |= {"contact": "benchmark@host.example", "hosts": {f"127.0.0.1:{port}": limits}}

@@ -24,6 +24,7 @@ import yaml
 
 from benchmarks import ROOT
 from benchmarks.population import CACHED, CLASSES, IMAGES, make_documents, make_inventory, make_records
+from stages.runtime.yaml_files import read_yaml
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY
 from stages.tables.near_duplicates import DISPUTED, PAIRS
@@ -108,7 +109,7 @@ def write_no_look_alikes(folder: Path) -> None:
 
 def prepare(folder: Path, dump: str) -> None:
     """Write a repo's parameters and empty inputs."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"}
+    content = read_yaml(ROOT / "params.yaml") | {"profile": "teacher"}
     content["profiles"]["teacher"]["source"] = {"kind": "dump", "file": dump}
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     for name in ("dvc.yaml", "libraries.yaml"):

@@ -29,6 +29,7 @@ from stages.commands.inventory import FILES_A_TASK, take_inventory
 from stages.images.decode import decode_gray, read_header
 from stages.images.measure import SIDE_PX
 from stages.runtime.parallel import parallel_map
+from stages.runtime.yaml_files import read_yaml
 
 UNCHANGED, NEW, ROUNDS = 62_821, 1_920, 5
 
@@ -53,7 +54,7 @@ def measure_unchanged(folder: Path) -> float:
     content = simplejpeg.encode_jpeg(photo(1)[::16, ::16].copy(), quality=80)
     for number in range(UNCHANGED):
         (images / image_name(number)).write_bytes(content)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"}
+    params = read_yaml(ROOT / "params.yaml") | {"profile": "teacher"}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(folder), "IMAGE_CACHE_DIR": str(images)}
     seconds = []

@@ -35,7 +35,6 @@ import polars as pl
 import simplejpeg
 import torch
 import webdataset
-import yaml
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
@@ -53,6 +52,7 @@ from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.split import PackedSplit
 from stages.pack import Rows, pack_rows, plan_shards
 from stages.runtime.parallel import parallel_map
+from stages.runtime.yaml_files import read_yaml
 from stages.tables.images import IMAGES
 
 ORIGINALS, WORKERS, BATCH = 400, 2, 16
@@ -87,7 +87,7 @@ def main() -> None:
 
 def teacher_params() -> Params:
     """Give the committed parameters of the profile ``teacher``."""
-    return validate(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"})
+    return validate(read_yaml(ROOT / "params.yaml") | {"profile": "teacher"})
 
 
 def make_files(folder: Path, number: int, params: Params) -> None:

@@ -36,6 +36,7 @@ from stages.records.shapes import image_name
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import write_bytes
 from stages.runtime.progress import progress
+from stages.runtime.yaml_files import read_yaml
 
 SEED = 20261128
 PROFILE = "long_tail"
@@ -112,7 +113,7 @@ def prepare(repo: Path) -> None:
     compose(repo.with_name("images"), source)
     write_bytes(source / "synonyms.csv", b"synonym,accepted\n")
     write_bytes(source / "assignments/README.md", b"Nothing is remembered here.\n")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(ROOT / "params.yaml")
     sample = params["profiles"]["sample"]
     params["profiles"][PROFILE] = sample | {name: sample[name] | change for name, change in CHANGES.items()}
     params |= {"profile": PROFILE} | {name: params[name] | change for name, change in COMMON.items()}

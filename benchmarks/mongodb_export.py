@@ -20,6 +20,7 @@ import bson
 import yaml
 
 from benchmarks import ROOT
+from stages.runtime.yaml_files import read_yaml
 from tests.support.mongodb import running_server
 
 DOCUMENTS = 741_533
@@ -85,7 +86,7 @@ def main() -> None:
         with dump.open("wb") as file:
             for index in range(number):
                 file.write(bson.encode(make_document(index, rng)))
-        content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "teacher"}
+        content = read_yaml(ROOT / "params.yaml") | {"profile": "teacher"}
         (folder / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
         rows = []
         with running_server(folder / "server") as server:

@@ -34,6 +34,7 @@ from benchmarks.population import CLASSES, IMAGES, make_inventory, make_records
 from stages.images.previous import PreviousImages
 from stages.images.shards import PackedImage, PackedShards, write_manifest, write_shard
 from stages.pack import plan_shards
+from stages.runtime.yaml_files import read_yaml
 from stages.tables.export import RECORDS
 from stages.tables.images import IMAGES as IMAGE_ROWS
 from stages.tables.inventory import INVENTORY
@@ -100,7 +101,7 @@ def prepare(repo: Path, checkout: Path, records: pl.DataFrame, inventory: pl.Dat
     write_table(records, RECORDS, repo / "data/records.parquet")
     write_table(inventory, INVENTORY, source / "inventory.parquet")
     write_no_look_alikes(repo / "data/near_duplicates")
-    params = yaml.safe_load((checkout / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(checkout / "params.yaml")
     params["profile"] = "teacher"
     params["crop"]["mode"] = "center"
     params["profiles"]["teacher"]["image"] = {"pack_px": 32, "train_px": 32}
@@ -108,7 +109,7 @@ def prepare(repo: Path, checkout: Path, records: pl.DataFrame, inventory: pl.Dat
     if "shard_mb" in params["pack"]:
         params["pack"]["shard_mb"] = 6  # about as many shards as of real images of 512 MB
     write_yaml(repo / "params.yaml", params)
-    pipeline = yaml.safe_load((checkout / "dvc.yaml").read_text(encoding="utf-8"))
+    pipeline = read_yaml(checkout / "dvc.yaml")
     stages = {name: pipeline["stages"][name] for name in STAGES}
     for stage in stages.values():
         # Code is no dependency here: it changes nothing, and stands elsewhere.
@@ -139,7 +140,7 @@ def changes_of(records: pl.DataFrame, inventory: pl.DataFrame) -> dict[str, Call
     where = "data/sources/teacher/inventory.parquet"
 
     def reseed(repo: Path) -> None:
-        params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+        params = read_yaml(repo / "params.yaml")
         params["split"]["seed"] += 1
         write_yaml(repo / "params.yaml", params)
 
@@ -198,7 +199,7 @@ def print_moving(repo: Path, images: Path) -> None:
     rng = np.random.default_rng(2)
     rows = [(f"{number:032x}.jpg", f"{number:064x}") for number in range(MOVED_IMAGES)]
     write_table(pl.DataFrame(rows, schema=IMAGE_ROWS, orient="row"), IMAGE_ROWS, repo / "data/images.parquet")
-    pipeline = yaml.safe_load((repo / "dvc.yaml").read_text(encoding="utf-8"))
+    pipeline = read_yaml(repo / "dvc.yaml")
     write_yaml(repo / "dvc.yaml", {"stages": {"pack": pipeline["stages"]["pack"]}})
     shutil.rmtree(repo / "data/packed")
     (repo / "data/packed").mkdir()

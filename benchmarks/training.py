@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
-
 from benchmarks import ROOT
 from stages.config.reading import validate
 from stages.config.schema import Params
@@ -28,6 +26,7 @@ from stages.learning.loop import train
 from stages.learning.processes import make_accelerator
 from stages.learning.split import open_splits
 from stages.learning.state import TrainState
+from stages.runtime.yaml_files import read_yaml
 from stages.splitting.label_order import read_labels
 
 PACKED, SPLITS = ROOT / "data/packed", ROOT / "data/splits"
@@ -72,7 +71,7 @@ def main() -> None:
 
 def bench_params() -> Params:
     """Give the sample's parameters, with random weights and the same augmentation as timm's."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "sample"}
+    content = read_yaml(ROOT / "params.yaml") | {"profile": "sample"}
     sample = content["profiles"]["sample"]
     sample["model"] |= {"weights": {"kind": "random"}}
     sample["train"] |= {"epochs": EPOCHS}

@@ -158,7 +158,7 @@ def write_splits(available: pl.DataFrame, rows: pl.DataFrame, folder: Path) -> N
     table = pl.DataFrame([available.drop_in_place(name)[rows["row"]] for name in available.columns] + [rows["group"]])
     for name in SPLITS:
         images = int((rows["split"] == name).sum())
-        write_table(table.head(images), SPLIT, folder / f"{name}.parquet")
+        write_table(table.head(images).with_columns(split=pl.lit(name)), SPLIT, folder / f"{name}.parquet")
         table = table.slice(images)
 
 

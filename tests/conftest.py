@@ -13,7 +13,6 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, settings
 
 from stages import PORTABLE_ARITHMETIC
@@ -23,6 +22,7 @@ os.environ.update(PORTABLE_ARITHMETIC)
 
 from stages.config.reading import validate
 from stages.config.schema import Params
+from stages.runtime.yaml_files import read_yaml
 from tests.support import ROOT
 from tests.support.bench import TRIES, Bench, allow
 from tests.support.dask import dask_cluster
@@ -94,13 +94,13 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def params_content() -> dict:
     """The committed params.yaml, free to be changed."""
-    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return read_yaml(ROOT / "params.yaml")
 
 
 @pytest.fixture(scope="session")
 def params() -> Params:
     """The committed parameters of the sample; frozen, so one object serves all tests."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(ROOT / "params.yaml")
     return validate(content | {"profile": "sample"})
 
 

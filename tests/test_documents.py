@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from stages.config.reading import validate
 from stages.learning.health import EXPERIMENTS
@@ -26,7 +26,7 @@ def test_every_key_has_its_unit_or_meaning_in_a_comment():
         "jpeg_quality",
     }
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    hosts = yaml.safe_load(text)["download"]["hosts"]
+    hosts = YAML(typ="safe").load(text)["download"]["hosts"]
     explained_above_them = {"hosts", *hosts, *(key for limits in hosts.values() for key in limits)}
     common = text.split("inventory:", 1)[1]
     for line in common.splitlines():
@@ -87,7 +87,7 @@ def test_the_experiments_of_the_documents_are_possible(params_content):
             for part in path:
                 section = section[part]
             assert last in section, name
-            section[last] = yaml.safe_load(value)
+            section[last] = YAML(typ="safe").load(value)
         validate(content)
 
 

@@ -10,14 +10,14 @@ import polars as pl
 
 from stages.config.reading import all_params
 from stages.records.licenses import license_codes
-from stages.runtime.errors import UserError, run
-from stages.runtime.lock import locked_profile
+from stages.runtime.errors import run
+from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
 from stages.runtime.wording import in_words
-from stages.tables.classes import SPLITS
+from stages.tables.classes import SPLITS, read_split
 from stages.tables.credits import CREDITS
 from stages.tables.split import SPLIT
-from stages.tables.table import read_table, write_table
+from stages.tables.table import write_table
 
 SPLITS_IN = Path("data/splits")
 OUT = Path("data/credits.csv")
@@ -26,9 +26,9 @@ OUT = Path("data/credits.csv")
 def main() -> None:
     """Write a line an image: split, photographer, license, URL."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    check_splits(all_params().profile)
-    splits = {name: read_table(SPLITS_IN / f"{name}.parquet", SPLIT) for name in SPLITS}
-    table = credit(pl.concat(rows.with_columns(split=pl.lit(name)) for name, rows in splits.items()))
+    check_profile("split", all_params().profile, SPLITS_IN)
+    splits = {name: read_split(SPLITS_IN, name, SPLIT) for name in SPLITS}
+    table = credit(pl.concat(splits.values()))
     write_table(table, CREDITS, OUT)
     sizes = ", ".join(f"{name} {rows.height:,}" for name, rows in splits.items())
     by_license = dict(table.group_by("license_code").len().iter_rows())
@@ -38,17 +38,6 @@ def main() -> None:
         f"credits: {table.height:,} images{in_words(by_license)} of the splits ({sizes}) -> {OUT}; "
         f"{said or 'all name photographer and license'}"
     )
-
-
-def check_splits(profile: str) -> None:
-    """See to it that the splits are of this profile.
-
-    Raises:
-        UserError: they are of another one.
-    """
-    of_profile = locked_profile("split")
-    if of_profile not in (None, profile):
-        raise UserError(f"{SPLITS_IN} is of profile {of_profile}, not {profile}: run `dvc repro split` first")
 
 
 def credit(images: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from stages.download.wanted import host_of
 from stages.images.standing import sound_images
 from stages.records.inaturalist import OPEN_DATA_HOST
 from stages.runtime.errors import UserError, run
-from stages.runtime.lock import locked_profile
+from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
 from stages.tables.export import RECORDS
 from stages.tables.table import read_table
@@ -72,9 +72,7 @@ def read_records(profile: str) -> pl.DataFrame:
         UserError: there are none, or those that are there are of another profile.
     """
     records = read_table(RECORDS_IN, RECORDS)
-    of_profile = locked_profile("export")
-    if of_profile not in (None, profile):
-        raise UserError(f"{RECORDS_IN} is of profile {of_profile}, not {profile}: run `dvc repro export` first")
+    check_profile("export", profile, RECORDS_IN)
     return records
 
 

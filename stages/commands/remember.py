@@ -15,13 +15,13 @@ import polars as pl
 from stages.config.reading import all_params
 from stages.config.schema import Params
 from stages.config.sources import assignments_path
-from stages.runtime.errors import UserError, run
-from stages.runtime.lock import locked_profile
+from stages.runtime.errors import run
+from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
 from stages.splitting.given_split import find_files, read_given
 from stages.splitting.memory import extend_assignments, read_assignments
 from stages.tables.cache_filter import AVAILABLE
-from stages.tables.classes import SPLITS
+from stages.tables.classes import SPLITS, read_split
 from stages.tables.links import LINKS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.split import LEFT_OUT, SPLIT
@@ -82,13 +82,8 @@ def present_images(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     Raises:
         UserError: there is no split, or it is of another profile.
     """
-    of_profile = locked_profile("split")
-    if of_profile not in (None, profile):
-        raise UserError(f"{SPLITS_IN} is of profile {of_profile}, not {profile}: run `dvc repro split` first")
-    used = [
-        read_table(SPLITS_IN / f"{name}.parquet", SPLIT).with_columns(split=pl.lit(name), used=pl.lit(True))
-        for name in SPLITS
-    ]
+    check_profile("split", profile, SPLITS_IN)
+    used = [read_split(SPLITS_IN, name, SPLIT).with_columns(used=pl.lit(True)) for name in SPLITS]
     left_out = read_table(LEFT_OUT_IN, LEFT_OUT).drop_nulls("split").select("image_name", "species", "split")
     of_a_group = read_table(AVAILABLE_IN, AVAILABLE).join(left_out, on=["image_name", "species"])
     of_a_group = of_a_group.with_columns(used=pl.lit(False))

@@ -22,7 +22,7 @@ from stages.records.renaming import BY_HAND, Taxon, form_cleaner, judge, names_b
 from stages.records.renaming_below import RenamingBelow, judge_below, names_below, settle_below
 from stages.records.synonym_rows import read_synonym_rows, with_checklist, write_synonym_rows
 from stages.runtime.errors import UserError, run
-from stages.runtime.lock import locked_profile
+from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
 from stages.runtime.wording import in_words
 from stages.tables.export import NAMES, RECORDS
@@ -94,9 +94,7 @@ def _exported(profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     for path in (RECORDS_IN, NAMES_IN):
         if not path.is_file():
             raise UserError(f"{path} is missing: run `dvc repro export` first, which says what names there are")
-    of_profile = locked_profile("export")
-    if of_profile not in (None, profile):
-        raise UserError(f"{RECORDS_IN} is of profile {of_profile}, not {profile}: run `dvc repro export` first")
+    check_profile("export", profile, RECORDS_IN)
     return read_table(RECORDS_IN, RECORDS, only=["species"]), read_table(NAMES_IN, NAMES)
 
 

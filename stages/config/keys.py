@@ -4,9 +4,11 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, get_args, get_origin
 
+from stages.config.kinds import kinds_at
 from stages.config.schema import Params, Section
 
 LISTED_CHARACTERS = 200  # of the names of keys in a message, at the most
+KEY_CHARACTERS = 100  # of one of them
 
 
 def what_is_allowed(place: Sequence[Any]) -> str:
@@ -23,10 +25,10 @@ def what_is_allowed(place: Sequence[Any]) -> str:
     if section is None:
         return ""
     keys = list(section.model_fields)
-    near = difflib.get_close_matches(str(place[-1]), keys, n=1)
+    near = difflib.get_close_matches(str(place[-1])[:KEY_CHARACTERS], keys, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     noun = "columns" if place[-2:-1] == ("columns",) else "keys"
-    return f"{meant}the {noun} are {_listed(keys)}"
+    return f"{meant}the {noun} are {listed(keys)}"
 
 
 def _section_at(place: Sequence[Any]) -> type[Section] | None:
@@ -39,14 +41,19 @@ def _section_at(place: Sequence[Any]) -> type[Section] | None:
         elif get_origin(at) is dict:
             at = get_args(at)[1]
         else:
-            sections = [part for part in get_args(at) if isinstance(part, type) and issubclass(part, Section)]
-            at = next((part for part in sections if get_args(part.model_fields["kind"].annotation) == (key,)), None)
+            at = kinds_at(at).get(key)
     return at if isinstance(at, type) and issubclass(at, Section) else None
 
 
-def _listed(keys: list[str]) -> str:
-    listed = ", ".join(keys)
-    if len(listed) <= LISTED_CHARACTERS:
-        return listed
-    shown = listed[: listed.rindex(",", 0, LISTED_CHARACTERS)]
-    return f"{shown} and {len(keys) - shown.count(',') - 1} more"
+def listed(keys: Sequence[str]) -> str:
+    """Give the names of keys with commas between them; of many the first, and how many more there are."""
+    shown = list(keys)
+    while len(shown) > 1 and sum(map(len, shown)) + 2 * len(shown) - 2 > LISTED_CHARACTERS:
+        shown.pop()
+    more = f" and {len(keys) - len(shown)} more" if len(shown) < len(keys) else ""
+    return f"{', '.join(map(shown_key, shown))}{more}"
+
+
+def shown_key(key: str) -> str:
+    """Give a key, the beginning of one that is no name at all."""
+    return key if len(key) <= KEY_CHARACTERS else f"{key[:KEY_CHARACTERS]}..."

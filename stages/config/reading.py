@@ -1,14 +1,22 @@
-"""Reading params.yaml: a stage gets what dvc.yaml declares for it, and a bad value is named where it stands."""
+"""Reading params.yaml: a stage gets what dvc.yaml declares for it, and a bad value is named where it stands.
 
+What a stage gets is what DVC reads, notes in dvc.lock and compares: see ``stages/runtime/yaml_files.py``.
+"""
+
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from pydantic import ValidationError, create_model
 
-from stages.config.keys import what_is_allowed
+from stages.config.keys import listed, shown_key, what_is_allowed
+from stages.config.kinds import PLACES, set_aside
+from stages.config.problems import found_in_words, message_in_words
 from stages.config.schema import Params, Section
 from stages.runtime.errors import UserError
+from stages.runtime.progress import say
+from stages.runtime.yaml_files import NotYAMLError, read_yaml
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
@@ -34,25 +42,29 @@ GONE = {
     "inventory.min_entropy_bits": "inventory.max_drawn says what is no photo, by other measures",
 }
 
-# Of these problems the message says it all, and the value that was found is none or is long.
-_NO_VALUE_HELPS = ("missing", "extra_forbidden", "former_form", "same_when")
+MOST_BITS = 4_000  # of a whole number: Python writes none of more than 4,300 digits
 
-# What may be of several kinds: pydantic puts the kind ("dump", "timm", ...) behind the keys that lead there.
-_OF_KINDS = (("source",), ("model", "weights"))
+# Of these problems the message says it all, and the value that was found is none or is long.
+_NO_VALUE_HELPS = ("missing", "extra_forbidden", "former_form", "same_when", "recursion_loop")
 
 
 def stage_params(stage: str) -> Params:
     """Give a stage the parameters that dvc.yaml declares for it, and no others.
 
     The whole of params.yaml is checked first, every profile of it, so that a bad value stops every stage. A section,
-    or a key of it, that dvc.yaml does not declare for the stage is no attribute of what comes back.
+    or a key of it, that dvc.yaml does not declare for the stage is no attribute of what comes back. Nor is what a
+    former kind left in a section, see ``stages/config/kinds.py``; this is said.
 
     Raises:
         UserError: params.yaml or dvc.yaml is missing or is no YAML, or a value is not allowed.
     """
-    content = _read_yaml(PARAMS)
+    content, aside = set_aside(_read_yaml(PARAMS))
     validate(content)
     common, of_profile = _sections(stage, content)
+    declared = tuple(f"{name}." for name in _declared(stage, content))
+    unseen = [name for name in aside if name.startswith(declared)]
+    if unseen and os.environ.get("RANK", "0") == "0":  # of several processes that train together, the first speaks
+        say(f"{stage}: {PARAMS}: not looked at, as they are of another kind: {listed(unseen)}")
     merged = _merge(common, of_profile, content["profile"])
     return _parse(merged, _origins(common, of_profile, content["profile"]))
 
@@ -63,13 +75,15 @@ def plain_params(stage: str) -> dict[str, Any]:
     Raises:
         UserError: as ``stage_params``.
     """
-    content = _read_yaml(PARAMS)
+    content, _ = set_aside(_read_yaml(PARAMS))
     validate(content)
     return _merge(*_sections(stage, content), content["profile"])
 
 
 def declared_values(stage: str) -> dict[str, Any]:
     """Give the parameters that dvc.yaml declares for a stage, by name and as plain values, as dvc.lock notes them.
+
+    With what a former kind left in a section, as that is in the lock too.
 
     Raises:
         UserError: as ``stage_params``.
@@ -153,18 +167,49 @@ def validate(content: dict[str, Any]) -> Params:
     Raises:
         UserError: a key is unknown, missing or set twice, or a value is not allowed.
     """
+    check_plain(content)
+    content, _ = set_aside(content)
     profiles = content.get("profiles")
     if not isinstance(profiles, dict) or not all(isinstance(profile, dict) for profile in profiles.values()):
         raise UserError(f"{PARAMS}: `profiles` must hold the profiles, each with its sections")
     active = content.get("profile")
     if not isinstance(active, str) or active not in profiles:
-        raise UserError(f"{PARAMS}: profile: must be one of {', '.join(map(str, profiles))} (found {active!r})")
+        names = listed([str(name) for name in profiles])
+        raise UserError(f"{PARAMS}: profile: must be one of {names} (found {found_in_words(active)})")
     common = {name: value for name, value in content.items() if name != "profiles"}
     checked = {}
     for name, of_profile in profiles.items():
         merged = _merge(common | {"profile": name}, of_profile, name)
         checked[name] = _parse(merged, _origins(common, of_profile, name), complete=True)
     return checked[active]
+
+
+def check_plain(content: dict[str, Any]) -> None:
+    """See that all keys are text, as DVC passes over any other without a word, and that each number can be written.
+
+    Raises:
+        UserError: a key is a number, a date or the like, or a number has thousands of digits; its place is named.
+    """
+    waiting: list[tuple[list[str], Any]] = [([], content)]
+    seen: set[int] = set()
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise UserError(f"{PARAMS}: {_joined(place)}: must be a smaller number (found {found_in_words(value)})")
+        if not isinstance(value, dict | list) or id(value) in seen:  # an alias leads to what was there before
+            continue
+        seen.add(id(value))
+        for key, held in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
+                where = _joined([*place, found_in_words(key)])
+                raise UserError(
+                    f"{PARAMS}: {where}: a key must be text: what looks like a number, a date or true stands in quotes"
+                )
+            waiting.append(([*place, str(key)], held))
+
+
+def _joined(place: Sequence[str]) -> str:
+    return ".".join(map(shown_key, place))
 
 
 def _merge(common: dict[str, Any], of_profile: dict[str, Any], profile: str) -> dict[str, Any]:
@@ -175,8 +220,8 @@ def _merge(common: dict[str, Any], of_profile: dict[str, Any], profile: str) -> 
             continue
         if not isinstance(values, dict) or not isinstance(merged[section], dict):
             raise UserError(f"{PARAMS}: {section} is set both at the top and in profiles.{profile}: keep one")
-        if twice := sorted(values.keys() & merged[section].keys()):
-            key = f"{section}.{twice[0]}"
+        if twice := sorted(values.keys() & merged[section].keys(), key=str):
+            key = shown_key(f"{section}.{twice[0]}")
             raise UserError(f"{PARAMS}: {key} is set both at the top and in profiles.{profile}: keep one")
         merged[section] = merged[section] | values
     return merged
@@ -225,24 +270,23 @@ def _in_words(error: ValidationError, origins: dict[str, str]) -> str:
         why = "; ".join(dict.fromkeys(GONE[".".join(place)] for place in gone))
         return f"{keys}: is no parameter any more: {why} (take {'it' if len(gone) == 1 else 'them'} out)"
     first = problems[0]
-    message = first["msg"]
-    if first["type"] == "missing":
-        message = "is missing"
-    elif first["type"] == "extra_forbidden":
+    message = message_in_words(first)
+    if first["type"] == "extra_forbidden":
         allowed = what_is_allowed(first["loc"])
         message = f"is no parameter: {allowed}" if allowed else "is no parameter"
     # What several sections say together has no place of its own, and all of them are no help.
     tells = places[0] and first["type"] not in _NO_VALUE_HELPS
-    found = f" (found {first['input']!r:.80})" if tells else ""
+    value = first.get("ctx", {}).get("tag", first["input"])  # of a section of no known kind, the kind
+    found = f" (found {found_in_words(value)})" if tells else ""
     more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
     where = f"{_key(places[0], origins)}: " if places[0] else ""
-    return f"{where}{message.removeprefix('Value error, ')}{found}{more}"
+    return f"{where}{message}{found}{more}"
 
 
 def _place(problem: Any) -> list[str]:
     """Give the keys to a problem, without what pydantic puts between them, as kinds, or a mark that it is a key."""
     place = [str(part) for part in problem["loc"] if part != "[key]"]
-    for keys in _OF_KINDS:
+    for keys in PLACES:
         if tuple(place[: len(keys)]) == keys:
             del place[len(keys) : len(keys) + 1]
     if place[:1] == ["documents"] and place[2:3] == ["columns"]:
@@ -264,26 +308,16 @@ def _key(place: list[str], origins: dict[str, str]) -> str:
     """Give a key by where it stands in params.yaml."""
     for length in range(len(place), 0, -1):
         if origin := origins.get(".".join(place[:length])):
-            return ".".join([origin, *place[length:]])
-    return ".".join(place)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """PyYAML takes the last of two equal keys without a word; here that is an error, as it is for DVC."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+            return _joined([*origin.split("."), *place[length:]])
+    return _joined(place)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run this from the root of the repo") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, RecursionError) as error:
+    except NotYAMLError as error:
         raise UserError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is no valid YAML mapping")

@@ -10,8 +10,7 @@ import polars as pl
 from stages.images.shards import PackedShards
 from stages.runtime.errors import UserError
 from stages.splitting.label_order import label
-from stages.tables.classes import SPLIT_IMAGES
-from stages.tables.table import read_table
+from stages.tables.classes import read_split
 
 
 class PackedSplit:
@@ -60,16 +59,17 @@ def open_splits(packed: Path, tables: Path, names: Sequence[str], species: Seque
         species: in the order of labels.
 
     Raises:
-        UserError: something is missing or damaged, a species has no label, or an image is not packed, or from other
-            bytes than the table says.
+        UserError: something is missing or damaged, a table is another split's, a species has no label, or an image is
+            not packed, or from other bytes than the table says.
     """
     shards = PackedShards(packed)
     rows = shards.table().select("image_name", "place", "jpeg_sha256", packed_sha256="sha256")
-    return {name: _open(shards, rows, tables / f"{name}.parquet", species) for name in names}
+    return {name: _open(shards, rows, tables, name, species) for name in names}
 
 
-def _open(shards: PackedShards, rows: pl.DataFrame, path: Path, species: Sequence[str]) -> PackedSplit:
-    table = read_table(path, SPLIT_IMAGES, only=SPLIT_IMAGES)
+def _open(shards: PackedShards, rows: pl.DataFrame, tables: Path, name: str, species: Sequence[str]) -> PackedSplit:
+    table = read_split(tables, name)
+    path = tables / f"{name}.parquet"
     images = table.join(rows, on="image_name", how="left", maintain_order="left")
     for wrong, what in (
         (pl.col("place").is_null(), "is not in"),

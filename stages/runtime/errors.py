@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import LONGEST_MESSAGE, plain, shortened
 
 
 class UserError(Exception):
@@ -55,6 +55,6 @@ def _leave(name: str, message: str, code: int = 1) -> None:
     missed = "DVC_ROOT" in os.environ and code == 1
     advice = "the stage's former outputs, those of dvc.lock: `dvc checkout --force; git checkout metrics plots`"
     back = f" ({advice})" if missed else ""
-    one_line = " ".join(plain(message).split())
-    print(f"{name}: {one_line}{back}", file=sys.stderr)  # noqa: T201
+    one_line = f"{name}: {' '.join(plain(message).split())}"
+    print(f"{shortened(one_line, LONGEST_MESSAGE - len(back))}{back}", file=sys.stderr)  # noqa: T201
     raise SystemExit(code)

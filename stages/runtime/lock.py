@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.runtime.errors import UserError
+from stages.runtime.progress import say
+from stages.runtime.yaml_files import NotYAMLError, read_yaml
 
 LOCK = Path("dvc.lock")
 
@@ -20,6 +20,8 @@ def check_pin(
     stage: str, declared: dict[str, Any], out: Path, written: Path, *, accepted: str | None, inputs: Iterable[Path] = ()
 ) -> None:
     """Hold a table that is about to replace ``out`` against the stage's entry in dvc.lock.
+
+    Where there is nothing to hold it against, that is said.
 
     Args:
         stage: its name in dvc.yaml.
@@ -31,23 +33,45 @@ def check_pin(
             expected, as with other parameters.
 
     Raises:
-        UserError: the lock has another digest for these very parameters, and this one is not accepted.
+        UserError: the lock has another digest for these very parameters, and this one is not accepted; or it is none.
     """
     entry = _locked_stage(stage)
-    if entry is None or entry["params"]["params.yaml"] != declared:
-        return  # nothing to compare with: other parameters are expected to give another table
-    locked_inputs = {locked["path"]: locked.get("md5") for locked in entry.get("deps", ())}
-    if any(locked_inputs.get(str(path)) != _md5(path) for path in inputs):
+    if differs := _not_comparable(entry, declared, inputs):
+        say(f"{stage}: {out} is not held against {LOCK}: {differs}")
         return
-    pinned = next((locked["md5"] for locked in entry["outs"] if locked["path"] == str(out)), None)
+    pinned = next((locked["md5"] for locked in (entry or {}).get("outs", ()) if locked["path"] == str(out)), None)
+    if pinned is None:
+        say(f"{stage}: {out} is not held against {LOCK}: it has no digest of that")
+        return
     found = _md5(written)
-    if pinned in (None, found) or accepted == found:
+    if found in (pinned, accepted):
         return
     raise UserError(
         f"{out} is pinned by {LOCK} to {pinned}, but the same parameters now give {found}: the database "
         f"changed under the snapshot (or the code of the export did). Set a new snapshot in params.yaml, or take these "
         f"records: EXPORT_ACCEPT={found} dvc repro -f -s export"
     )
+
+
+def _not_comparable(entry: dict[str, Any] | None, declared: dict[str, Any], inputs: Iterable[Path]) -> str | None:
+    """Say why another table is expected than that of the lock; ``None`` where the same one is."""
+    if entry is None:
+        return "it knows no run of this stage yet"
+    noted = _noted_params(entry)
+    if noted is None:
+        return "it has no parameters of this stage"
+    # As DVC itself compares them: 1 and 1.0 are one value.
+    others = sorted(
+        name
+        for name in noted.keys() | declared.keys()
+        if name not in noted or name not in declared or noted[name] != declared[name]
+    )
+    if others:
+        return f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} not as there, so other rows are expected"
+    locked_inputs = {locked["path"]: locked.get("md5") for locked in entry.get("deps", ())}
+    if changed := [str(path) for path in inputs if locked_inputs.get(str(path)) != _md5(path)]:
+        return f"{', '.join(changed)} changed since, so other rows are expected"
+    return None
 
 
 def _md5(path: Path) -> str | None:
@@ -57,7 +81,25 @@ def _md5(path: Path) -> str | None:
 def locked_profile(stage: str) -> str | None:
     """Say of which profile the stage's last run was, where dvc.lock knows one."""
     entry = _locked_stage(stage)
-    return None if entry is None else entry["params"]["params.yaml"].get("profile")
+    return None if entry is None else (_noted_params(entry) or {}).get("profile")
+
+
+def check_profile(stage: str, profile: str, out: Path) -> None:
+    """See that what a stage wrote is of a profile; where the lock does not tell, that is said.
+
+    Raises:
+        UserError: the stage's last run was of another profile; or the lock is none.
+    """
+    of_profile = locked_profile(stage)
+    if of_profile is None:
+        say(f"{LOCK} does not say of which profile {out} is: it is taken for one of {profile}")
+    elif of_profile != profile:
+        raise UserError(f"{out} is of profile {of_profile}, not {profile}: run `dvc repro {stage}` first")
+
+
+def _noted_params(entry: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the values of params.yaml in a stage's entry; ``None`` where it has none, as of a stage without any."""
+    return entry.get("params", {}).get("params.yaml")
 
 
 def locked_outputs() -> dict[str, str]:
@@ -82,8 +124,10 @@ def _locked_stage(stage: str) -> dict[str, Any] | None:
         return None
     try:
         well_formed = (
-            isinstance(entry["params"]["params.yaml"], dict)
-            and all(isinstance(locked["path"], str) and isinstance(locked["md5"], str) for locked in entry["outs"])
+            isinstance(_noted_params(entry), dict | None)
+            and all(
+                isinstance(locked["path"], str) and isinstance(locked["md5"], str) for locked in entry.get("outs", ())
+            )
             and all(isinstance(locked["path"], str) for locked in entry.get("deps", ()))
         )
     except (KeyError, TypeError, AttributeError):
@@ -96,10 +140,10 @@ def _locked_stage(stage: str) -> dict[str, Any] | None:
 def _read_lock() -> dict[str, Any]:
     """Give the entries of the stages; none where there is no lock yet."""
     try:
-        stages = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"]
+        stages = read_yaml(LOCK)["stages"]
     except FileNotFoundError:
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
+    except (NotYAMLError, KeyError, TypeError):
         stages = None
     if not isinstance(stages, dict):
         raise _no_lock()

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from stages.runtime.notes import NotedWork, said
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import LONGEST_MESSAGE, plain, shortened
 from stages.runtime.wording import duration_in_words
 
 Item = TypeVar("Item")
@@ -76,9 +76,9 @@ class ProgressLine:
     def line(self, text: str) -> None:
         """Write a line of the log, above the bar where there is one."""
         if self._bar is None:
-            print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+            print(_shown(text), file=sys.stderr, flush=True)  # noqa: T201
         else:
-            self._bar.write(plain(text), file=sys.stderr)
+            self._bar.write(_shown(text), file=sys.stderr)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -116,5 +116,9 @@ def progress(
 
 def say(line: str) -> None:
     """Print what a stage or command has done: one line, at once, also into a log."""
-    print(plain(line), flush=True)  # noqa: T201
+    print(_shown(line), flush=True)  # noqa: T201
     said(line)
+
+
+def _shown(text: str) -> str:
+    return "\n".join(shortened(line, LONGEST_MESSAGE) for line in plain(text).split("\n"))

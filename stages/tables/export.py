@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from stages.tables.table import Schema
+from stages.tables.table import Ruled, Schema
 
-RECORDS: Schema = {
+_RECORD_COLUMNS: Schema = {
     "image_url": pl.String,
     "image_name": pl.String,  # md5(image_url) + ".jpg": the file's name in the image cache
     "photo_id": pl.String,  # whose:id; one photo has several URLs; null where no source gives one
@@ -15,6 +15,7 @@ RECORDS: Schema = {
     "observer": pl.String,
     "document_id": pl.String,
 }
+RECORDS = Ruled(_RECORD_COLUMNS, unique=("image_url", "species"), required=("image_name", "source"))
 CONTRADICTIONS: Schema = {  # records of one image that do not say the same
     "image_name": pl.String,
     "image_url": pl.String,

@@ -5,6 +5,11 @@ They stand apart from the other tables of ``cache_filter``: another species for 
 
 import polars as pl
 
-from stages.tables.table import Schema
+from stages.tables.table import SHA256_CHARACTERS, Ruled
 
-IMAGES: Schema = {"image_name": pl.String, "sha256": pl.String}  # of the original; sorted by image_name
+IMAGES = Ruled(  # of the original; sorted by image_name
+    {"image_name": pl.String, "sha256": pl.String},
+    unique=("image_name",),
+    required=("sha256",),
+    sizes={"sha256": SHA256_CHARACTERS},
+)

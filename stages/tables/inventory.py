@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from stages.tables.table import Schema
+from stages.tables.table import SHA256_CHARACTERS, Ruled, Schema
 
 # What is measured of a file, see stages/images/measure.py; null in all but the first where it was not decoded.
 MEASURES: Schema = {
@@ -17,11 +17,10 @@ MEASURES: Schema = {
     "flatness": pl.Float32,
     "filled_share": pl.Float32,
 }
-INVENTORY: Schema = {
-    "image_name": pl.String,
-    "bytes": pl.Int64,
-    "sha256": pl.String,
-    **MEASURES,
-    "phash": pl.Binary,  # 32 bytes
-}
+INVENTORY = Ruled(
+    {"image_name": pl.String, "bytes": pl.Int64, "sha256": pl.String, **MEASURES, "phash": pl.Binary},
+    unique=("image_name",),
+    required=("bytes", "sha256", "state", "width", "height"),
+    sizes={"sha256": SHA256_CHARACTERS, "phash": 32},
+)
 SOUND = "sound"  # the one verdict of the inventory that lets an image be used

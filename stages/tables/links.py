@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from stages.tables.table import Schema
+from stages.tables.table import Ruled
 
-LINKS: Schema = {  # what may connect images, of all records, those that are not used too
+_COLUMNS = {  # what may connect images, of all records, those that are not used too
     "image_name": pl.String,
     "kind": pl.String,  # observation_id, photo_id or address
     "source": pl.String,  # whose ids these are, by the document's shape
@@ -12,3 +12,4 @@ LINKS: Schema = {  # what may connect images, of all records, those that are not
     "value": pl.String,  # in its one spelling; null where it names nothing
     "problem": pl.String,  # why it names nothing
 }
+LINKS = Ruled(_COLUMNS, required=("image_name", "kind", "source", "raw"))

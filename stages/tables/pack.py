@@ -2,6 +2,11 @@
 
 import polars as pl
 
-from stages.tables.table import Schema
+from stages.tables.table import SHA256_CHARACTERS, Ruled
 
-SHARDS: Schema = {"shard": pl.String, "images": pl.Int64, "bytes": pl.Int64, "sha256": pl.String}
+SHARDS = Ruled(
+    {"shard": pl.String, "images": pl.Int64, "bytes": pl.Int64, "sha256": pl.String},
+    unique=("shard",),
+    required=("images", "bytes", "sha256"),
+    sizes={"sha256": SHA256_CHARACTERS},
+)

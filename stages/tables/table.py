@@ -2,6 +2,9 @@
 
 Same rows, same bytes: a table's digest in dvc.lock changes only when its content does.
 
+What is read may have been changed by hand, merged, or be of an older version: so it is also held against what holds of
+the rows of every such table (``Ruled``), and the first row that is not so is named.
+
 A CSV is for people too, who open it in a spreadsheet or print it on a terminal, and its text is of strangers. So in
 text control characters and those that turn the direction of writing stand as visible escapes, line breaks too: a row is
 a line, and this cannot be undone. And what a spreadsheet would run as a formula has an apostrophe before it, which
@@ -9,7 +12,9 @@ a line, and this cannot be undone. And what a spreadsheet would run as a formula
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +24,7 @@ from stages.runtime.outputs import replacing
 
 Schema = dict[str, type[pl.DataType]]
 
+SHA256_CHARACTERS = 64
 _ROW_GROUP = 131_072
 _UNFIT = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _ESCAPES = {chr(code): ascii(chr(code))[1:-1] for code in _UNFIT}
@@ -29,6 +35,32 @@ _ANY_UNFIT = r"[\x00-\x1f\x7f-\x9f\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 # A spreadsheet in Spanish or German takes a semicolon for the end of a cell.
 _FORMULA = r"(^|;)([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
 _KEPT_FORMULA = r"(^|;)'([\s\p{Cf}'\"]*[=+\-@＝＋－＠])"
+
+
+class Ruled(Schema):
+    """The columns of a table, and what holds of the rows of every such table.
+
+    Attributes:
+        required: columns in which each row has a value.
+        unique: names of columns in which, taken together, no two rows are alike; they are ``required``.
+        sizes: of columns of digests and hashes, how many characters or bytes each of their values has. What these are
+            is not looked at: the wrong digest is found where the file is read.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, type[pl.DataType]],
+        *,
+        required: Iterable[str] = (),
+        unique: Iterable[str] = (),
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        """Take the columns with their types, and what is above."""
+        super().__init__(columns)
+        self.unique = tuple(unique)
+        self.required = tuple(dict.fromkeys([*self.unique, *required]))
+        self.sizes = dict(sizes or {})
+        assert {*self.required, *self.sizes} <= self.keys()
 
 
 def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> None:
@@ -54,7 +86,8 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
         only: columns to read, where others are large and not needed.
 
     Raises:
-        UserError: the file is missing, is no such table or is damaged.
+        UserError: the file is missing, is no such table or is damaged, or one of its rows is not as those of such a
+            table are.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing: run `dvc repro` (or `dvc pull`), or bring the file back with git")
@@ -84,7 +117,53 @@ def read_table(path: Path, schema: Schema, *, only: Collection[str] | None = Non
             if columns
         )
         raise UserError(f"{path} has other columns than this version writes ({differs}): make it anew")
+    if isinstance(schema, Ruled) and (wrong := _broken_rule(frame, schema)):
+        raise UserError(f"{path}, {wrong}: bring the file back with `dvc checkout` or git, or make it anew")
     return frame
+
+
+def _broken_rule(frame: pl.DataFrame, schema: Ruled) -> str | None:
+    """Say which row, the first, is not as the schema says; ``None`` where all are. Columns not read may be so.
+
+    At 741,533 rows this takes 5 to 20 ms.
+    """
+    for name in schema.required:
+        if name in frame.columns and frame[name].null_count():
+            row = frame[name].is_null().arg_max() or 0
+            return f"row {row + 1:,}: {name} is missing"
+    for name, size in schema.sizes.items():
+        if name not in frame.columns:
+            continue
+        column = frame[name]
+        wrong = (column.bin.size() if column.dtype == pl.Binary else column.str.len_bytes()) != size
+        if wrong.any():
+            row = wrong.fill_null(False).arg_max() or 0
+            unit = "bytes" if column.dtype == pl.Binary else "characters"
+            return f"row {row + 1:,}: {name} must have {size} {unit} (found {column[row]!r:.80})"
+    if schema.unique and set(schema.unique) <= set(frame.columns) and not _are_unlike(frame, schema.unique):
+        rows = frame.select(key=pl.struct(schema.unique))
+        row = int((~rows["key"].is_first_distinct()).arg_max() or 0)
+        before = rows["key"].index_of(rows["key"][row])
+        said = ", ".join(f"{name} {value!r:.80}" for name, value in rows["key"][row].items())
+        return f"row {row + 1:,} stands there twice, in row {1 + (before or 0):,} too ({said})"
+    return None
+
+
+def _are_unlike(frame: pl.DataFrame, names: tuple[str, ...]) -> bool:
+    """Whether no two rows are alike in these columns: at a glance where they are sorted by them, as most tables are."""
+    alike = None  # rows that are like the one before in the columns so far; at first all but the first row
+    for name in names:
+        column = frame[name]
+        here, before = (column[1:], column[:-1]) if alike is None else (column[alike], column[alike - 1])
+        no_later = (~(here > before)).arg_true().to_numpy()
+        if (here[no_later] < before[no_later]).any():
+            hashes = [frame[column].hash(seed) for seed, column in enumerate(names)]
+            # Where two hashes are equal, that may be by chance.
+            return reduce(xor, hashes).n_unique() == frame.height or not frame.select(names).is_duplicated().any()
+        alike = no_later + 1 if alike is None else alike[no_later]
+        if not len(alike):
+            return True
+    return False
 
 
 def no_formula(text: pl.Expr) -> pl.Expr:

@@ -22,10 +22,11 @@ def test_every_image_of_the_splits_is_credited(workspace):
         ]
     ).with_columns(group="image_name")
     for number, name in enumerate(SPLITS):
-        write_table(rows[number : number + 1], SPLIT, workspace / f"data/splits/{name}.parquet")
+        of_split = rows[number : number + 1].with_columns(split=pl.lit(name))
+        write_table(of_split, SPLIT, workspace / f"data/splits/{name}.parquet")
     result = run_stage("commands.credits", workspace)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == [
+    assert result.stdout.splitlines()[1:] == [  # after a word on the lock, which is missing here
         "credits: 3 images (cc-by 1, cc0 1, none 1) of the splits (train 1, val 1, test 1) -> data/credits.csv; "
         "of 1 images no source names the photographer, of 1 images no source says the license"
     ]

@@ -46,41 +46,49 @@ def set_at(content: dict, path: str, value: object) -> dict:
     ("path", "value", "said"),
     [
         ("profile", "nope", "profile: must be one of sample, teacher (found 'nope')"),
-        ("profiles.sample.train.epochs", 0, "profiles.sample.train.epochs: Input should be greater than or equal to 1"),
-        ("profiles.teacher.train.epochs", "15", "profiles.teacher.train.epochs: Input should be a valid integer"),
+        ("profiles.sample.train.epochs", 0, "profiles.sample.train.epochs: must be greater than or equal to 1"),
+        ("profiles.teacher.train.epochs", "15", "profiles.teacher.train.epochs: must be a whole number"),
         ("train.epochs", 3, "train.epochs is set both at the top and in profiles."),
         ("train.epochz", 3, "train.epochz: is no parameter: did you mean epochs? the keys are seed, epochs, "),
-        ("train.weight_decay", float("nan"), "train.weight_decay: Input should be a finite number"),
-        ("augment.flip", 1, "augment.flip: Input should be a valid boolean"),
-        ("train.sampling", "fair", "train.sampling: Input should be 'natural', 'square_root' or 'balanced'"),
-        ("crop.mode", "clever", "crop.mode: Input should be 'smart' or 'center' (found 'clever')"),
-        ("crop.scales", [], "crop.scales: List should have at least 1 item"),
-        ("split.val_share", 0.5, "split.val_share: Input should be less than 0.5"),
+        ("train.weight_decay", float("nan"), "train.weight_decay: must be a finite number"),
+        ("augment.flip", 1, "augment.flip: must be true or false"),
+        ("train.sampling", "fair", "train.sampling: must be 'natural', 'square_root' or 'balanced'"),
+        ("crop.mode", "clever", "crop.mode: must be 'smart' or 'center' (found 'clever')"),
+        ("crop.scales", [], "crop.scales: must have at least 1 item"),
+        ("split.val_share", 0.5, "split.val_share: must be less than 0.5"),
         ("profiles.sample.image.train_px", 257, "train_px (257) must not be larger than pack_px (256)"),
         ("profiles.sample.source.file", "../up.bson", "profiles.sample.source.file: must be a file's name"),
-        ("profiles.sample.model.weights.sha256", "abc", "profiles.sample.model.weights.sha256: String should match"),
-        ("profiles.teacher.source.kind", "mysql", "profiles.teacher.source: "),
-        ("documents", {}, "documents: Dictionary should have at least 1 item"),
+        (
+            "profiles.sample.model.weights.sha256",
+            "abc",
+            "weights.sha256: must be a SHA-256: 64 characters",
+        ),
+        (
+            "profiles.teacher.source.kind",
+            "mysql",
+            "profiles.teacher.source: kind must be 'dump' or 'mongodb' (found 'mysql')",
+        ),
+        ("documents", {}, "documents: must have at least 1 item"),
         ("documents", [], "documents: is a map by name now"),
         ("documents.", {}, "documents.: must be a name of letters"),
         ("documents.dump", {}, "documents.dump.when: is missing"),
         ("documents.file", {"columns": {}, "when": ["a"]}, "documents.file.columns.image_url: is missing"),
-        ("documents.garden.when", [], "documents.garden.when: List should have at least 1 item"),
-        ("documents.garden.columns.image_url", 5, "documents.garden.columns.image_url: Input should be a valid string"),
-        ("documents.garden.columns.species", ["a", 5], "documents.garden.columns.species: Input should be a valid"),
+        ("documents.garden.when", [], "documents.garden.when: must have at least 1 item"),
+        ("documents.garden.columns.image_url", 5, "documents.garden.columns.image_url: must be text"),
+        ("documents.garden.columns.species", ["a", 5], "documents.garden.columns.species: must be text"),
         ("documents.garden.ids_of", "gardens", "documents.garden.ids_of must name another shape, or inaturalist"),
         ("documents.garden.ids_of", "", "documents.garden.ids_of: must be a name of letters"),
-        ("crop", None, "crop: Input should be a valid dictionary"),
+        ("crop", None, "crop: must be a section with keys of its own (found null)"),
         ("surprise", 1, "surprise: is no parameter"),
         ("profile", ["sample"], "profile: must be one of sample, teacher"),
-        ("download.hosts", {}, "download.hosts: Dictionary should have at least 1 item"),
+        ("download.hosts", {}, "download.hosts: must have at least 1 item"),
         ("download.contact", "J\u00fcrgen", "download.contact: must be plain ASCII and not empty"),
         ("download.contact", "a\nb: c", "download.contact: must be plain ASCII and not empty"),
         ("download.mirror", "ftp://bucket.example", "download.mirror: must be the URL of a folder"),
         ("download.hosts.H", {}, "download.hosts.H: must be a name in small letters"),
         ("download.hosts.no", {}, "download.hosts.no.requests_per_s: is missing"),
         ("profiles.teacher.source.snapshot", "2026-13-01", "source.snapshot: must be a day, written YYYY-MM-DD"),
-        ("train.weight_decay", 1e300, "train.weight_decay: Input should be less than or equal to 10"),
+        ("train.weight_decay", 1e300, "train.weight_decay: must be less than or equal to 10"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(params_content, path, value, said):
@@ -94,12 +102,6 @@ def test_a_missing_key_is_named(params_content):
     del params_content["profiles"]["sample"]["train"]["epochs"]
     with pytest.raises(UserError, match=r"train\.epochs: is missing"):
         validate(params_content)
-
-
-def test_a_number_written_as_1e_3_is_refused_because_pyyaml_reads_a_text(params_content):
-    content = set_at(params_content, "train.weight_decay", yaml.safe_load("1e-3"))
-    with pytest.raises(UserError, match=r"train\.weight_decay: Input should be a valid number \(found '1e-3'\)"):
-        validate(content)
 
 
 def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_without_its_schemes_port(params_content):
@@ -116,7 +118,7 @@ def test_a_host_must_be_allowed_one_image_an_hour_and_stand_there_without_its_sc
 
 def test_a_value_under_a_name_with_dots_is_named_with_its_key(params_content):
     params_content["download"]["hosts"]["static.inaturalist.org"]["concurrent"] = 0
-    with pytest.raises(UserError, match=r"^params\.yaml: download\.hosts\.static\.inaturalist\.org\.concurrent: Input"):
+    with pytest.raises(UserError, match=r"^params\.yaml: download\.hosts\.static\.inaturalist\.org\.concurrent: must"):
         validate(params_content)
 
 

@@ -144,7 +144,7 @@ def test_a_bad_value_stops_with_one_line_and_nothing_is_lost(clone):
     result = run_dvc(clone, "repro")
     params.write_text(text, encoding="utf-8")
     assert result.returncode != 0
-    assert "split: params.yaml: split.seed: Input should be greater than or equal to 0 (found -1)" in result.stderr
+    assert "split: params.yaml: split.seed: must be greater than or equal to 0 (found -1)" in result.stderr
     assert "Traceback" not in result.stderr
     assert ((clone / "data/records.parquet").read_bytes(), (clone / "metrics/export.json").read_bytes()) == before
     assert run_dvc(clone, "checkout", "dvc.yaml").returncode == 0

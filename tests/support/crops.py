@@ -2,14 +2,14 @@
 
 import cv2
 import numpy as np
-import yaml
 
 from stages.config.schema import Crop
 from stages.evaluation.crops import Measured, overlap
 from stages.images.crop import Square
+from stages.runtime.yaml_files import read_yaml
 from tests.support import ROOT
 
-CROP = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["crop"]
+CROP = read_yaml(ROOT / "params.yaml")["crop"]
 SMART = Crop(**CROP | {"mode": "smart"})
 
 

@@ -36,4 +36,5 @@ def write_tables(workspace: Path, in_use: list[str]) -> None:
     rows = available_rows([{"image_name": image} for image in in_use])
     write_table(rows.head(2), AVAILABLE, workspace / "data/available.parquet")
     for split in SPLITS:
-        write_table(rows.with_columns(group=pl.lit("g")), SPLIT, workspace / f"data/splits/{split}.parquet")
+        of_split = rows.with_columns(group=pl.lit("g"), split=pl.lit(split))
+        write_table(of_split, SPLIT, workspace / f"data/splits/{split}.parquet")

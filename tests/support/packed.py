@@ -59,7 +59,7 @@ def write_split(folder: Path, split: str, images: int, seed: int = 0) -> PackedS
         others = [row for row in map(before.row, range(len(before))) if not row.image_name.startswith(split)]
     write_images([*rows.values(), *others], folder)
     species = [SPECIES[number % 3] for number in range(images)]
-    table = {"image_name": list(rows), "sha256": ["0" * 64] * images, "species": species}
+    table = {"image_name": list(rows), "sha256": ["0" * 64] * images, "species": species, "split": [split] * images}
     write_table(pl.DataFrame(table), SPLIT_IMAGES, folder / f"{split}.parquet")
     return open_split(folder, split)
 

@@ -18,6 +18,7 @@ import yaml
 from stages.config.reading import validate
 from stages.records.document import Unreadable
 from stages.records.dump import read_dump
+from stages.runtime.yaml_files import read_yaml
 from stages.split import split_images
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.compare_crops import BOXES
@@ -99,7 +100,7 @@ class Walk:
         return Walked(set(re.findall(r"Running stage '(\w+)'", said)), at_once)
 
     def params(self) -> dict:
-        return yaml.safe_load((self.repo / "params.yaml").read_text(encoding="utf-8"))
+        return read_yaml(self.repo / "params.yaml")
 
     def write(self, name: str, content: dict) -> None:
         (self.repo / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
@@ -153,7 +154,7 @@ class Walk:
 
     def use_library(self, name: str, version: str) -> None:
         """Let a library be of another version, for the commit and for what is installed: by what its records say."""
-        libraries = yaml.safe_load((self.repo / "libraries.yaml").read_text(encoding="utf-8"))
+        libraries = read_yaml(self.repo / "libraries.yaml")
         assert libraries[name] != version
         self.write("libraries.yaml", libraries | {name: version})
         site = self.repo.parent / f"{name}-{version}"
