@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks compare watch fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks try compare watch fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -33,8 +33,11 @@ walk: .venv/dev.stamp ## make each change of docs/what_runs.md in a clone and se
 coverage: .venv/dev.stamp ## run all tests and say which lines of stages/ none of them reaches
 	@$(PYTEST) --cov=stages --cov-report=term:skip-covered
 
-compare: .venv/run.stamp ## show the experiments: what each changed, and the figures that count
-	@dvc exp show --only-changed --drop 'Created|.*/'
+try: .venv/run.stamp ## run an experiment from the last commit; your working tree stays as it is (ARGS="-S crop.mode=center")
+	@python -m stages.commands.try_out $(ARGS)
+
+compare: .venv/run.stamp ## show experiments: what each changed, and the figures that count (ARGS="-n 20", "--md", "--help")
+	@python -m stages.commands.compare $(ARGS)
 
 watch: .venv/run.stamp ## show what goes on here, on one screen, from another terminal (ARGS="--once")
 	@python -m stages.commands.watch $(ARGS)

@@ -46,6 +46,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 LONGEST_FIRST = (
     "pipeline/test_repro.py",
     "pipeline/test_what_runs.py",
+    "pipeline/test_experiments.py",
     "learning/test_interrupted.py",
     "learning/test_processes.py",
     "stages/test_pack.py",

@@ -3,13 +3,12 @@
 import copy
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from ruamel.yaml import YAML
 
 from stages.config.reading import validate
-from stages.learning.health import EXPERIMENTS
+from stages.learning.health import experiments
 from tests.support import ROOT
 
 
@@ -33,23 +32,6 @@ def test_every_key_has_its_unit_or_meaning_in_a_comment():
         if line.startswith("  ") and "#" not in line and not line.strip().startswith("- "):
             key = line.strip().split(":")[0]
             assert key in plain | {"cache_budget_gb"} | explained_above_them, key
-
-
-def test_the_comparison_of_experiments_hides_no_parameter_and_no_figure(params_content):
-    """DVC drops the columns whose beginning matches: here digests of files, which have a folder in their names."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    pattern = re.compile(re.search(r"dvc exp show --only-changed --drop '(.+)'", makefile)[1])
-
-    def names(values: dict, prefix: str = "") -> Iterator[str]:
-        for name, value in values.items():
-            yield from names(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
-
-    parameters = list(names(params_content))
-    assert "train.loss" in parameters
-    figures = [name for path in (ROOT / "metrics").glob("*.json") for name in json.loads(path.read_text())]
-    assert "val_top1" in figures
-    assert [name for name in (*parameters, *figures) if pattern.match(name)] == []
-    assert all(pattern.match(name) for name in ("Created", "data/splits", "stages/learning/loop.py"))
 
 
 def test_the_readmes_accuracy_is_that_of_the_committed_run():
@@ -77,18 +59,31 @@ def test_crops_of_params_yaml_are_those_that_the_document_chose(params_content):
 def test_the_experiments_of_the_documents_are_possible(params_content):
     """Each `-S` of README.md, docs/ and the warnings names a parameter and a value that it takes."""
     texts = [path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]
-    lines = re.findall(r"dvc exp run[^`#\n]*", "\n".join([*texts, *EXPERIMENTS]).replace("\\\n", " "))
-    assert len(lines) > 10
+    texts += experiments("teacher", validate(params_content | {"profile": "teacher"}).model)
+    texts += experiments("sample", validate(params_content | {"profile": "sample"}).model)
+    lines = re.findall(r'(?:dvc exp run|make try ARGS=")[^`#\n]*', "\n".join(texts).replace("\\\n", " "))
+    assert len(lines) > 20
     for line in lines:
-        content = copy.deepcopy(params_content)
-        for name, value in re.findall(r"-S '?([\w.]+)=(\[[^]]*\]|[^\s']+)", line):
-            *path, last = name.split(".")
-            section = content
-            for part in path:
-                section = section[part]
-            assert last in section, name
-            section[last] = YAML(typ="safe").load(value)
-        validate(content)
+        for name, values in re.findall(r"""-S '?([\w.]+)=(\[[^]]*\]|[^\s'"]+)""", line):
+            if name == "KEY":
+                continue
+            for value in [values] if values.startswith("[") else values.split(","):
+                content = copy.deepcopy(params_content)
+                *path, last = name.split(".")
+                section = content
+                for part in path:
+                    section = section[part]
+                assert last in section, name
+                section[last] = YAML(typ="safe").load(value)
+                validate(content)
+
+
+def test_the_documents_experiments_start_from_the_commit():
+    """`dvc exp run` takes over what the working tree holds; docs/experiments.md alone says what it is good for."""
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for path in documents:
+        if path.name != "experiments.md":
+            assert not re.search(r"dvc exp run\b[^`\n]* -S", path.read_text(encoding="utf-8")), path
 
 
 NAMED = [

@@ -23,7 +23,7 @@ def main() -> None:
     profile = all_params().profile
     if profile != "sample":
         raise UserError(
-            f"this commit's profile is {profile}, the demo's is sample: try `dvc exp run --temp -S profile=sample`"
+            f"this commit's profile is {profile}, the demo's is sample: try `make try ARGS='-S profile=sample'`"
         )
     if not arguments.check:
         say(tell(*map(_read, _STAGES)))
@@ -59,7 +59,7 @@ Where to look:
   data/left_out.csv           what no split uses, and why
 
 Next: `. .venv/bin/activate`, then `dvc plots show` (the page loads its drawing code from the internet), or an
-experiment: `dvc exp run -S crop.mode=center`, then `make compare`."""  # noqa: E501
+experiment: `make try ARGS="-S crop.mode=center"`, then `make compare`."""  # noqa: E501
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.config.schema import Train
+from stages.config.reading import all_params
+from stages.config.schema import Model, Train
 from stages.learning.state import Best
 from stages.runtime.errors import UserError
 from stages.runtime.progress import say
@@ -19,12 +20,34 @@ _CHANCES = 3  # a score of less than so many times chance is none
 _FEW = 0.1  # of the validation images may say no numbers
 _LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learned them
 
-# As in the README: one experiment each.
-EXPERIMENTS = (
-    "A: dvc exp run -S profile=teacher -S split.min_images_per_class=5",
-    "B: dvc exp run -S profile=teacher -S model.drop_rate=0.3 -S train.weight_decay=0.05 -S train.label_smoothing=0.2",
-    "C: dvc exp run -S profile=teacher -S profiles.teacher.model.name=vit_small_patch16_384.augreg_in21k_ft_in1k",
-)
+# The teacher's, for which a smaller one is known.
+_LARGE, _SMALLER = "vit_base_patch16_384.augreg_in21k_ft_in1k", "vit_small_patch16_384.augreg_in21k_ft_in1k"
+
+
+def experiments(profile: str, model: Model) -> list[str]:
+    """Give what to try, as in the README: lines that are each one experiment from the last commit.
+
+    Args:
+        profile: that they are for, whichever the commit has.
+        model: its section ``model``.
+    """
+    changes = [
+        "-S split.min_images_per_class=5",
+        "-S model.drop_rate=0.3 -S train.weight_decay=0.05 -S train.label_smoothing=0.2",
+    ]
+    if model.name == _LARGE and model.weights.kind == "timm":
+        changes.append(f"-S profiles.{profile}.model.name={_SMALLER}")
+    lines = (f'make try ARGS="-S profile={profile} {change}"' for change in changes)
+    return [f"{letter}: {line}" for letter, line in zip("ABC", lines, strict=False)]
+
+
+def _experiments() -> str:
+    """Give them for the active profile, or where they stand: params.yaml may have been changed while it trains."""
+    try:
+        params = all_params()
+    except UserError:
+        return "options A, B and C of the README"
+    return "; ".join(experiments(params.profile, params.model))
 
 
 def label_warnings(train_labels: np.ndarray, val_labels: np.ndarray) -> list[str]:
@@ -65,7 +88,7 @@ def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: i
         warnings.append(
             f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, where the profile's "
             f"train.expect_top1 is {params.expect_top1}: likely causes are {causes}; try, each as one "
-            f"experiment: {'; '.join(EXPERIMENTS)}"
+            f"experiment: {_experiments()}"
         )
     return warnings
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from stages.runtime.plain_text import LONGEST_MESSAGE, plain, shortened
 
+AFTER_A_STOP = "docs/experiments.md, section 'After a failure, a kill or Ctrl-C',"
+TRY_OF = "TRY_OF"  # the variable by which `make try` names the repo to what it runs in a clone
+
 
 class UserError(Exception):
     """Something that the person at the keyboard can cause and mend. Its message is one line."""
@@ -51,10 +54,19 @@ _ADVICE = {
 
 
 def _leave(name: str, message: str, code: int = 1) -> None:
-    # DVC deletes the outputs of a stage before it runs it, so after a failure people miss them.
-    missed = "DVC_ROOT" in os.environ and code == 1
-    advice = "the stage's former outputs, those of dvc.lock: `dvc checkout --force; git checkout metrics plots`"
-    back = f" ({advice})" if missed else ""
+    missed = _what_is_missed()
     one_line = f"{name}: {' '.join(plain(message).split())}"
-    print(f"{shortened(one_line, LONGEST_MESSAGE - len(back))}{back}", file=sys.stderr)  # noqa: T201
+    print(f"{shortened(one_line, LONGEST_MESSAGE - len(missed))}{missed}", file=sys.stderr)  # noqa: T201
     raise SystemExit(code)
+
+
+def _what_is_missed() -> str:
+    """Say what a stage that did not come to its end leaves: DVC deletes its outputs before it runs it.
+
+    DVC_ROOT names the repo also where `--temp`, a queue or `make try` runs the stage in a copy.
+    """
+    if "DVC_ROOT" not in os.environ:
+        return ""
+    if Path.cwd() != Path(os.environ.get(TRY_OF) or os.environ["DVC_ROOT"]).resolve():
+        return " (this ran in a copy: your working tree is as it was)"
+    return f" (DVC deleted the stage's outputs before it: {AFTER_A_STOP} says what brings them back)"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from stages.runtime.errors import UserError
+from stages.runtime.errors import TRY_OF, UserError
 
 
 def machine_setting(name: str) -> str | None:
@@ -47,8 +47,8 @@ def machine_flag(name: str, *, default: bool = False) -> bool:
 
 
 def repo_root() -> Path:
-    """Give the root of the repo, also inside the copies that `dvc exp run --temp` makes."""
-    return Path(os.environ.get("DVC_ROOT", "."))
+    """Give the root of the repo, also inside the copies that `make try` and `dvc exp run --temp` make."""
+    return Path(os.environ.get(TRY_OF) or os.environ.get("DVC_ROOT", "."))
 
 
 def checkpoint_root() -> Path:

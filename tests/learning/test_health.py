@@ -1,8 +1,11 @@
 """A training that goes wrong in a way that is known is told what to look at."""
 
 import numpy as np
+import pytest
+import yaml
 
-from stages.learning.health import EXPERIMENTS, epoch_warnings, label_warnings
+from stages.config.reading import validate
+from stages.learning.health import epoch_warnings, experiments, label_warnings
 from tests.support import ROOT
 from tests.support.tiny_training import PARAMS
 from tests.support.trainings import changed
@@ -27,16 +30,38 @@ def test_training_images_that_are_unknown_as_validation_sees_them_are_not_prepar
     assert "the two are not prepared alike" in warning
 
 
-def test_less_than_expected_names_the_experiments_once():
+def short_of_its_aim(epochs: int) -> list[str]:
     params = changed(expect_epoch=6, expect_top1=0.05)
-    short = row(train_eval_top1=0.2, val_top1=0.04)
-    (warning,) = epoch_warnings([short] * 6, params, classes=5914)
+    return epoch_warnings([row(train_eval_top1=0.2, val_top1=0.04)] * epochs, params, classes=5914)
+
+
+@pytest.mark.parametrize(("profile", "options"), [("teacher", "ABC"), ("sample", "AB")])
+def test_less_than_expected_names_the_experiments_of_the_active_profile_once(
+    workspace, params_content, profile, options
+):
+    content = params_content | {"profile": profile}
+    (workspace / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (warning,) = short_of_its_aim(6)
     assert "validation top-1 is 0.040 after 6 epochs, where the profile's train.expect_top1 is 0.05" in warning
-    assert all(line in warning for line in EXPERIMENTS)
-    assert epoch_warnings([short] * 5, params, classes=5914) == []
-    assert epoch_warnings([short] * 7, params, classes=5914) == []
+    lines = experiments(profile, validate(content).model)
+    assert [line.split(": ")[0] for line in lines] == list(options)
+    assert all(line in warning for line in lines)
+    assert all(f'make try ARGS="-S profile={profile} -S ' in line for line in lines)
+    assert short_of_its_aim(5) == []
+    assert short_of_its_aim(7) == []
+
+
+def test_the_teachers_experiments_are_the_readmes(params_content):
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert all(line.split(": ")[1] in readme for line in EXPERIMENTS)
+    lines = experiments("teacher", validate(params_content | {"profile": "teacher"}).model)
+    assert len(lines) == 3
+    assert all(line.split(": ")[1] in readme for line in lines)
+
+
+def test_a_params_file_that_is_being_edited_stops_no_training(workspace):
+    (workspace / "params.yaml").write_text("train: {", encoding="utf-8")
+    (warning,) = short_of_its_aim(6)
+    assert "try, each as one experiment: options A, B and C of the README" in warning
 
 
 def test_a_class_that_training_never_sees_is_named_before():

@@ -1,17 +1,66 @@
-"""What a person can mend is one line, and never a traceback."""
+"""What is said when a stage ends before its end is true where it is said, and costs nobody's work."""
+
+import re
 
 import pytest
 
-from stages.runtime.errors import run
+from stages.runtime.errors import AFTER_A_STOP, TRY_OF, UserError, run
+from tests.support import ROOT
+
+
+def said(error: BaseException, capsys) -> tuple[int, str]:
+    """How a stage that meets an error ends: its exit code and its line."""
+
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        run(main)
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    return end.value.code, line
+
+
+ERRORS = [(UserError("no"), 1), (OSError(28, "No space left", "a/file"), 1), (KeyboardInterrupt(), 130)]
+
+
+@pytest.mark.parametrize(("error", "code"), ERRORS, ids=str)
+@pytest.mark.parametrize("place", ["by hand", "in the working tree", "in a copy", "in a clone of make try"])
+def test_a_stage_says_where_it_ran_and_what_is_missed_there(error, code, place, tmp_path, monkeypatch, capsys):
+    for name in ("DVC_ROOT", TRY_OF):
+        monkeypatch.delenv(name, raising=False)
+    copy = tmp_path / ".dvc/tmp/exps/standalone/tmpabc"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path if place == "in the working tree" else copy)
+    if place == "in a clone of make try":
+        monkeypatch.setenv(TRY_OF, str(tmp_path))
+        monkeypatch.setenv("DVC_ROOT", str(copy))
+    elif place != "by hand":
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    found, line = said(error, capsys)
+    assert found == code
+    assert "checkout" not in line
+    assert (AFTER_A_STOP in line) == (place == "in the working tree")
+    assert ("this ran in a copy: your working tree is as it was" in line) == (
+        place in ("in a copy", "in a clone of make try")
+    )
+
+
+def test_a_link_to_the_repo_is_the_repo(tmp_path, monkeypatch, capsys):
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "repo")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "link"))
+    monkeypatch.delenv(TRY_OF, raising=False)
+    monkeypatch.chdir(tmp_path / "repo")
+    assert AFTER_A_STOP in said(UserError("no"), capsys)[1]
+
+
+def test_the_section_that_is_named_is_there():
+    name, heading = re.fullmatch(r"(\S+), section '(.+)',", AFTER_A_STOP).groups()
+    assert f"\n## {heading}\n" in (ROOT / name).read_text(encoding="utf-8")
 
 
 def test_want_of_memory_is_a_line(capsys):
-    def fail():
-        raise MemoryError
-
-    with pytest.raises(SystemExit) as left:
-        run(fail)
-    assert left.value.code == 1
-    said = capsys.readouterr().err
-    assert "not enough memory: free some" in said
-    assert said.count("\n") == 1
+    code, line = said(MemoryError(), capsys)
+    assert code == 1
+    assert "not enough memory: free some" in line

@@ -65,8 +65,8 @@ class Walk:
         params = self.params()
         of_sample = params["profiles"].pop("sample")
         params["profile"] = "tiny"
-        params["profiles"]["tiny"] = _merged(of_sample, PROFILE)
-        self.write("params.yaml", _merged(params, COMMON))
+        params["profiles"]["tiny"] = merged(of_sample, PROFILE)
+        self.write("params.yaml", merged(params, COMMON))
         inventory = read_table(self.repo / SOURCES / "inventory.parquet", INVENTORY)
         waiting = inventory.filter(pl.col("gray_std") > 30)["image_name"][7]
         write_table(inventory, INVENTORY, self.repo / "data/sources/tiny/all.parquet")
@@ -183,10 +183,10 @@ class Walk:
         raise AssertionError("the split moves with each image of the test")
 
 
-def _merged(one: dict, other: dict) -> dict:
+def merged(one: dict, other: dict) -> dict:
     """Give a mapping with another's values, key by key; what has a ``kind`` is taken whole."""
     return one | {
-        name: _merged(one[name], value) if isinstance(value, dict) and "kind" not in value and name in one else value
+        name: merged(one[name], value) if isinstance(value, dict) and "kind" not in value and name in one else value
         for name, value in other.items()
     }
 

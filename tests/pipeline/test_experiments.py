@@ -1,0 +1,304 @@
+"""Experiments as people use them, by the real DVC and git: each in a repo whose training takes seconds."""
+
+import hashlib
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import ROOT
+from tests.support.clones import git, own_environment, run_dvc
+from tests.support.experiments import Running, copy_of, make_tiny
+
+BASE = "refs/exps/{}/{}/{}"
+FIGURES = ("metrics/split.json", "metrics/train.json", "metrics/test.json")
+
+
+def show(repo: Path, name: str, path: str) -> str:
+    """A file as an experiment's commit has it."""
+    (ref,) = [ref for ref in git(repo, "for-each-ref", "--format=%(refname)").split() if ref.endswith(f"/{name}")]
+    return git(repo, "show", f"{ref}:{path}")
+
+
+def parameters(text: str) -> dict:
+    return yaml.safe_load(text)
+
+
+def locked(text: str, stage: str) -> dict[str, str]:
+    """The outputs of a stage in a dvc.lock, MD5 by path."""
+    return {out["path"]: out["md5"] for out in yaml.safe_load(text)["stages"][stage]["outs"]}
+
+
+def read(repo: Path, path: str) -> str:
+    return (repo / path).read_text(encoding="utf-8")
+
+
+def dvc(repo: Path, *words: str) -> str:
+    done = run_dvc(repo, *words, LOKY_MAX_CPU_COUNT="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def compare(repo: Path, *words: str) -> str:
+    table = Running(repo, "stages.commands.compare", *words)
+    assert table.ends() == 0, table.said
+    return table.said
+
+
+@pytest.fixture(scope="module")
+def prepared(clone) -> Path:
+    """A repo with one committed run of the tiny profile."""
+    make_tiny(clone)
+    return clone
+
+
+@dataclass
+class Tried:
+    """A repo in whose changed working tree two experiments ran at once: one by `make try`, one by `--temp`."""
+
+    repo: Path
+    commit: str
+    status: str
+    said: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def tried(prepared, tmp_path_factory) -> Tried:
+    repo = copy_of(prepared, tmp_path_factory.mktemp("tried"))
+    commit = git(repo, "rev-parse", "HEAD").strip()
+    edited = read(repo, "params.yaml").replace("drop_rate: 0.2", "drop_rate: 0.5")
+    (repo / "params.yaml").write_text(edited, encoding="utf-8")
+    (repo / "metrics/test.json").write_text("{}\n", encoding="utf-8")
+    (repo / "notes.txt").write_text("mine\n", encoding="utf-8")
+    status = git(repo, "status", "--porcelain")
+    assert status.split() == ["M", "metrics/test.json", "M", "params.yaml", "??", "notes.txt"]
+    of_commit = Running(repo, "stages.commands.try_out", "-S", "split.min_images_per_class=5", "-n", "A")
+    of_tree = Running(repo, "dvc", "exp", "run", "--temp", "-S", "train.label_smoothing=0.2", "-n", "smooth")
+    assert of_commit.ends() == 0, of_commit.said
+    assert of_tree.ends() == 0, of_tree.said
+    assert read(repo, "params.yaml") == edited
+    assert read(repo, "metrics/test.json") == "{}\n"
+    return Tried(repo, commit, status, {"A": of_commit.said, "smooth": of_tree.said})
+
+
+def test_make_try_is_of_the_commit_and_temp_of_the_working_tree(tried):
+    assert git(tried.repo, "status", "--porcelain") == tried.status
+    committed = parameters(git(tried.repo, "show", "HEAD:params.yaml"))
+    of_commit, of_tree = (parameters(show(tried.repo, name, "params.yaml")) for name in ("A", "smooth"))
+    assert of_commit == committed | {"split": committed["split"] | {"min_images_per_class": 5}}
+    assert of_tree["model"]["drop_rate"] == 0.5
+    assert git(tried.repo, "for-each-ref", "--format=%(refname)", "refs/exps").split() == sorted(
+        BASE.format(tried.commit[:2], tried.commit[2:], name) for name in ("A", "smooth")
+    )
+    assert f"try: from commit {tried.commit[:7]}; 3 files that were changed since are left out" in tried.said["A"]
+    assert "`make compare` shows A" in tried.said["A"]
+    assert json.loads(show(tried.repo, "A", "metrics/split.json"))["classes"] == 3
+    assert "Running stage 'train'" in tried.said["A"]
+    assert not list((tried.repo / ".dvc/tmp/tries").glob("*/"))
+
+
+def test_make_try_of_a_name_that_is_taken_runs_nothing(tried):
+    again = Running(tried.repo, "stages.commands.try_out", "-n", "A")
+    assert again.ends() == 1
+    assert again.said.splitlines()[1:] == [
+        f"try_out: commit {tried.commit[:7]} has an experiment A: take another name, or `dvc exp remove A`"
+    ]
+
+
+def recipe(heading: str, **names: str) -> str:
+    """The last shell commands of a section of docs/experiments.md, with names put into it."""
+    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## {heading}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[-1]
+    for name, value in names.items():
+        commands = re.sub(rf"\b{name}\b", value, commands)
+    return commands
+
+
+def follow(repo: Path, commands: str) -> str:
+    """Type shell commands."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=repo,
+        env=own_environment(repo, LOKY_MAX_CPU_COUNT="1"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def clean(tried, tmp_path) -> Path:
+    """A copy of the repo with the two experiments, whose working tree is the commit's."""
+    repo = copy_of(tried.repo, tmp_path)
+    git(repo, "checkout", "-q", ".")
+    git(repo, "clean", "-fdq")
+    return repo
+
+
+def test_an_applied_experiment_is_its_run_and_a_branch_leaves_the_tree_alone(clean):
+    dvc(clean, "exp", "branch", "A", "few-classes")
+    assert git(clean, "status", "--porcelain") == ""
+    dvc(clean, "exp", "apply", "A")
+    written = ("dvc.lock", "params.yaml", *FIGURES, "plots/curves.csv")
+    for path in written:
+        assert read(clean, path) == show(clean, "A", path) == git(clean, "show", f"few-classes:{path}")
+    assert set(git(clean, "status", "--porcelain").split()[1::2]) > {"dvc.lock", "params.yaml", "metrics/split.json"}
+    assert "up to date" in dvc(clean, "status")
+
+
+def test_two_branches_are_merged_by_the_recipe_of_the_docs(clean):
+    for name, branch in (("A", "few-classes"), ("smooth", "smoother")):
+        dvc(clean, "exp", "branch", name, branch)
+    git(clean, "checkout", "-q", "few-classes")
+    said = follow(clean, recipe("Merge two branches", OTHER="smoother"))
+    assert "Merge conflict in dvc.lock" in said
+    assert set(re.findall(r"Running stage '(\w+)'", said)) == {"train", "evaluate"}
+    merged = parameters(read(clean, "params.yaml"))
+    assert merged["split"]["min_images_per_class"] == 5
+    assert (merged["model"]["drop_rate"], merged["train"]["label_smoothing"]) == (0.5, 0.2)
+    assert git(clean, "status", "--porcelain") == ""
+    assert len(git(clean, "rev-list", "--parents", "-n1", "HEAD").split()) == 3
+    lock = yaml.safe_load(read(clean, "dvc.lock"))["stages"]["train"]
+    assert lock["params"]["params.yaml"]["train"]["label_smoothing"] == 0.2
+    assert json.loads(read(clean, "metrics/split.json"))["classes"] == 3
+    models = {locked(text, "train")["models/model.safetensors"] for text in (
+        read(clean, "dvc.lock"), show(clean, "A", "dvc.lock"), show(clean, "smooth", "dvc.lock")
+    )}  # fmt: skip
+    assert len(models) == 3
+    assert "up to date" in dvc(clean, "status")
+
+
+def test_an_experiment_goes_to_another_clone_by_git_and_a_remote_of_dvc(clean, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "shared.git")
+    git(clean, "remote", "add", "origin", str(tmp_path / "shared.git"))
+    git(clean, "push", "-q", "origin", "HEAD:refs/heads/main")
+    dvc(clean, "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    dvc(clean, "exp", "push", "origin", "A")
+
+    (tmp_path / "elsewhere").mkdir()
+    git(tmp_path / "elsewhere", "clone", "-q", "-b", "main", str(tmp_path / "shared.git"), "repo")
+    other = tmp_path / "elsewhere/repo"
+    dvc(other, "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    assert "A" in dvc(other, "exp", "list", "origin", "--all-commits", "--name-only").split()
+    dvc(other, "exp", "pull", "origin", "A")
+    dvc(other, "exp", "apply", "A")
+    for path in ("dvc.lock", *FIGURES):
+        assert read(other, path) == show(clean, "A", path)
+    model = hashlib.md5((other / "models/model.safetensors").read_bytes(), usedforsecurity=False).hexdigest()
+    assert model == locked(read(other, "dvc.lock"), "train")["models/model.safetensors"]
+    said = dvc(other, "repro")
+    assert "Running stage" not in said
+    assert "up to date" in said
+
+
+def test_compare_shows_experiments_of_former_commits_and_marks_other_classes(clean):
+    git(clean, "commit", "-q", "--allow-empty", "-m", "a commit later")
+    table = compare(clean, "--md")
+    rows = {
+        cells[1].replace("&nbsp;", "").strip(): cells[2:-1]
+        for line in table.splitlines()
+        if (cells := line.split("|"))[1:]
+    }
+    header = [cell.strip() for cell in rows.pop("")]
+    rows = {name: dict(zip(header, map(str.strip, cells), strict=True)) for name, cells in rows.items()}
+    tip, before = (git(clean, "log", "-1", "--format=%h %s", rev).strip() for rev in ("HEAD", "HEAD~1"))
+    names = [name for name in rows if name != "---"]
+    assert names[:3] == ["workspace", tip, before]
+    assert set(names[3:5]) == {"smooth", "A \\*"}
+    for name, experiment in (("A \\*", "A"), ("smooth", "smooth")):
+        test, val = (json.loads(show(clean, experiment, f"metrics/{each}.json")) for each in ("test", "train"))
+        assert rows[name]["test_top1"] == f"{test['test_top1']:.3f}"
+        assert rows[name]["val_top1"] == f"{val['val_top1']:.3f}"
+    assert (rows["A \\*"]["min_images_per_class"], rows["smooth"]["min_images_per_class"]) == ("5", "1")
+    assert (rows["A \\*"]["label_smoothing"], rows["smooth"]["label_smoothing"]) == ("0.1", "0.2")
+    assert "top1" not in header
+    assert len(header) == len(set(header))
+    sha = before.split()[0]
+    assert f"* A: other classes (4 -> 3) and other test images (4 -> 3) than {sha}, so their figures do not" in table
+    assert "* smooth" not in table
+
+    narrow = compare(clean).splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert any(line.endswith("…") for line in narrow)
+    assert any(re.match(r"… \d+ more columns in a wider terminal or with --md: ", line) for line in narrow)
+    assert "A *" not in compare(clean, "-n", "1")
+
+
+def test_a_queue_runs_a_list_of_values_two_at_once_and_shows_what_failed(prepared, tmp_path):
+    """DVC may lose one of two workers that end at once (treeverse/dvc 10398): what is left is started again."""
+    repo = copy_of(prepared, tmp_path)
+    dvc(repo, "exp", "run", "--queue", "-S", "train.weight_decay=0.02,-1", "-n", "decay")
+    queued = compare(repo)
+    assert queued.count("queued") == 2
+    for _ in range(3):
+        Running(repo, "dvc", "exp", "run", "--run-all", "-j", "2").ends()
+        if "Queued" not in dvc(repo, "queue", "status"):
+            break
+    assert git(repo, "status", "--porcelain") == ""
+    commit = parameters(git(repo, "show", "HEAD:params.yaml"))
+    found = parameters(show(repo, "decay-1", "params.yaml"))
+    assert found == commit | {"train": commit["train"] | {"weight_decay": 0.02}}
+    lock = yaml.safe_load(show(repo, "decay-1", "dvc.lock"))["stages"]["train"]
+    assert lock["params"]["params.yaml"]["train"]["weight_decay"] == 0.02
+    said = run_dvc(repo, "queue", "logs", "decay-2").stdout
+    assert "train.weight_decay" in said
+    assert "(this ran in a copy: your working tree is as it was)" in said
+    assert "git checkout" not in said
+    table = compare(repo)
+    assert re.search(r"^  decay-2 +failed", table, re.MULTILINE)
+    assert "failed: decay-2; `dvc queue logs decay-2` says why" in table
+    assert "queued" not in table
+
+
+def test_what_is_killed_or_stopped_goes_on_and_loses_nothing(prepared, tmp_path):
+    """In the working tree by `dvc exp run`, and at the same time in another repo by `make try`."""
+    six_epochs = ("-S", "profiles.tiny.train.epochs=6")
+    here, apart = (copy_of(prepared, tmp_path / name) for name in ("here", "apart"))
+    (apart / "params.yaml").write_text("# mine\n" + read(apart, "params.yaml"), encoding="utf-8")
+
+    in_tree = Running(here, "dvc", "exp", "run", *six_epochs)
+    in_clone = Running(apart, "stages.commands.try_out", *six_epochs, "-n", "six")
+    in_tree.until("epoch 1:")
+    in_tree.kill("stages.train")
+    in_clone.until("epoch 1:")
+    in_clone.press_ctrl_c()
+    assert in_tree.ends() == 255
+    assert in_clone.ends() == 130
+    assert "try_out: stopped; the same line goes on from the last checkpoint" in in_clone.said
+    assert git(apart, "status", "--porcelain").split() == ["M", "params.yaml"]
+    assert not list((apart / ".dvc/tmp/tries").glob("*/"))
+
+    gone = git(here, "ls-files", "--deleted").split()
+    assert set(gone) == {"metrics/train.json", "plots/curves.csv"}
+    (here / "metrics/test.json").write_text("mine\n", encoding="utf-8")
+    follow(here, recipe("After a failure, a kill or Ctrl-C"))
+    assert git(here, "status", "--porcelain").split() == ["M", "metrics/test.json", "M", "params.yaml"]
+    assert read(here, "metrics/test.json") == "mine\n"
+    assert "up to date" not in dvc(here, "status")
+
+    in_tree = Running(here, "dvc", "exp", "run", *six_epochs, "-n", "six")
+    in_clone = Running(apart, "stages.commands.try_out", *six_epochs, "-n", "six")
+    in_clone.until("epoch ")
+    in_clone.kill("try_out", "dvc", "stages.train")
+    in_clone.ends()
+    assert "resumed after epoch" in in_clone.said
+    assert list((apart / ".dvc/tmp/tries").glob("*/"))
+    in_clone = Running(apart, "stages.commands.try_out", *six_epochs, "-n", "six")
+    assert in_tree.ends() == 0, in_tree.said
+    assert in_clone.ends() == 0, in_clone.said
+    for said in (in_tree.said, in_clone.said):
+        assert re.search(r"resumed after epoch [1-5]", said)
+    assert read(here, "dvc.lock") == show(here, "six", "dvc.lock") == show(apart, "six", "dvc.lock")
+    for path in FIGURES:
+        assert read(here, path) == show(apart, "six", path)
+    assert len(read(here, "plots/curves.csv").splitlines()) == 1 + 6
+    assert git(apart, "status", "--porcelain").split() == ["M", "params.yaml"]
+    assert not list((apart / ".dvc/tmp/tries").glob("*/"))
