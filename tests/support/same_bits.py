@@ -2,8 +2,8 @@
 
     python -m tests.support.same_bits FOLDER
 
-FOLDER holds shards of ``train`` and ``val`` and is made where it is missing. It prints the digest of the weights and the
-figures of a network of each kind: convolutions with batch norms, as the sample has them, and a transformer.
+FOLDER holds shards of ``train`` and ``val`` and is made where it is missing. It prints the digest of the weights and
+the figures of a network of each kind: convolutions with batch norms, as the sample has them, and a transformer.
 """
 
 import hashlib
