@@ -1,9 +1,9 @@
 """A trained model on disk: weights, and what says which network they are of and what its labels mean."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -11,6 +11,7 @@ from torch import nn
 
 from stages.config.schema import Model
 from stages.learning.model import timm_config, timm_model
+from stages.learning.origin import Origin
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import replacing
 from stages.splitting.label_order import check_order, digest_labels, read_labels
@@ -25,13 +26,14 @@ class ModelDescription:
     """What is needed to use saved weights; stands in model.json and in the head of model.safetensors.
 
     Attributes:
-        name: of the timm model.
+        name: of the timm model, as timm itself knows it.
         image_px: side of the square images that it takes.
         pack_px: side of the packed squares that these are cut from.
         mean: by which each channel (RGB, 0 to 1) is normalized.
         std: likewise.
         classes: number of species.
         labels_sha256: digest of their order.
+        options: arguments with which timm makes the model besides.
     """
 
     name: str
@@ -41,12 +43,16 @@ class ModelDescription:
     std: tuple[float, float, float]
     classes: int
     labels_sha256: str
+    options: dict[str, Any] = field(default_factory=dict)
 
 
-def describe(model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str]) -> ModelDescription:
+def describe(
+    model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str], origin: Origin | None = None
+) -> ModelDescription:
     """Describe a model for saving; mean and standard deviation are those of its starting weights."""
     mean, std = (cast(tuple[float, float, float], tuple(timm_config(model)[name])) for name in ("mean", "std"))
-    return ModelDescription(params.name, image_px, pack_px, mean, std, len(species), digest_labels(species))
+    name, options = (origin.name, origin.options) if origin else (params.name, {})
+    return ModelDescription(name, image_px, pack_px, mean, std, len(species), digest_labels(species), options)
 
 
 def save_model(folder: Path, state: dict[str, torch.Tensor], description: ModelDescription) -> None:
@@ -82,7 +88,9 @@ def load_model(folder: Path, labels: Path) -> tuple[nn.Module, ModelDescription]
     check_order(trained_with, expected, where=str(path))
     check_order(description.labels_sha256, expected, where=str(folder / DESCRIPTION))
     try:
-        model = timm_model(description.name, description.image_px, num_classes=description.classes)
+        model = timm_model(
+            description.name, description.image_px, num_classes=description.classes, **description.options
+        )
         model.load_state_dict(state)
     except (UserError, RuntimeError, TypeError):
         raise UserError(f"{folder / DESCRIPTION} is not of these weights: bring it back with `dvc checkout`") from None

@@ -237,7 +237,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
         "stages/learning/loop.py", '"""The training: a step,', '"""Training: a step,'
     ),
     "a message of `learning/context.py`": lambda walk: walk.edit(
-        "stages/learning/context.py", "train or val is empty: a species", "train or val is empty, a species"
+        "stages/learning/context.py", "cannot save memory so: set", "cannot save memory so, set"
     ),
     "when training warns (`learning/health.py`)": lambda walk: walk.edit(
         "stages/learning/health.py", "_LEARNT = 0.5 ", "_LEARNT = 0.6 "
