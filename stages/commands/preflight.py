@@ -271,7 +271,7 @@ def learn_a_batch(state: "TrainState", context: "TrainContext", *, seconds: floa
         with context.accelerator.autocast():
             logits = state.network(images)
         loss = torch.nn.functional.cross_entropy(logits.float(), batch.labels)
-        now = (float(loss), told_apart(logits.detach().float(), batch.labels))
+        now = (float(loss.detach()), told_apart(logits.detach().float(), batch.labels))
         first = first or now
         learned = Learned(step, (first[0], now[0]), (first[1], now[1]), time.perf_counter() - begin)
         if now[0] < OVERFITTED_LOSS or (step > 1 and learned.seconds > seconds):

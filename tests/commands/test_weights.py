@@ -112,7 +112,7 @@ def test_weights_are_fetched_once_noted_and_a_training_asks_no_hub(repo, hub: Mo
         image(NAME, timm_weights(NAME))
 
 
-def test_another_file_upstream_is_refused_unless_it_is_asked_for(repo, hub: ModelHub, states):
+def test_another_file_upstream_is_refused_unless_it_is_asked_for(repo, hub: ModelHub, states, monkeypatch):
     old, new, rewritten = map(save, states)
     commit = hub.publish(REPO, model__safetensors=old)
     assert weights(repo, NAME).returncode == 0
@@ -123,7 +123,8 @@ def test_another_file_upstream_is_refused_unless_it_is_asked_for(repo, hub: Mode
     FILE.unlink()
     assert weights(repo, NAME).returncode == 0
     assert (FILE.read_bytes(), NOTES.read_bytes()) == (old, before)
-    # Even where the hub shows other files under the same commit.
+    # Even where the hub shows another host, which has nothing in its cache, other files under the same commit.
+    use_hub(monkeypatch, hub.address, str(repo / "another-cache"))
     FILE.unlink()
     hub.repos[REPO][commit]["model.safetensors"] = rewritten
     said = complaint(weights(repo, NAME))

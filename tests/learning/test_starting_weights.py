@@ -1,4 +1,4 @@
-"""A file of weights begins a training whatever it is wrapped in and whatever its size, and what became of it is said."""
+"""A file of weights begins a training whatever it is wrapped in and whatever its size, and it is said how."""
 
 import argparse
 import hashlib
@@ -81,7 +81,7 @@ LIGHTNING = {"epoch": 3, "global_step": 9, "pytorch-lightning_version": "2.5.0",
         # Lightning's, of a network and its average.
         (LIGHTNING | {"state_dict": under("model.", VIT)}, VIT, "their names begin with model. there;"),
         (
-            LIGHTNING | {"state_dict": under("net.", VIT) | under("ema_net.module.", AVERAGE) | {"loss.weight": torch.ones(9)}},
+            {"state_dict": under("net.", VIT) | under("ema_net.module.", AVERAGE) | {"loss.weight": torch.ones(9)}},
             AVERAGE,
             "their names begin with ema_net.module. there, 81 without it are passed over",
         ),
@@ -99,26 +99,31 @@ def test_each_wrapping_is_unwrapped_and_said(tmp_path, content, taken, said):
 
 def test_weights_of_another_size_are_resampled_as_timm_does_it(tmp_path):
     """Position embeddings, patch embeddings, relative position tables; as for weights that timm fetches itself."""
+    swin = {"depths": (1, 1), "embed_dim": 24, "num_heads": (1, 2), "window_size": 7}
+    tables = [f"layers.{layer}.blocks.0.attn.relative_position_bias_table" for layer in (0, 1)]
     for name, px, resampled, options in (
         ("test_vit", 96, ["pos_embed"], {}),
         ("test_vit2", 224, ["pos_embed"], {}),
         ("test_vit3", 96, ["pos_embed"], {}),
-        ("vit_tiny_patch16_224", 96, ["pos_embed"], {"depth": 1}),
-        ("swin_tiny_patch4_window7_224", 256, None, {}),
+        ("test_vit", 96, ["pos_embed"], {"reg_tokens": 4}),
+        ("swin_tiny_patch4_window7_224", 64, tables, swin),
     ):
-        if options:  # of one block, as the whole is made for nothing
-            continue
-        state = state_of(name)
-        network, line = begin(saved(tmp_path / f"{name}.safetensors", state), name, px=px)
+        state = state_of(name, **options)
+        others = options | ({"window_size": 4} if options == swin else {})
+        path = saved(tmp_path / f"{name}.safetensors", state)
+        origin = Origin(name, others, path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        model = Model(name=name, weights=TimmWeights(kind="timm"), drop_rate=0.0, drop_path_rate=0.0)
+        said: list[str] = []
+        network = create_model(model, classes=3, image_px=px, seed=1, origin=origin, tell=said.append)
+        overlay = {"state_dict": dict(state)}
         expected = timm.create_model(
-            name, pretrained=True, pretrained_cfg_overlay={"state_dict": dict(state)}, num_classes=3, img_size=px
+            name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=3, img_size=px, **others
         )
         one, other = network.state_dict(), expected.state_dict()
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], value) for key, value in other.items() if not key.startswith("head."))
-        if resampled:
-            assert f"{len(resampled)} are resampled ({', '.join(resampled)})" in line
-            assert one["pos_embed"].shape != state["pos_embed"].shape
+        assert f"{len(resampled)} are resampled ({', '.join(resampled)})" in said[0]
+        assert all(one[key].shape != state[key].shape for key in resampled)
     patches = state_of("test_vit", patch_size=8, img_size=80)
     network, line = begin(saved(tmp_path / "patches.safetensors", patches), "test_vit")
     assert "1 are resampled (patch_embed.proj.weight)" in line
@@ -133,16 +138,14 @@ def test_names_of_other_projects_are_translated_by_timm(tmp_path):
         ("mlp.fc2", "mlp.c_proj"),
     )  # fmt: skip
     clip = {"logit_scale": torch.ones(()), "transformer.weight": torch.ones(4)}
+    renamed = {"norm.weight": "ln_post.weight", "norm.bias": "ln_post.bias", "cls_token": "class_embedding"}
     for key, value in state.items():
-        for ours, theirs in swaps:
-            key = key.replace(ours, theirs)
-        name = {"norm.weight": "ln_post.weight", "norm.bias": "ln_post.bias", "cls_token": "class_embedding",
-                "pos_embed": "positional_embedding"}.get(key, key)  # fmt: skip
-        if name.startswith("head."):
-            continue
-        clip[f"visual.{name}"] = (
-            value[0] if name == "positional_embedding" else value.flatten() if "class_" in name else value
-        )
+        if not key.startswith("head."):
+            name = renamed.get(key, key)
+            for ours, theirs in swaps:
+                name = name.replace(ours, theirs)
+            clip[f"visual.{name}"] = value.flatten() if key == "cls_token" else value
+    clip["visual.positional_embedding"] = clip.pop("visual.pos_embed")[0]
     clip["visual.proj"] = torch.rand(64, 512)
     path = saved(tmp_path / "clip.pth", clip)
     origin = Origin("test_vit", {"pre_norm": True}, path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
@@ -266,7 +269,7 @@ def test_the_identity_knows_whether_a_head_was_known(tmp_path):
 def test_notes_that_are_none_are_one_line(tmp_path, text):
     (tmp_path / "weights.json").write_text(text, encoding="utf-8")
     model = Model(name="test_vit.r160_in1k", weights=TimmWeights(kind="timm"), drop_rate=0.0, drop_path_rate=0.0)
-    with pytest.raises(UserError, match="does not say which weights there are .* bring it back with git"):
+    with pytest.raises(UserError, match=r"does not say which weights there are .* bring it back with git"):
         find_origin(model, tmp_path / "weights.json")
     note = WeightsNote("../../outside", "0" * 64, 1, "hub", None, None, "test_vit", {}, {})
     write_notes(tmp_path / "weights.json", {model.name: note})
