@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -23,6 +24,7 @@ from stages.runtime.errors import UserError
 from stages.tables.weights import read_notes
 from tests.support import ROOT
 from tests.support.clones import git
+from tests.support.image_server import image_server, page
 from tests.support.model_hub import ModelHub, model_hub, use_hub
 from tests.support.running import complaint, run_here
 
@@ -284,6 +286,39 @@ def test_what_has_no_weights_says_so_and_does_not_blame_the_network(repo, hub: M
     assert not hub.asked
 
 
+def test_weights_that_stand_on_no_hub_are_fetched_by_timm_from_where_it_knows(repo, states, monkeypatch, tmp_path):
+    from timm.models import _registry
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with image_server() as server:
+        url = server.script("/test_vit.pth", page(pickled(states[0])))
+        config = replace(_registry._model_pretrained_cfgs[NAME], hf_hub_id=None, url=url)
+        monkeypatch.setitem(_registry._model_pretrained_cfgs, NAME, config)
+        monkeypatch.setitem(_registry._model_default_cfgs["test_vit"].cfgs, "r160_in1k", config)
+        assert weights(repo, NAME).returncode == 0
+        assert read_notes(NOTES)[NAME].source == url
+        read = load_file(FILE)
+        assert all(torch.equal(read[key], value) for key, value in states[0].items())
+        gone = replace(config, url=server.url("/gone.pth"))
+        monkeypatch.setitem(_registry._model_pretrained_cfgs, NAME, gone)
+        monkeypatch.setitem(_registry._model_default_cfgs["test_vit"].cfgs, "r160_in1k", gone)
+        assert "gone.pth cannot be had from here" in complaint(weights(repo, NAME, "--anew"))
+        assert load_file(FILE).keys() == read.keys()
+
+
+def test_a_copy_of_the_repo_reads_the_file_of_the_repo_itself(repo, hub: ModelHub, states, monkeypatch):
+    """As `dvc exp run --temp` makes one, of what git has alone; DVC_ROOT names the repo."""
+    hub.publish(REPO, model__safetensors=save(states[0]))
+    assert weights(repo, NAME).returncode == 0
+    copy = repo / ".dvc/tmp/exps/copy"
+    (copy / NOTES.parent).mkdir(parents=True)
+    (copy / NOTES).write_bytes(NOTES.read_bytes())
+    monkeypatch.chdir(copy)
+    assert image(NAME, timm_weights(NAME)).shape == (1, 101, 64)
+    assert find_origin(timm_weights(NAME), NOTES).path == repo / FILE
+
+
+@pytest.mark.slow
 def test_the_client_takes_hub_cache_and_token_from_the_environment(repo, states, tmp_path):
     """In a process of its own, by the command line, as people run it."""
     with model_hub() as hub:
