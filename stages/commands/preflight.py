@@ -46,7 +46,9 @@ OVERFITTED_LOSS = 0.05
 MINUTES = 2.0  # at the most, for these, and for the steps that are timed
 FASTER = 10  # one batch is overfitted with so many times the learning rate, up to
 _HIGHEST_RATE = 0.001
-# Where time ends before that: of the loss that fell, what at least must be of telling images apart; and in nats.
+# Where time ends before that: the loss must have fallen by this share, and images be told apart by this part of the
+# fall. It was 0.15 or more in each of the first steps of pretrained and random networks, of 3 and of 8,587 classes, at
+# learning rates of 0.00003 to 0.001, and 0.00 for each that saw nothing.
 TOLD_APART_SHARE = 0.05
 _CLEAR_FALL = 0.05
 # Checkpoints at once on the disk, while one is written; and what each holds besides the weights: two moments of AdamW
