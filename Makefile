@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks try compare watch fetch inventory preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks try compare watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -66,8 +66,11 @@ fetch: .venv/run.stamp ## fill the image cache, politely (ARGS="--plan", "--prob
 inventory: .venv/run.stamp ## judge every file of the active profile's image cache
 	@python -m stages.commands.inventory
 
-preflight: .venv/run.stamp ## try whether the active profile's training can work, and say how long it takes
-	@python -m stages.commands.preflight
+weights: .venv/run.stamp ## fetch the starting weights of the active profile's model once (ARGS="MODEL_NAME", "--anew")
+	@python -m stages.commands.weights $(ARGS)
+
+preflight: .venv/run.stamp ## try whether the active profile's training can work, and say how long it takes (ARGS="--minutes 5")
+	@python -m stages.commands.preflight $(ARGS)
 
 remember: .venv/run.stamp ## note in which split each image is, so that later splits keep it there (ARGS="--from FOLDER")
 	@python -m stages.commands.remember $(ARGS)

@@ -17,9 +17,11 @@ from dvclive import Live  # pyright: ignore[reportPrivateImportUsage]
 from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.config.schema import Params
+from stages.config.sources import weights_note_path
 from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, take_over, write_run
 from stages.learning.health import epoch_warnings, label_warnings, say_warnings, stop_if_too_many_are_skipped
+from stages.learning.origin import Origin
 from stages.learning.processes import all_reduce_max, make_accelerator
 from stages.learning.run import make_run
 from stages.learning.saved_model import WEIGHTS
@@ -56,7 +58,8 @@ def main() -> None:
     retrain = machine_flag("RETRAIN")
     accelerator = make_accelerator()
     check_libraries("train")
-    inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN)
+    notes = weights_note_path(params.profile)
+    inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN, model=params.model, notes=notes)
     seen = read_seen(SPLITS_IN)  # now: tables may change while it trains
     finished = find_finished(params, inputs) if accelerator.is_main_process and not retrain else None
     if not all_reduce_max(int(finished is not None), accelerator):  # the first process decides for all
@@ -72,7 +75,7 @@ def main() -> None:
             log=live_log,
         )
     if finished:
-        write_results(finished)
+        write_results(finished, inputs.origin)
 
 
 def find_finished(params: Params, inputs: Inputs) -> FinishedRun | None:
@@ -97,13 +100,13 @@ def find_finished(params: Params, inputs: Inputs) -> FinishedRun | None:
     return finished
 
 
-def write_results(finished: FinishedRun) -> None:
+def write_results(finished: FinishedRun, origin: Origin) -> None:
     """Write all that is said of a run beside its weights, made now or taken over."""
     write_run(finished, OUT)
     write_bytes(OUT / "labels.csv", (SPLITS_IN / "labels.csv").read_bytes())
     write_curves(finished.history, CURVES)
     figures = figures_of(finished)
-    write_figures(REPORT, figures)
+    write_figures(REPORT, figures | {"starting_weights": origin.said()})
     write_figures(METRICS, {name: figures[name] for name in HEADLINE if name in figures})
     what = WEIGHTS_IN_WORDS[finished.weights]
     say(f"train: kept the {what} of epoch {finished.best_epoch}, the best in validation, in {OUT / WEIGHTS}")

@@ -155,7 +155,8 @@ def test_what_makes_a_packed_image_is_all_in_its_recipe():
 def test_what_makes_a_training_is_all_in_its_identity_and_nothing_else():
     """A result of other code would be taken for this one's, and what only speaks or saves would cost 20 hours."""
     reached = set(filter(may_change_an_output, reached_from(ROOT / "stages/train.py", through=may_change_an_output)))
-    tables = [ROOT / f"stages/tables/{name}.py" for name in ("classes", "json_files", "pack", "table", "trained_on")]
+    names = ("classes", "json_files", "pack", "table", "trained_on", "weights")
+    tables = [ROOT / f"stages/tables/{name}.py" for name in names]
     read = {ROOT / "stages/images/shards.py", ROOT / "stages/splitting/label_order.py", *tables}  # data have digests
     speaking = {ROOT / "stages/learning" / name for name in identity.NO_RESULT}
     written_anew = {ROOT / "stages/train.py"}

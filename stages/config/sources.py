@@ -38,3 +38,13 @@ def boxes_path(profile: str) -> Path:
 def assignments_path(profile: str) -> Path:
     """Give the table of earlier assignments to splits."""
     return SOURCES / profile / "assignments" / "assignments.parquet"
+
+
+def weights_note_path(profile: str) -> Path:
+    """Give the JSON that says which starting weights the profile has."""
+    return SOURCES / profile / "weights.json"
+
+
+def weights_folder(profile: str) -> Path:
+    """Give the folder of the files of starting weights."""
+    return SOURCES / profile / "weights"

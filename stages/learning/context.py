@@ -13,11 +13,13 @@ from stages.learning.data import EpochBatches, PackedImages, PackedLoader, choos
 from stages.learning.device import ColorTransform, Mixing
 from stages.learning.losses import Loss
 from stages.learning.model import create_model
+from stages.learning.origin import Origin
 from stages.learning.saved_model import ModelDescription, describe
 from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState, init_state
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_count, machine_flag
+from stages.runtime.progress import say
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,8 @@ class TrainContext:
     recomputes: bool = False
 
 
-def check_splits(packed: dict[str, PackedSplit], image_px: int) -> None:
-    """See that there is something to train on, and large enough.
-
-    Raises:
-        UserError: train or val is empty, or its images are smaller than the network sees them.
-    """
-    if not len(packed["train"]) or not len(packed["val"]):
-        raise UserError("train or val is empty: a species needs images of two observations to stand in both")
-    if packed["train"].size_px < image_px:
-        raise UserError(
-            f"the packed images have {packed['train'].size_px} px, less than the profile's image.train_px {image_px}: "
-            "run `dvc repro pack`"
-        )
-
-
 def new_state(
-    params: Params, species: list[str], pack_px: int, accelerator: Accelerator
+    params: Params, species: list[str], pack_px: int, accelerator: Accelerator, origin: Origin | None = None
 ) -> tuple[TrainState, ModelDescription]:
     """Make a run at its first step, and what describes its model.
 
@@ -75,18 +62,27 @@ def new_state(
         species: in the order of labels.
         pack_px: side of the packed images.
         accelerator: of ``make_accelerator``.
+        origin: of ``find_origin``; none for weights that no weights.json has to note.
 
     Raises:
         UserError: as ``create_model``, or the network cannot save memory in the way that is asked for.
     """
     side = params.image.train_px
-    model = create_model(params.model, classes=len(species), image_px=side, seed=params.train.seed)
+    model = create_model(
+        params.model,
+        classes=len(species),
+        image_px=side,
+        seed=params.train.seed,
+        origin=origin,
+        species=species,
+        tell=(lambda line: say(f"train: {line}")) if accelerator.is_main_process else None,
+    )
     if machine_flag("GRADIENT_CHECKPOINTING"):
         try:
             cast(Any, model).set_grad_checkpointing(True)  # timm's networks have it, nn.Module has not
         except (AssertionError, AttributeError):
             raise UserError(f"{params.model.name} cannot save memory so: set GRADIENT_CHECKPOINTING=0") from None
-    description = describe(model, params.model, image_px=side, pack_px=pack_px, species=species)
+    description = describe(model, params.model, image_px=side, pack_px=pack_px, species=species, origin=origin)
     return init_state(model, params.train, accelerator), description
 
 

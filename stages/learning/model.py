@@ -1,27 +1,47 @@
 """The network: made by timm, with its starting weights and a head for the species."""
 
-import difflib
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import timm
 import torch
+from timm.models import _builder
 from torch import nn
 
-from stages.config.schema import FileWeights, Model, PackageWeights
+from stages.config.schema import Model
 from stages.learning.activations import use_lean_relu6
-from stages.learning.starting_weights import load_but_head, load_in_order, package_file, read_weights
+from stages.learning.model_names import config_of
+from stages.learning.origin import Origin, find_origin
+from stages.learning.starting_weights import Filter, in_words, load_by_name, load_in_order, read_weights
 from stages.runtime.errors import UserError
-from stages.runtime.machine import user_path
 
 
-def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn.Module:
+def create_model(
+    params: Model,
+    *,
+    classes: int,
+    image_px: int,
+    seed: int,
+    origin: Origin | None = None,
+    species: Sequence[str] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> nn.Module:
     """Make the network with its starting weights and a new head for ``classes`` species, random from ``seed``.
+
+    Args:
+        params: section ``model`` of params.yaml.
+        classes: number of species.
+        image_px: side of the images.
+        seed: of what is random.
+        origin: of ``find_origin``; none for weights that no weights.json has to note.
+        species: in the order of labels: where a file says which species its head means, their rows are taken over.
+        tell: gets a line on what became of a file of weights.
 
     Raises:
         UserError: timm knows no such model, or the starting weights are missing, changed or of another network.
     """
     torch.manual_seed(seed)
-    model = _start(params, classes, image_px)
+    model = _start(params, origin or find_origin(params, None), classes, image_px, species, tell)
     use_lean_relu6(model)
     try:
         with torch.no_grad():
@@ -33,54 +53,68 @@ def create_model(params: Model, *, classes: int, image_px: int, seed: int) -> nn
     return model
 
 
-def _start(params: Model, classes: int, image_px: int) -> nn.Module:
-    weights = params.weights
-    dropping: dict[str, float] = {"drop_rate": params.drop_rate}
+def _start(
+    params: Model,
+    origin: Origin,
+    classes: int,
+    image_px: int,
+    species: Sequence[str] | None,
+    tell: Callable[[str], None] | None,
+) -> nn.Module:
+    options: dict[str, Any] = origin.options | {"drop_rate": params.drop_rate}
     if params.drop_path_rate:  # not every network has such paths, and timm refuses what one does not take
-        dropping["drop_path_rate"] = params.drop_path_rate
-    if isinstance(weights, PackageWeights):
-        model = timm_model(params.name, image_px, **dropping)
-        load_in_order(model, read_weights(package_file(weights), weights.sha256), params.name)
+        options["drop_path_rate"] = params.drop_path_rate
+    if params.weights.kind == "package":
+        model = timm_model(origin.name, image_px, config=origin.config, **options)
+        load_in_order(model, read_weights(origin).tensors, origin.name)
         model.reset_classifier(classes)
         return model
-    if weights.kind == "timm":
-        return timm_model(params.name, image_px, **dropping, num_classes=classes, pretrained=True)
-    model = timm_model(params.name, image_px, **dropping, num_classes=classes)
-    if isinstance(weights, FileWeights):
-        load_but_head(
-            model, read_weights(user_path(weights.path), weights.sha256), _classifier_names(model), params.name
-        )
+    options["num_classes"] = classes
+    if origin.path is None:
+        return timm_model(origin.name, image_px, config=origin.config, **options)
+    model, filter_fn = _with_filter(origin, image_px, options)
+    found, names = read_weights(origin), _classifier_names(model)
+    loaded = load_by_name(model, found, origin, head_names=names, filter_fn=filter_fn, species=species)
+    if tell:
+        tell(f"starting weights: {in_words(loaded, found, origin, tensors=len(model.state_dict()))}")
     return model
 
 
-def timm_model(name: str, image_px: int, **options: Any) -> Any:
-    """Make a network of timm's for images of ``image_px``.
+def timm_model(name: str, image_px: int, *, config: dict[str, Any] | None = None, **options: Any) -> Any:
+    """Make a network of timm's for images of ``image_px``; ``config`` takes the place of timm's own pretrained config.
 
     Raises:
-        UserError: timm knows no such model, it does not take these options, or its weights could not be had.
+        UserError: timm knows no such model, or it does not take these options.
     """
+    # A ViT's position embeddings are made for one size.
+    size: dict[str, Any] = {"img_size": image_px} if config_of(name).fixed_input_size else {}
+    own: dict[str, Any] = {"pretrained_cfg": _as_timm_has_it(config)} if config is not None else {}
     try:
-        config = timm.get_pretrained_cfg(name, allow_unregistered=False)
-    except RuntimeError:
-        config = None
-    if config is None or not timm.is_model(name):
-        known = timm.list_pretrained(f"{name.split('.', maxsplit=1)[0]}.*") or timm.list_models()
-        near = ", ".join(difflib.get_close_matches(name, known))
-        but = f" (but {near})" if near else ""
-        raise UserError(f"params.yaml: the profile's model.name: timm knows no model {name}{but}")
-    if config.fixed_input_size:  # a ViT's position embeddings are made for one size; timm interpolates them to another
-        options["img_size"] = image_px
-    try:
-        return timm.create_model(name, **options)
-    except TypeError as error:
+        return timm.create_model(name, **options | size | own)
+    except (TypeError, AssertionError) as error:
         raise UserError(f"params.yaml: model: {name} does not take that ({error})") from None
-    except Exception as error:
-        if not options.get("pretrained"):
-            raise
-        raise UserError(
-            f"the weights of {name} could not be had ({error}): this host needs the internet once, or the file itself "
-            "(params.yaml: the profile's model.weights: {kind: file, path: ..., sha256: ...})"
-        ) from None
+
+
+def _with_filter(origin: Origin, image_px: int, options: dict[str, Any]) -> tuple[Any, Filter | None]:
+    """Make a network without weights, and give the filter by which timm fits a file to it.
+
+    timm hands the filter, which a network may choose by its arguments, to ``load_pretrained`` and to nobody else. So
+    that one is another for as long as the network is made.
+    """
+    filters: list[Filter | None] = []
+
+    def take_filter(*_: Any, filter_fn: Filter | None = None, **__: Any) -> None:
+        filters.append(filter_fn)
+
+    before = _builder.load_pretrained
+    _builder.load_pretrained = take_filter
+    try:
+        model = timm_model(origin.name, image_px, config=origin.config, **options, pretrained=True)
+    finally:
+        _builder.load_pretrained = before
+    if not filters:
+        raise RuntimeError(f"timm made {origin.name} without load_pretrained: it may be of another version")
+    return model, filters[0]
 
 
 def head_modules(model: nn.Module) -> list[nn.Linear]:
@@ -93,6 +127,14 @@ def timm_config(model: Any) -> dict[str, Any]:
     return model.pretrained_cfg
 
 
+def _as_timm_has_it(config: dict[str, Any]) -> dict[str, Any]:
+    """Give a config that stood in JSON, which has no tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+
+
 def _classifier_names(model: nn.Module) -> list[str]:
     classifier = timm_config(model)["classifier"]
+    if not classifier:
+        name = timm_config(model).get("architecture")
+        raise UserError(f"params.yaml: the profile's model.name: {name} has no head that tells classes apart")
     return [classifier] if isinstance(classifier, str) else list(classifier)

@@ -18,6 +18,7 @@ from torch import nn
 
 from stages.config.schema import Count, Model, Pixels, Sha256
 from stages.learning.model import timm_config, timm_model
+from stages.learning.origin import Origin
 from stages.learning.trained_on import TRAINED_ON_FILE, read_trained_on, write_trained_on
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import replacing
@@ -39,13 +40,14 @@ class ModelDescription(BaseModel):
     """What is needed to use weights; stands in model.json.
 
     Attributes:
-        name: of the timm model.
+        name: of the timm model, as timm itself knows it.
         image_px: side of the square images that it takes.
         pack_px: side of the packed squares that these are cut from.
         mean: by which each channel (RGB, 0 to 1) is normalized.
         std: likewise.
         classes: number of species.
         labels_sha256: digest of their order.
+        options: arguments with which timm makes the model besides.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -58,6 +60,7 @@ class ModelDescription(BaseModel):
     std: Annotated[tuple[_Std, _Std, _Std], Field(strict=False)]
     classes: Count
     labels_sha256: Sha256
+    options: dict[str, Any]
 
 
 class SavedDescription(ModelDescription):
@@ -86,17 +89,20 @@ class SavedModel(NamedTuple):
     trained_on: pl.DataFrame
 
 
-def describe(model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str]) -> ModelDescription:
+def describe(
+    model: nn.Module, params: Model, *, image_px: int, pack_px: int, species: list[str], origin: Origin | None = None
+) -> ModelDescription:
     """Describe a model for saving; mean and standard deviation are those of its starting weights."""
     mean, std = (tuple(map(float, timm_config(model)[name])) for name in ("mean", "std"))
     return ModelDescription(
-        name=params.name,
+        name=origin.name if origin else params.name,
         image_px=image_px,
         pack_px=pack_px,
         mean=cast(tuple[float, float, float], mean),
         std=cast(tuple[float, float, float], std),
         classes=len(species),
         labels_sha256=digest_labels(species),
+        options=origin.options if origin else {},
     )
 
 
@@ -165,7 +171,9 @@ def check_saved(description: Path, trained_on: Path) -> None:
 def _network(description: SavedDescription, state: dict[str, torch.Tensor], folder: Path) -> nn.Module:
     wrong = UserError(f"{folder / DESCRIPTION} is not of these weights: {_BRING_BACK}")
     try:
-        network: nn.Module = timm_model(description.name, description.image_px, num_classes=description.classes)
+        network: nn.Module = timm_model(
+            description.name, description.image_px, num_classes=description.classes, **description.options
+        )
         own = network.state_dict()
         network.load_state_dict(state)
     except (UserError, RuntimeError, TypeError):
@@ -183,7 +191,7 @@ def _read_description(path: Path) -> tuple[SavedDescription, str]:
         raise UserError(f"{path} is missing: {_TRAIN_AGAIN} or `dvc pull`") from None
     try:
         found = parse_json(content)
-        if found.keys() == ModelDescription.model_fields.keys():
+        if found.keys() | {"options"} == ModelDescription.model_fields.keys():
             raise UserError(
                 f"{path} is of an earlier version, which did not say what a model was trained on: {_TRAIN_AGAIN}"
             )

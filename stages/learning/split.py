@@ -67,6 +67,21 @@ def open_splits(packed: Path, tables: Path, names: Sequence[str], species: Seque
     return {name: _open(shards, rows, tables, name, species) for name in names}
 
 
+def check_splits(packed: dict[str, PackedSplit], image_px: int) -> None:
+    """See that there is something to train on, and large enough.
+
+    Raises:
+        UserError: train or val is empty, or its images are smaller than the network sees them.
+    """
+    if not len(packed["train"]) or not len(packed["val"]):
+        raise UserError("train or val is empty: a species needs images of two observations to stand in both")
+    if packed["train"].size_px < image_px:
+        raise UserError(
+            f"the packed images have {packed['train'].size_px} px, less than the profile's image.train_px {image_px}: "
+            "run `dvc repro pack`"
+        )
+
+
 def _open(shards: PackedShards, rows: pl.DataFrame, tables: Path, name: str, species: Sequence[str]) -> PackedSplit:
     table = read_split(tables, name)
     path = tables / f"{name}.parquet"

@@ -27,6 +27,7 @@ from stages.tables.links import LINKS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table, write_table
+from stages.tables.weights import read_notes, write_notes
 from tests.support.clones import git, run_dvc
 from tests.support.running import run_stage
 
@@ -231,6 +232,13 @@ def _without_boxes(walk: Walk) -> None:
     write_table(read_table(path, BOXES).head(200), BOXES, path)
 
 
+def _note_weights(walk: Walk) -> None:
+    path = walk.repo / SOURCES / "weights.json"
+    notes = read_notes(path)
+    (note,) = notes.values()
+    write_notes(path, notes | {"test_vit.r160_in1k": note})
+
+
 # By what the table in docs/what_runs.md calls them.
 CHANGES: dict[str, Callable[[Walk], None]] = {
     "a comment in every file of `stages/`": _comment_everywhere,
@@ -238,7 +246,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
         "stages/learning/loop.py", '"""The training: a step,', '"""Training: a step,'
     ),
     "a message of `learning/context.py`": lambda walk: walk.edit(
-        "stages/learning/context.py", "train or val is empty: a species", "train or val is empty, a species"
+        "stages/learning/context.py", "cannot save memory so: set", "cannot save memory so, set"
     ),
     "when training warns (`learning/health.py`)": lambda walk: walk.edit(
         "stages/learning/health.py", "_LEARNT = 0.5 ", "_LEARNT = 0.6 "
@@ -280,6 +288,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
         walk.set("profiles.tiny.train.expect_top1", 0.1),
         walk.set("train.max_skipped_steps", 3),
     ),
+    "weights of another model are noted (`make weights`)": _note_weights,
     "`augment`": lambda walk: walk.set("augment.flip", False),
     "`evaluate`": lambda walk: walk.set("evaluate.batch_images", 16),
     "an image is of another species": _another_species,
