@@ -17,6 +17,7 @@ from stages.evaluation.shots import by_shots
 from stages.images.shards import check_shards
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
+from stages.learning.memory_layout import set_layout
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
 from stages.learning.saved_model import load_model
@@ -70,7 +71,9 @@ def main() -> None:
     )
     loader = PackedLoader(PackedImages(packed, description.image_px), batches, workers=0)
     color = ColorTransform(description.mean, description.std).to(accelerator.device)
-    result = predict(model.to(accelerator.device), loader, color, accelerator, what="test")
+    model = model.to(accelerator.device)
+    set_layout(model, accelerator.device)  # as in training
+    result = predict(model, loader, color, accelerator, what="test")
     if not accelerator.is_main_process:
         return
     check_finite(result.finite, packed)

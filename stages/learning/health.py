@@ -10,7 +10,6 @@ import numpy as np
 
 from stages.config.reading import all_params
 from stages.config.schema import Model, Train
-from stages.learning.state import Best
 from stages.runtime.errors import UserError
 from stages.runtime.progress import say
 
@@ -122,20 +121,20 @@ def say_not_finite(names: Sequence[str], *, epoch: int) -> None:
         )
 
 
-def stop_if_too_many_are_not_finite(names: Sequence[str], images: int, *, epoch: int, best: Best | None) -> None:
+def stop_if_too_many_are_not_finite(names: Sequence[str], images: int, *, epoch: int, best_epoch: int | None) -> None:
     """Stop a run whose network says no numbers of many validation images: it has diverged.
 
     Args:
         names: of these images.
         images: of validation, in all.
         epoch: that has ended, from 1.
-        best: the weights to keep, so far.
+        best_epoch: whose weights are the best so far.
 
     Raises:
         UserError: they are more than a tenth.
     """
     if len(names) > _FEW * images:
-        kept = f"; the best weights so far, of epoch {best.epoch}, are in its checkpoint" if best else ""
+        kept = f"; the best weights so far, of epoch {best_epoch}, are in its checkpoint" if best_epoch else ""
         raise UserError(
             f"after epoch {epoch} the network says no numbers of {len(names):,} of {images:,} validation images "
             f"({_shown(names)}): lower the profile's train.learning_rate{kept}"

@@ -235,7 +235,8 @@ def validate(state: TrainState, context: TrainContext) -> dict[str, float]:
         if context.accelerator.is_main_process:
             say_not_finite(names, epoch=state.epoch + 1)
         if prefix == "val":
-            stop_if_too_many_are_not_finite(names, len(result.labels), epoch=state.epoch + 1, best=state.best)
+            best_epoch = state.best.epoch if state.best else None
+            stop_if_too_many_are_not_finite(names, len(result.labels), epoch=state.epoch + 1, best_epoch=best_epoch)
         scores = asdict(result.scores()) | {
             "mean_per_class_accuracy": result.mean_per_class_accuracy(),
             "not_finite_images": len(names),

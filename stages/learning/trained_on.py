@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.runtime.errors import UserError
+from stages.tables.classes import read_split
 from stages.tables.table import read_table, write_table
 from stages.tables.trained_on import SPLIT_GROUPS, TRAINED_ON
 
@@ -80,10 +81,4 @@ def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
 
 
 def _read(tables: Path, splits: Iterable[str]) -> pl.DataFrame:
-    read = []
-    for split in splits:
-        table = read_table(tables / f"{split}.parquet", SPLIT_GROUPS, only=SPLIT_GROUPS)
-        if table.select(pl.any_horizontal(pl.all().is_null()).any()).item():
-            raise UserError(f"{tables / f'{split}.parquet'} is damaged (values are missing): run `dvc repro split`")
-        read.append(table.select(pl.lit(split).alias("split"), *SPLIT_GROUPS))
-    return pl.concat(read)
+    return pl.concat([read_split(tables, split, SPLIT_GROUPS).select(*SPLIT_GROUPS) for split in splits])

@@ -2,8 +2,13 @@
 
 import polars as pl
 
-from stages.tables.table import Schema
+from stages.tables.table import SHA256_CHARACTERS, Ruled
 
-# What is read of train.parquet and its like by those that ask which images belong together.
-SPLIT_GROUPS: Schema = {"image_name": pl.String, "sha256": pl.String, "group": pl.String}
-TRAINED_ON: Schema = {"split": pl.String} | SPLIT_GROUPS  # split: train, val; sha256: of the original file
+# What is read of train.parquet and its like by those that ask which images belong together; and what is kept of it:
+# split is train or val, sha256 of the original file.
+TRAINED_ON = SPLIT_GROUPS = Ruled(
+    dict.fromkeys(("split", "image_name", "sha256", "group"), pl.String),
+    unique=("image_name",),
+    required=("split", "sha256", "group"),
+    sizes={"sha256": SHA256_CHARACTERS},
+)

@@ -166,7 +166,7 @@ def test_bits_that_flip_in_real_weights_are_found(folder):
 
 GOOD = {
     "name": "test_efficientnet", "image_px": 48, "pack_px": 64, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25],
-    "classes": 3, "labels_sha256": "0" * 64, "tensors_sha256": "1" * 64, "trained_on_sha256": "2" * 64,
+    "classes": 3, "labels_sha256": "0" * 64, "tensors_sha256": "1" * 64, "trained_on_sha256": "2" * 64, "options": {},
 }  # fmt: skip
 
 

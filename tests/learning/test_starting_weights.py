@@ -22,6 +22,7 @@ from stages.splitting.label_order import digest_labels
 from stages.tables.classes import LABELS
 from stages.tables.table import write_table
 from stages.tables.weights import WeightsNote, write_notes
+from tests.support.saved import SEEN
 
 SPECIES = ["Abies alba", "Betula pendula", "Carex nigra"]
 
@@ -207,7 +208,8 @@ def model_of_ours(folder: Path, species: list[str], name: str = "test_efficientn
     """A model as the stage writes it, with its labels.csv."""
     model = Model(name=name, weights={"kind": "random"}, drop_rate=0.0, drop_path_rate=0.0)  # pyright: ignore
     network = create_model(model, classes=len(species), image_px=48, seed=9)
-    save_model(folder, network.state_dict(), describe(network, model, image_px=48, pack_px=64, species=species))
+    description = describe(network, model, image_px=48, pack_px=64, species=species)
+    save_model(folder, network.state_dict(), description, SEEN)
     labels = pl.DataFrame({"label": range(len(species)), "species": species})
     write_table(labels, LABELS, folder / "labels.csv")
     return network

@@ -44,8 +44,9 @@ def write_groups(folder: Path, splits: dict[str, list[Row]]) -> None:
                 "sha256": [digest(row[-1] if len(row) == 3 else row[0]) for row in rows],
                 "species": [SPECIES[number % 3] for number in range(len(rows))],
                 "group": [row[1] for row in rows],
+                "split": [split] * len(rows),
             },
-            schema=dict.fromkeys(("image_name", "sha256", "species", "group"), pl.String),
+            schema=dict.fromkeys(("image_name", "sha256", "species", "group", "split"), pl.String),
         )
         write_table(table, dict(table.schema), folder / f"{split}.parquet")
 
