@@ -48,6 +48,7 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 def main() -> None:
     """Rank every test image's species among the model's guesses, and sum up."""
     params = stage_params("evaluate")
+    accelerator = make_accelerator()  # first: it says how torch computes
     check_libraries("evaluate")
     model, description, trained_on = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
     check_unseen(trained_on, SPLITS_IN)
@@ -61,7 +62,6 @@ def main() -> None:
     if not len(packed):
         raise UserError("test is empty: a species needs images of three observations to stand in it")
 
-    accelerator = make_accelerator()
     batches = EpochBatches(
         packed.labels,
         step_images=params.evaluate.batch_images * accelerator.num_processes,

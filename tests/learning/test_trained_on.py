@@ -86,7 +86,7 @@ def test_tables_that_lack_values_are_one_line(tmp_path):
         table.with_columns(pl.when(pl.int_range(pl.len()) > 0).then(name).alias(name)).write_parquet(
             tmp_path / "test.parquet"
         )
-        with pytest.raises(UserError, match=r"test\.parquet, row 1: image_name is missing"):
+        with pytest.raises(UserError, match=rf"test\.parquet, row 1: {name} is missing"):
             check_unseen(read_seen(tmp_path), tmp_path)
 
 
