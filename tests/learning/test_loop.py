@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stages.learning.checkpoint import Checkpointer, load_checkpoint
 from stages.learning.data import choose_train_eval
+from stages.learning.device import Batch
 from stages.learning.loop import train
 from stages.learning.state import TrainState
 from stages.runtime.errors import UserError
 from stages.runtime.signals import StopRequest
-from tests.support.tiny_training import PARAMS, PLAIN, RICH, TRANSFORMER, make, poisoned
-from tests.support.trainings import assert_alike, assert_same_state, changed, trained
+from tests.support.tiny_training import NETWORK, PARAMS, PLAIN, RICH, TRANSFORMER, make, poisoned
+from tests.support.trainings import assert_alike, assert_same, assert_same_state, changed, trained
 
 
 @pytest.mark.parametrize("augment", [PLAIN, RICH.model_copy(update={"randaugment": None, "mixup": 0.1, "cutmix": 0.0})])
@@ -98,12 +100,68 @@ def test_layers_learn_slower_the_deeper_they_are(folder):
     assert rates[0.5] == pytest.approx(rates[1.0] / 2)
 
 
-def test_gradient_checkpointing_changes_nothing_but_rounding(folder):
-    plain = trained(folder, changed(epochs=1), network=TRANSFORMER)
-    state, context = make(folder, changed(epochs=1), network=TRANSFORMER)
-    state.model.set_grad_checkpointing(True)
-    train(state, context)
-    assert_alike(plain.model, state.model)
+@pytest.mark.parametrize(
+    "name", ["test_vit", "test_efficientnet", "tf_efficientnet_lite0", "test_resnet", "test_nfnet"]
+)
+def test_gradient_checkpointing_changes_nothing(folder, name):
+    """Norms take their statistics once, though all is computed twice; and what is dropped is dropped again."""
+    network = NETWORK.model_copy(update={"name": name, "drop_path_rate": 0.0 if name == "test_vit" else 0.1})
+    states = []
+    for recomputes in (False, True):
+        state, context = make(folder, changed(epochs=1, micro_batch_images=4), network=network)
+        state.model.set_grad_checkpointing(recomputes)
+        train(state, replace(context, recomputes=recomputes))
+        states.append(state)
+    assert_same(*states)
+
+
+def test_one_image_at_once_is_one_line_where_a_network_cannot_learn_from_it(folder):
+    network = NETWORK.model_copy(update={"name": "mobilenetv4_conv_small_035"})
+    for one in ({"batch_images": 1}, {"micro_batch_images": 1}):
+        state, context = make(folder, changed(epochs=1, **one), network=network)
+        with pytest.raises(UserError, match=r"cannot learn from one image at once, .* to 3 or more"):
+            train(state, context)
+    # 30 = 4 * 7 + 2 = 29 + 1: none is left alone, nor where 8 images are divided by 7, nor after a halving.
+    for sizes in ({"batch_images": 7}, {"batch_images": 29}, {"micro_batch_images": 7}, {"micro_batch_images": 4}):
+        state, context = make(folder, changed(epochs=1, **sizes), network=network)
+        train(state, context)
+        assert np.isfinite(state.history[0]["train_loss"])
+
+
+class OneUnknown(nn.Module):
+    """The colors, but not a number for some of the images that nobody augments: those of validation."""
+
+    def __init__(self, color: nn.Module, images: set[int]) -> None:
+        super().__init__()
+        self.color = color
+        self.images = images
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        pixels = self.color(batch)
+        first = batch.first[1]
+        if batch.jitter is None:
+            for image in self.images & set(range(first, first + len(pixels))):
+                pixels[image - first] = float("nan")
+        return pixels
+
+
+def test_a_validation_image_without_numbers_is_wrong_and_named_and_the_run_goes_on(folder, capsys):
+    plain = trained(folder, changed(epochs=2, train_eval_images=4))
+    state, context = make(folder, changed(epochs=2, train_eval_images=4))
+    train(state, replace(context, color=OneUnknown(context.color, {6})))
+    for row, other in zip(plain.history, state.history, strict=True):
+        assert row["val_top1"] - other["val_top1"] in (0, pytest.approx(1 / 12))
+        assert np.isfinite(other["val_loss"])
+        assert (row["val_not_finite_images"], other["val_not_finite_images"]) == (0, 1)
+    assert_same_state(plain.model.state_dict(), state.model.state_dict())
+    said = capsys.readouterr().out
+    assert "after epoch 1 the network says no numbers of 1 validation images (val6.jpg): they count as wrong" in said
+
+
+def test_a_run_whose_network_says_no_numbers_of_many_stops(folder):
+    state, context = make(folder, changed(epochs=2, train_eval_images=4))
+    with pytest.raises(UserError, match=r"no numbers of 2 of 12 validation images \(val6\.jpg, val7\.jpg\): lower"):
+        train(state, replace(context, color=OneUnknown(context.color, {6, 7})))
 
 
 def test_train_eval_images_are_the_same_every_time_and_seen_as_validation_is(folder):
