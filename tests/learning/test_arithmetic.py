@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from tests.support.same_bits import DIGESTS
 from tests.support.tiny_training import TRANSFORMER, make
 from tests.support.trainings import assert_same, changed, trained
 
+PROCESSOR = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
 # As launchers, other libraries' advice and habit set them; each gives other bits to who heeds it.
 HOSTILE = {
     "OMP_NUM_THREADS": "1",
@@ -29,9 +31,7 @@ HOSTILE = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "avx2" not in open("/proc/cpuinfo").read(), reason="on another processor it is said, and no promise"
-)
+@pytest.mark.skipif("avx2" not in PROCESSOR, reason="on another processor it is said, and no promise")
 def test_the_bits_are_those_of_every_processor(tmp_path):
     """The digests were made on another processor than this one, most likely. One core, and variables that mislead."""
     one_core = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
@@ -41,7 +41,7 @@ def test_the_bits_are_those_of_every_processor(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines() if line.startswith(tuple(DIGESTS))]
-    assert {name: digest for name, digest in lines} == DIGESTS
+    assert dict(lines) == DIGESTS
     assert "ACCELERATE_GRADIENT_ACCUMULATION_STEPS in the environment changes nothing" in result.stdout
 
 
@@ -66,7 +66,7 @@ def test_two_threads_are_two_whatever_was_set(monkeypatch):
         torch.set_num_threads(threads)
 
 
-@pytest.mark.skipif("avx512f" not in open("/proc/cpuinfo").read(), reason="torch would not choose AVX-512 here")
+@pytest.mark.skipif("avx512f" not in PROCESSOR, reason="torch would not choose AVX-512 here")
 def test_a_choice_that_comes_too_late_is_no_silent_one():
     """Who computes something before gets an error, and not other bits."""
     code = (

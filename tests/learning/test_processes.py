@@ -81,24 +81,24 @@ def test_openmp_threads_wait_passively_in_training_and_its_loaders():
 
 
 def test_two_processes_train_as_one_does(folder, tmp_path):
-    """The same effective batch, and the last step's only image counts as one; so do 11 of validation.
+    """The same effective batch, also in a last step of three images, which one process takes; so do 11 of validation.
 
     A step whose loss is not finite in one of them is skipped by both, who name all of its images.
     """
-    write_split(folder, "train", 33)  # the last step has one image: one process has none
+    write_split(folder, "train", 31)  # the last step has three images: one process has none of them
     write_split(folder, "val", 11, seed=1)
-    one = run_to_the_end(folder, tmp_path / "one", "--transformer", "--poison")
+    one = run_to_the_end(folder, tmp_path / "one", "--transformer", "--poison", "--batch", "4")
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    code, said = finish(process(folder, tmp_path / "two", "--transformer", "--poison", launch=torchrun))
+    code, said = finish(process(folder, tmp_path / "two", "--transformer", "--poison", "--batch", "4", launch=torchrun))
     assert code == 0, said
     assert "deprecated" not in said
     two = final(tmp_path / "two")
     ((*where, names),), ((*there, others),) = one["skipped"], two["skipped"]
     assert where == there == [0, 1]
     assert sorted(names) == sorted(others)
-    assert len(names) == 8
+    assert len(names) == 4
     assert len(one["history"]) == 4
     for row, other in zip(one["history"], two["history"], strict=True):
         assert row == pytest.approx(other, rel=1e-3, abs=1e-6)

@@ -1,7 +1,7 @@
 """A training of a minute's worth, of real parts, that tests disturb: imported by them, or run as a process of its own.
 
     tiny_training.py FOLDER OUT [--kill-at STEP] [--kill-in-save NUMBER] [--fail-at STEP]
-                     [--stop-at STEP] [--poison] [--workers N] [--transformer]
+                     [--stop-at STEP] [--poison] [--workers N] [--transformer] [--batch IMAGES]
 
 FOLDER holds shards of ``train`` and ``val``; OUT gets the final state, and FOLDER/checkpoints the checkpoints. With
 ``--kill-at`` the process kills itself after so many steps, with ``--kill-in-save`` in the middle of a checkpoint,
@@ -124,14 +124,16 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--poison", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--transformer", action="store_true")
+    parser.add_argument("--batch", type=int, default=PARAMS.batch_images)
     arguments = parser.parse_args(words)
-    params = PARAMS.model_copy(update={"ema_decay": 0.9, "crt_epochs": 1})
+    params = PARAMS.model_copy(update={"ema_decay": 0.9, "crt_epochs": 1, "batch_images": arguments.batch})
     network = TRANSFORMER if arguments.transformer else NETWORK
     state, context = make(arguments.folder, params, network=network, workers=arguments.workers)
     ALIVE.append(context)
     if arguments.poison:
-        order = epoch_order(context.train_loader.dataset.labels, params.seed, 0)
-        context = poisoned(context, {(0, int(order[params.batch_images]))})
+        batches = context.train_loader.batches
+        order = epoch_order(batches.labels, params.seed, 0)
+        context = poisoned(context, {(0, int(order[batches.images_in(0)]))})
     main_process = context.accelerator.is_main_process
     checkpoints = arguments.folder / "checkpoints"
     if saved := load_checkpoint(checkpoints):
