@@ -50,14 +50,18 @@ class Origin:
     note: WeightsNote | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Give what of it makes a result: plain values."""
-        head = self.labels_sha256 if self.labels is not None else None
+        """Give what of it makes a result: plain values.
+
+        The rows of a head are taken over by the order of its classes where that is there, and by its digest alone where
+        it is the run's own: so both count.
+        """
         return {
             "name": self.name,
             "options": self.options,
             "config": self.config,
             "sha256": self.sha256,
-            "head_of": head,
+            "head_of": self.labels_sha256,
+            "head_order_is_known": self.labels is not None,
         }
 
     def said(self) -> dict[str, str | None]:
