@@ -27,10 +27,11 @@ from timm.models._hub import load_model_config_from_path, load_state_dict_from_p
 from stages.config.reading import all_params
 from stages.config.schema import Model, TimmWeights
 from stages.config.sources import weights_folder, weights_note_path
-from stages.download.hub import digest_of, fetch_file, find_published, first_of
+from stages.download.hub import fetch_file, find_published, first_of
 from stages.learning.model import create_model
 from stages.learning.model_names import FOLDER, HUB, published_config, source_of
 from stages.learning.origin import Origin
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import say
@@ -69,7 +70,7 @@ def main() -> None:
     notes = read_notes(notes_path)
     noted = notes.get(name)
     path = folder / (noted.file if noted else file_name(name))
-    if noted and not arguments.anew and path.is_file() and digest_of(path) == noted.sha256:
+    if noted and not arguments.anew and path.is_file() and sha256_of(path) == noted.sha256:
         track(path)
         say(f"weights: {path} is there, as noted: {describe(noted)}")
         return
@@ -204,7 +205,7 @@ def store(offer: Offer, name: str, path: Path, expected: WeightsNote | None) -> 
     """
     with replacing(path) as temporary:
         offer.write(temporary)
-        digest = digest_of(temporary)
+        digest = sha256_of(temporary)
         if expected and digest != expected.sha256:
             raise UserError(
                 f"{offer.note.source} gives another file for {name} than is noted (SHA-256 {digest[:8]}, not "
@@ -212,7 +213,7 @@ def store(offer: Offer, name: str, path: Path, expected: WeightsNote | None) -> 
             )
         note = expected or replace(offer.note, file=path.name, sha256=digest, bytes=temporary.stat().st_size)
         _try(note, temporary)
-        if path.is_file() and digest_of(path) != digest:  # what no note will name any more stays in DVC's cache
+        if path.is_file() and sha256_of(path) != digest:  # what no note will name any more stays in DVC's cache
             track(path)
     return note
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from stages.config.schema import FileWeights, Model, PackageWeights
 from stages.learning.model_names import published_config, source_of
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.runtime.machine import repo_root, user_path
 from stages.splitting.label_order import digest_labels, read_labels
@@ -122,8 +123,7 @@ def check_file(origin: Origin) -> None:
     if not path.is_file():
         what = back if fetched else "look at the profile's model.weights in params.yaml"
         raise UserError(f"the starting weights {path} are missing: {what}")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != origin.sha256:
         by, what = ("weights.json", f": {back.replace('pull', 'checkout')}") if fetched else ("params.yaml", "")
         raise UserError(f"{path} is not the file that {by} names: its SHA-256 is {found}, not {origin.sha256}{what}")
