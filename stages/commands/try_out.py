@@ -30,7 +30,7 @@ from dvc.utils.hydra import get_hydra_sweeps
 from hydra.errors import HydraException
 
 from stages.runtime.errors import TRY_OF, UserError, run
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import first_line, plain
 from stages.runtime.progress import say
 from stages.runtime.signals import stop_requests
 
@@ -74,7 +74,7 @@ def sweep(overrides: list[str]) -> list[list[str]]:
     try:
         chosen = get_hydra_sweeps(to_path_overrides(overrides)) if overrides else [{}]
     except (DvcException, HydraException) as error:
-        raise UserError(f"{' '.join(overrides)}: each -S is KEY=VALUE ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{' '.join(overrides)}: each -S is KEY=VALUE ({first_line(error)})") from None
     return [[f"{path}:{value}" for path, values in each.items() for value in values] for each in chosen]
 
 

@@ -34,6 +34,7 @@ from stages.learning.origin import Origin
 from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing
+from stages.runtime.plain_text import first_line
 from stages.runtime.progress import say
 from stages.runtime.wording import size_in_words
 from stages.tables.weights import WeightsNote, read_notes, write_notes
@@ -150,7 +151,7 @@ def _of_folder(folder: Path) -> Offer:
         try:
             state = load_state_dict_from_path(folder)
         except Exception as error:
-            raise UserError(f"{folder} holds no weights that can be read ({_first_line(error)})") from None
+            raise UserError(f"{folder} holds no weights that can be read ({first_line(error)})") from None
         _save(state, path, str(folder))
 
     return Offer(note, write)
@@ -168,7 +169,7 @@ def _of_timm(name: str, architecture: str, fields: dict[str, Any]) -> Offer:
                 raise
             raise UserError(f"{url} cannot be had from here: try again where there is a network") from None
         except Exception as error:
-            raise UserError(f"{url} holds no weights that can be read ({_first_line(error)})") from None
+            raise UserError(f"{url} holds no weights that can be read ({first_line(error)})") from None
         _save(state, path, url)
 
     return Offer(_note(architecture, {}, fields, url, None, fields.get("license")), write)
@@ -185,7 +186,7 @@ def read_config(folder: Path, *, where: str) -> tuple[dict[str, Any], str, dict[
         known = timm.is_model(architecture)
         options = {key: value for key, value in options.items() if key not in _NOT_KEPT}
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{CONFIG} of {where} is not of timm's form ({_first_line(error)})") from None
+        raise UserError(f"{CONFIG} of {where} is not of timm's form ({first_line(error)})") from None
     if not known:
         raise UserError(f"{CONFIG} of {where} names {architecture!r:.80}, which timm does not know")
     return dict(fields), architecture, options
@@ -229,7 +230,7 @@ def track(path: Path) -> None:
             repo.scm_context.quiet = True  # what git is to be told is said below
             repo.add(str(path))  # pyright: ignore[reportArgumentType]  # its decorators hide what it takes
     except DvcException as error:
-        raise UserError(f"DVC does not take {path} ({_first_line(error)}): mend that, then run this again") from None
+        raise UserError(f"DVC does not take {path} ({first_line(error)}): mend that, then run this again") from None
 
 
 def file_name(name: str) -> str:
@@ -288,7 +289,7 @@ def _as_safetensors(fetched: Path, path: Path, where: str) -> None:
     except OSError:
         raise
     except SafetensorError as error:
-        raise UserError(f"{fetched.name} of {where} is no safetensors file ({_first_line(error)})") from None
+        raise UserError(f"{fetched.name} of {where} is no safetensors file ({first_line(error)})") from None
     except Exception:
         raise UserError(
             f"{fetched.name} of {where} is a pickle that holds more than tensors, which is not executed, or is damaged"
@@ -303,10 +304,6 @@ def _save(state: Any, path: Path, where: str) -> None:
         raise UserError(f"{where} holds no weights (a dict of tensors)")
     # Copies, as tensors that share memory, as those of tied layers do, cannot be written so.
     save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, path)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 if __name__ == "__main__":

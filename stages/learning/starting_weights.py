@@ -18,6 +18,7 @@ from torch import nn
 
 from stages.learning.origin import Origin, check_file
 from stages.runtime.errors import UserError
+from stages.runtime.plain_text import first_line
 from stages.splitting.label_order import digest_labels
 
 Tensors = dict[str, torch.Tensor]
@@ -91,7 +92,7 @@ def read_weights(origin: Origin) -> Found:
                 f"{_WHERE}: {path} holds more than tensors ({_listed(foreign)}), which is not executed: save its "
                 "state_dict alone, where you trust it"
             ) from None
-        raise UserError(f"{_WHERE}: {path} cannot be read as weights ({_first_line(error)})") from None
+        raise UserError(f"{_WHERE}: {path} cannot be read as weights ({first_line(error)})") from None
     found = _unwrapped(content)
     if found is None:
         raise UserError(f"{_WHERE}: {path} holds no weights (a dict of tensors)")
@@ -265,9 +266,7 @@ def _filtered(tensors: Tensors, model: nn.Module, filter_fn: Filter | None, name
         except TypeError:  # some take the weights alone, as timm knows
             return filter_fn(dict(tensors))
     except Exception as error:  # whatever it meets in a file of another network
-        raise UserError(
-            f"{_WHERE}: that file is not of {name} ({type(error).__name__}: {_first_line(error)})"
-        ) from None
+        raise UserError(f"{_WHERE}: that file is not of {name} ({type(error).__name__}: {first_line(error)})") from None
 
 
 def _refuse_no_numbers(tensors: Tensors) -> None:
@@ -288,10 +287,6 @@ def _foreign(path: Path) -> list[str]:
     except Exception:  # it is no pickle at all
         return []
     return sorted(name for name in names if name != "argparse.Namespace")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -269,7 +269,19 @@ def test_the_identity_knows_whether_a_head_was_known(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"a": 1}', '{"a": {}}', '{"a": {"file": "x"}}', "null", '{"a": {"unknown": 1}}', '{"a": null, "a": {}}', "\ufeff{}"]
+    "text",
+    [
+        "[]",
+        "{",
+        '{"a": 1}',
+        '{"a": {}}',
+        '{"a": {"file": "x"}}',
+        "null",
+        '{"a": {"unknown": 1}}',
+        '{"a": null, "a": {}}',
+        '{"a": {"bytes": NaN}}',
+        "\ufeff{}",
+    ],
 )
 def test_notes_that_are_none_are_one_line(tmp_path, text):
     (tmp_path / "weights.json").write_text(text, encoding="utf-8")
