@@ -1,6 +1,5 @@
 """Files that a hub of models publishes, by Hugging Face's own client: it knows the addresses, tokens and its cache."""
 
-import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from huggingface_hub.utils import disable_progress_bars, logging
 
 from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
+from stages.runtime.machine import free_bytes
 from stages.runtime.wording import size_in_words
 
 _TIMEOUT_S = 30.0
@@ -98,7 +98,7 @@ def fetch_file(published: Published, name: str) -> Path:
     """
     size, sha256 = published.files[name]
     cache = Path(constants.HF_HUB_CACHE)
-    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.is_dir())).free
+    free = free_bytes(cache)
     if size is not None and free < size:
         raise UserError(
             f"{name} of {published.repo} has {size_in_words(size)}, and {cache} {size_in_words(free)} free: free some "
