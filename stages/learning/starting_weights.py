@@ -110,7 +110,9 @@ def load_in_order(model: nn.Module, state: Tensors, name: str) -> None:
     if shapes != own_shapes:
         raise UserError(f"{_WHERE}: the tensors of that file are not those of {name}")
     _refuse_no_numbers(state)
-    model.load_state_dict(dict(zip(own, state.values(), strict=True)))
+    renamed = dict(zip(own, state.values(), strict=True))
+    _refuse_quantized(renamed, own)
+    model.load_state_dict(renamed)
 
 
 def load_by_name(
@@ -155,6 +157,7 @@ def load_by_name(
             f"{len(misfit)} of another shape ({_listed(wrong)})"
         )
     _refuse_no_numbers(body)
+    _refuse_quantized(body, own)
     head, words = _head(own, filtered, is_head, origin, species)
     model.load_state_dict(body | head, strict=False)
     renamed = sum(key not in tensors for key in body)
@@ -229,12 +232,15 @@ def _unwrapped(content: Any) -> Found | None:
     """Find the weights in what a checkpoint holds; none where there are none."""
     if not isinstance(content, dict):
         return None
-    for key in _WRAPPINGS:
-        if isinstance(content.get(key), dict) and (inner := _unwrapped(content[key])):
-            others = [value for name, value in content.items() if name != key]
-            beside = sum(len(other.tensors) for value in others if (other := _unwrapped(value)) is not None)
-            taken = f"{key}.{inner.taken}" if inner.taken else key
-            return Found(inner.tensors, taken, inner.passed_over + beside)
+    wrapped = {key: inner for key in _WRAPPINGS if (inner := _unwrapped(content.get(key))) is not None}
+    most = max((len(inner.tensors) for inner in wrapped.values()), default=0)
+    for key, inner in wrapped.items():
+        if 2 * len(inner.tensors) < most:  # settings that are tensors, as the decay of an average
+            continue
+        others = [value for name, value in content.items() if name != key]
+        beside = sum(len(other.tensors) for value in others if (other := _unwrapped(value)) is not None)
+        taken = f"{key}.{inner.taken}" if inner.taken else key
+        return Found(inner.tensors, taken, inner.passed_over + beside)
     tensors = {key: value for key, value in content.items() if isinstance(value, torch.Tensor) and isinstance(key, str)}
     return Found(tensors) if tensors else None
 
@@ -273,6 +279,14 @@ def _refuse_no_numbers(tensors: Tensors) -> None:
     for key, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise UserError(f"{_WHERE}: {key} of that file holds values that are no numbers (NaN or infinite)")
+
+
+def _refuse_quantized(tensors: Tensors, own: Tensors) -> None:
+    """Refuse whole numbers in the place of real ones, which torch would take for these without a word."""
+    for key, value in tensors.items():
+        if own[key].is_floating_point() and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise UserError(f"{_WHERE}: {key} of that file holds {kind}, and no real numbers: it is quantized")
 
 
 def _begins_as_safetensors(path: Path) -> bool:
