@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.config.schema import Sha256
-from stages.learning.saved_model import DESCRIPTION, WEIGHTS, check_saved
+from stages.learning.origin import DESCRIPTION
+from stages.learning.saved_model import WEIGHTS, check_saved
 from stages.learning.state import TrainState
 from stages.learning.trained_on import TRAINED_ON_FILE
 from stages.runtime.digests import sha256_of

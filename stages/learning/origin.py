@@ -24,6 +24,7 @@ from stages.tables.weights import WeightsNote, read_notes
 # Of a model of ours, beside its weights.
 LABELS = "labels.csv"
 DESCRIPTION = "model.json"
+DESCRIPTION_DIGEST = "description_sha256"  # in the head of the weights
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ def _labels_of(path: Path) -> tuple[str | None, tuple[str, ...] | None]:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
         digest = metadata.get("labels_sha256")
-        if "description_sha256" in metadata and (text := path.with_name(DESCRIPTION).read_bytes()):
-            ours = hashlib.sha256(text).hexdigest() == metadata["description_sha256"]
+        if DESCRIPTION_DIGEST in metadata and (text := path.with_name(DESCRIPTION).read_bytes()):
+            ours = hashlib.sha256(text).hexdigest() == metadata[DESCRIPTION_DIGEST]
             digest = json.loads(text)["labels_sha256"] if ours else None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):  # what is wrong with it is said when it is read
         return None, None
