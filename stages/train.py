@@ -60,7 +60,8 @@ def main() -> None:
     check_libraries("train")
     notes = weights_note_path(params.profile)
     inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN, model=params.model, notes=notes)
-    seen = read_seen(SPLITS_IN)  # now: tables may change while it trains
+    # Now: tables may change while it trains.
+    seen, labels = read_seen(SPLITS_IN), (SPLITS_IN / "labels.csv").read_bytes()
     finished = find_finished(params, inputs) if accelerator.is_main_process and not retrain else None
     if not all_reduce_max(int(finished is not None), accelerator):  # the first process decides for all
         finished = make_run(
@@ -75,7 +76,7 @@ def main() -> None:
             log=live_log,
         )
     if finished:
-        write_results(finished, inputs.origin)
+        write_results(finished, inputs.origin, labels)
 
 
 def find_finished(params: Params, inputs: Inputs) -> FinishedRun | None:
@@ -100,10 +101,16 @@ def find_finished(params: Params, inputs: Inputs) -> FinishedRun | None:
     return finished
 
 
-def write_results(finished: FinishedRun, origin: Origin) -> None:
-    """Write all that is said of a run beside its weights, made now or taken over."""
+def write_results(finished: FinishedRun, origin: Origin, labels: bytes) -> None:
+    """Write all that is said of a run beside its weights, made now or taken over.
+
+    Args:
+        finished: the run.
+        origin: what it began from.
+        labels: the content of its labels.csv.
+    """
     write_run(finished, OUT)
-    write_bytes(OUT / "labels.csv", (SPLITS_IN / "labels.csv").read_bytes())
+    write_bytes(OUT / "labels.csv", labels)
     write_curves(finished.history, CURVES)
     figures = figures_of(finished)
     write_figures(REPORT, figures | {"starting_weights": origin.said()})

@@ -16,12 +16,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.utils.serialize import load_yaml
-
 from stages.evaluation.experiments import Row, note_stale, read_rows, tabulate
 from stages.report.text_table import in_columns, in_markdown, wrapped
 from stages.runtime.errors import UserError, run
+from stages.runtime.lock import locked_params
 from stages.runtime.progress import say
 
 COMMITS = 5
@@ -35,7 +33,7 @@ def main() -> None:
     parser.add_argument("--md", action="store_true", help="as Markdown, uncut")
     arguments = parser.parse_args()
     rows = read_rows(_shown(["-A"] if arguments.all_commits else ["-n", str(arguments.num)]), _subjects())
-    note_stale(rows[0], _lock())
+    note_stale(rows[0], locked_params())
     header, cells = tabulate(rows)
     notes = footnotes(rows)
     if arguments.md:
@@ -65,13 +63,6 @@ def _shown(words: list[str]) -> list[dict[str, Any]]:
         pass
     said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines() or [""]
     raise UserError(f"`dvc exp show` failed: {said[0].removeprefix('ERROR: ')}; `dvc doctor` may say more")
-
-
-def _lock() -> dict[str, Any]:
-    try:
-        return load_yaml("dvc.lock")
-    except (DvcException, OSError):  # there is none yet
-        return {}
 
 
 def _subjects() -> dict[str, str]:

@@ -9,7 +9,6 @@ plots/train_batch.png, what the model really sees. Nothing of a run that was beg
 """
 
 import argparse
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from stages.learning.model_names import config_of, is_listed, source_of
 from stages.learning.origin import check_file, find_origin
 from stages.learning.setup import read_inputs, set_up
 from stages.runtime.errors import UserError, run
-from stages.runtime.machine import checkpoint_root
+from stages.runtime.machine import checkpoint_root, free_bytes
 from stages.runtime.progress import progress, say
 from stages.runtime.wording import duration_in_words, size_in_words
 
@@ -132,7 +131,7 @@ def check_space(weights_bytes: int, params: "Train") -> None:
     """
     root = checkpoint_root()
     each = weights_bytes * (_COPIES + (params.ema_decay is not None))
-    free = shutil.disk_usage(next(folder for folder in (root, *root.absolute().parents) if folder.is_dir())).free
+    free = free_bytes(root)
     what = f"a checkpoint takes {size_in_words(each)}, {_FILES} of them at once, in {root}: {size_in_words(free)} free"
     if free < each:
         raise UserError(f"{what}; free some space, or name another folder by CHECKPOINT_DIR")
@@ -190,7 +189,7 @@ def try_it(params: "Params", inputs: "Inputs", *, seconds: float) -> None:
     say(f"preflight: {describe_pace(seconds_of_steps(new, context, seconds=seconds), at, context)}")
     new.model.load_state_dict(weights)
     new.optimizer.state.clear()
-    say(f"preflight: {in_words(learn_a_batch(new, context, seconds=seconds))}")
+    say(f"preflight: {describe_learned(learn_a_batch(new, context, seconds=seconds))}")
 
 
 def what_it_sees(context: "TrainContext") -> tuple[np.ndarray, np.ndarray]:
@@ -332,7 +331,7 @@ def check_learned(learned: Learned, *, images: int, one_label: bool) -> None:
     )
 
 
-def in_words(learned: Learned) -> str:
+def describe_learned(learned: Learned) -> str:
     """Say how a batch was learned."""
     if learned.loss[1] < OVERFITTED_LOSS:
         return f"one batch is overfitted in {learned.steps} steps: images, labels and network work together"

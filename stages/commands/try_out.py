@@ -30,7 +30,7 @@ from dvc.utils.hydra import get_hydra_sweeps
 from hydra.errors import HydraException
 
 from stages.runtime.errors import TRY_OF, UserError, run
-from stages.runtime.plain_text import plain
+from stages.runtime.plain_text import first_line, plain
 from stages.runtime.progress import say
 from stages.runtime.signals import stop_requests
 
@@ -74,7 +74,7 @@ def sweep(overrides: list[str]) -> list[list[str]]:
     try:
         chosen = get_hydra_sweeps(to_path_overrides(overrides)) if overrides else [{}]
     except (DvcException, HydraException) as error:
-        raise UserError(f"{' '.join(overrides)}: each -S is KEY=VALUE ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{' '.join(overrides)}: each -S is KEY=VALUE ({first_line(error)})") from None
     return [[f"{path}:{value}" for path, values in each.items() for value in values] for each in chosen]
 
 
@@ -89,14 +89,16 @@ def try_out(root: Path, commit: str, overrides: list[str], *, name: str | None, 
         message: of the experiment's commit.
 
     Raises:
-        UserError: an experiment has that name, this very line is running, or the experiment failed.
+        UserError: an experiment has that name, or is running under it, this very line is running, or it failed.
     """
     if name is not None and any(found == name for _, found in _experiments(root, commit)):
         raise UserError(f"commit {commit[:7]} has an experiment {name}: take another name, or `dvc exp remove {name}`")
-    clone = root / CLONES / hashlib.sha256(repr((commit, overrides, name)).encode()).hexdigest()[:16]
+    # By its name where it has one: of two under one name git would take the first, and refuse the other for good.
+    clone = root / CLONES / hashlib.sha256(repr((commit, name or overrides)).encode()).hexdigest()[:16]
     with _alone(clone) as lock:
         if lock is None:
-            raise UserError(f"this very experiment is running ({clone} is its place): wait for it")
+            which = f"an experiment {name}" if name else "this very experiment"
+            raise UserError(f"{which} is running ({clone} is its place): wait for it")
         _make_clone(root, clone, commit)
         words = [word for override in overrides for word in ("-S", override)]
         words += [*(("-n", name) if name else ()), *(("-m", message) if message else ())]

@@ -27,12 +27,14 @@ from timm.models._hub import load_model_config_from_path, load_state_dict_from_p
 from stages.config.reading import all_params
 from stages.config.schema import Model, TimmWeights
 from stages.config.sources import weights_folder, weights_note_path
-from stages.download.hub import digest_of, fetch_file, find_published, first_of
+from stages.download.hub import fetch_file, find_published, first_of
 from stages.learning.model import create_model
 from stages.learning.model_names import FOLDER, HUB, published_config, source_of
 from stages.learning.origin import Origin
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing
+from stages.runtime.plain_text import first_line
 from stages.runtime.progress import say
 from stages.runtime.wording import size_in_words
 from stages.tables.weights import WeightsNote, read_notes, write_notes
@@ -69,7 +71,7 @@ def main() -> None:
     notes = read_notes(notes_path)
     noted = notes.get(name)
     path = folder / (noted.file if noted else file_name(name))
-    if noted and not arguments.anew and path.is_file() and digest_of(path) == noted.sha256:
+    if noted and not arguments.anew and path.is_file() and sha256_of(path) == noted.sha256:
         track(path)
         say(f"weights: {path} is there, as noted: {describe(noted)}")
         return
@@ -149,7 +151,7 @@ def _of_folder(folder: Path) -> Offer:
         try:
             state = load_state_dict_from_path(folder)
         except Exception as error:
-            raise UserError(f"{folder} holds no weights that can be read ({_first_line(error)})") from None
+            raise UserError(f"{folder} holds no weights that can be read ({first_line(error)})") from None
         _save(state, path, str(folder))
 
     return Offer(note, write)
@@ -167,7 +169,7 @@ def _of_timm(name: str, architecture: str, fields: dict[str, Any]) -> Offer:
                 raise
             raise UserError(f"{url} cannot be had from here: try again where there is a network") from None
         except Exception as error:
-            raise UserError(f"{url} holds no weights that can be read ({_first_line(error)})") from None
+            raise UserError(f"{url} holds no weights that can be read ({first_line(error)})") from None
         _save(state, path, url)
 
     return Offer(_note(architecture, {}, fields, url, None, fields.get("license")), write)
@@ -184,7 +186,7 @@ def read_config(folder: Path, *, where: str) -> tuple[dict[str, Any], str, dict[
         known = timm.is_model(architecture)
         options = {key: value for key, value in options.items() if key not in _NOT_KEPT}
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{CONFIG} of {where} is not of timm's form ({_first_line(error)})") from None
+        raise UserError(f"{CONFIG} of {where} is not of timm's form ({first_line(error)})") from None
     if not known:
         raise UserError(f"{CONFIG} of {where} names {architecture!r:.80}, which timm does not know")
     return dict(fields), architecture, options
@@ -204,7 +206,7 @@ def store(offer: Offer, name: str, path: Path, expected: WeightsNote | None) -> 
     """
     with replacing(path) as temporary:
         offer.write(temporary)
-        digest = digest_of(temporary)
+        digest = sha256_of(temporary)
         if expected and digest != expected.sha256:
             raise UserError(
                 f"{offer.note.source} gives another file for {name} than is noted (SHA-256 {digest[:8]}, not "
@@ -212,7 +214,7 @@ def store(offer: Offer, name: str, path: Path, expected: WeightsNote | None) -> 
             )
         note = expected or replace(offer.note, file=path.name, sha256=digest, bytes=temporary.stat().st_size)
         _try(note, temporary)
-        if path.is_file() and digest_of(path) != digest:  # what no note will name any more stays in DVC's cache
+        if path.is_file() and sha256_of(path) != digest:  # what no note will name any more stays in DVC's cache
             track(path)
     return note
 
@@ -228,7 +230,7 @@ def track(path: Path) -> None:
             repo.scm_context.quiet = True  # what git is to be told is said below
             repo.add(str(path))  # pyright: ignore[reportArgumentType]  # its decorators hide what it takes
     except DvcException as error:
-        raise UserError(f"DVC does not take {path} ({_first_line(error)}): mend that, then run this again") from None
+        raise UserError(f"DVC does not take {path} ({first_line(error)}): mend that, then run this again") from None
 
 
 def file_name(name: str) -> str:
@@ -287,7 +289,7 @@ def _as_safetensors(fetched: Path, path: Path, where: str) -> None:
     except OSError:
         raise
     except SafetensorError as error:
-        raise UserError(f"{fetched.name} of {where} is no safetensors file ({_first_line(error)})") from None
+        raise UserError(f"{fetched.name} of {where} is no safetensors file ({first_line(error)})") from None
     except Exception:
         raise UserError(
             f"{fetched.name} of {where} is a pickle that holds more than tensors, which is not executed, or is damaged"
@@ -302,10 +304,6 @@ def _save(state: Any, path: Path, where: str) -> None:
         raise UserError(f"{where} holds no weights (a dict of tensors)")
     # Copies, as tensors that share memory, as those of tied layers do, cannot be written so.
     save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, path)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 if __name__ == "__main__":

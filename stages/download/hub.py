@@ -1,7 +1,5 @@
 """Files that a hub of models publishes, by Hugging Face's own client: it knows the addresses, tokens and its cache."""
 
-import hashlib
-import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,7 +20,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars, logging
 
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
+from stages.runtime.machine import free_bytes
 from stages.runtime.wording import size_in_words
 
 _TIMEOUT_S = 30.0
@@ -98,7 +98,7 @@ def fetch_file(published: Published, name: str) -> Path:
     """
     size, sha256 = published.files[name]
     cache = Path(constants.HF_HUB_CACHE)
-    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.is_dir())).free
+    free = free_bytes(cache)
     if size is not None and free < size:
         raise UserError(
             f"{name} of {published.repo} has {size_in_words(size)}, and {cache} {size_in_words(free)} free: free some "
@@ -111,17 +111,11 @@ def fetch_file(published: Published, name: str) -> Path:
                 path = hf_hub_download(published.repo, name, revision=published.commit, force_download=again)
         except Exception as error:
             _refuse(error, published.repo, published.commit)
-        if sha256 is None or digest_of(Path(path)) == sha256:
+        if sha256 is None or sha256_of(Path(path)) == sha256:
             return Path(path)
     raise UserError(
         f"{name} of {published.repo} came damaged twice: its SHA-256 is not the one that {_hub()} says; try again later"
     )
-
-
-def digest_of(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _license(card: Any) -> str | None:

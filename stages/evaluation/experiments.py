@@ -118,17 +118,14 @@ def _note_differences(row: Row) -> None:
         row.notes.append(f"{' and '.join(other)} than {base.name[:7]}, so their figures do not compare")
 
 
-def note_stale(workspace: Row, lock: dict[str, Any]) -> None:
+def note_stale(workspace: Row, made_with: dict[str, Any]) -> None:
     """Note where the working tree's figures were made with other parameters than it has now.
 
     Args:
         workspace: its row.
-        lock: the content of dvc.lock.
+        made_with: the parameters of the stages' last runs, by name, as dvc.lock notes them.
     """
-    made_with = {}
-    for stage in (lock.get("stages") or {}).values():
-        made_with |= dict(_flat((stage.get("params") or {}).get("params.yaml") or {}))
-    made_with = dict(_of_active_profile(made_with))
+    made_with = dict(_of_active_profile(dict(_flat(made_with))))
     if other := [name for name, value in made_with.items() if workspace.params.get(name) != value]:
         more = f" and {len(other) - 1} more" if len(other) > 1 else ""
         workspace.notes.append(f"its figures were made with another {other[0]}{more}; `dvc repro` makes them anew")

@@ -13,12 +13,15 @@ docs/same_bits.md has what was measured, and what it costs.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from stages import PORTABLE_ARITHMETIC
 from stages.runtime.errors import UserError
 from stages.runtime.machine import machine_flag
+from stages.runtime.plain_text import first_line
 from stages.runtime.progress import say
 
 THREADS = 2
@@ -50,12 +53,13 @@ def make_deterministic(device: torch.device) -> None:
     """Let torch take deterministic algorithms alone, on a GPU too; DETERMINISTIC=0 takes the fastest there.
 
     On a GPU these are cuBLAS with a workspace of its own for each stream, and attention whose gradient is summed up in
-    a fixed order (https://pytorch.org/docs/stable/notes/randomness.html). On a CPU it costs nothing.
+    a fixed order (https://pytorch.org/docs/stable/notes/randomness.html). On a CPU it costs nothing, and is so always.
 
     Raises:
         UserError: DETERMINISTIC is neither 0 nor 1.
     """
-    if device.type == "cuda" and not machine_flag("DETERMINISTIC", default=True):
+    wanted = machine_flag("DETERMINISTIC", default=True)
+    if device.type == "cuda" and not wanted:
         return
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch.use_deterministic_algorithms(True)
@@ -64,9 +68,17 @@ def make_deterministic(device: torch.device) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def not_deterministic(error: RuntimeError) -> UserError | None:
-    """Give an error for people where torch has no deterministic algorithm for a network; ``None`` for other errors."""
-    if "deterministic" not in str(error):
-        return None
-    first_sentence = str(error).partition(". ")[0]
-    return UserError(f"{first_sentence}: set DETERMINISTIC=0, and the same run will not end in the same bits")
+@contextmanager
+def deterministic_or_said() -> Iterator[None]:
+    """Say it in a line where torch has no deterministic algorithm for what a network computes.
+
+    Raises:
+        UserError: it has none.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "use_deterministic_algorithms" not in str(error):
+            raise
+        what = first_line(error).partition(". ")[0]
+        raise UserError(f"{what}: set DETERMINISTIC=0, and the same run will not end in the same bits") from None

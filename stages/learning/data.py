@@ -161,16 +161,20 @@ def divide(images: int, at_most: int, *, unit: int = 1) -> list[int]:
     Returns:
         The sizes of the parts, which sum up to ``images``.
     """
+    if not images:
+        return []
     unit = min(unit, at_most)
-    return divide_into(-(-images // (at_most - at_most % unit)), images, unit=unit)
+    # An odd number's last image may be one more in a part of pairs where the limit is odd, too.
+    one_more = images % unit and at_most % unit
+    parts = max(1, -(-(images - one_more) // (at_most - at_most % unit)))
+    return divide_into(parts, images, unit=unit)
 
 
 def divide_into(parts: int, images: int, *, unit: int = 1) -> list[int]:
     """Divide images into so many parts; all else is as for ``divide``."""
     units, rest = divmod(images, unit)
     sizes = [unit * (units // parts + (part < units % parts)) for part in range(parts)]
-    if sizes:
-        sizes[-1] += rest
+    sizes[-1] += rest
     return sizes
 
 

@@ -6,7 +6,6 @@ that of the last one takes its model over, from DVC's cache, and has the rest wr
 trained on comes with it: groups may have other names by now, and it has seen what it has seen.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,9 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.config.schema import Sha256
-from stages.learning.saved_model import DESCRIPTION, WEIGHTS, check_saved
+from stages.learning.origin import DESCRIPTION
+from stages.learning.saved_model import WEIGHTS, check_saved
 from stages.learning.state import TrainState
 from stages.learning.trained_on import TRAINED_ON_FILE
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.runtime.last_run import GoneError, differing, last_run
 from stages.tables.json_files import parse_json, write_json
@@ -48,7 +49,7 @@ class FinishedRun:
 
 def finished_run(identity: dict[str, Any], state: TrainState, folder: Path) -> FinishedRun:
     """Give what is kept of a training that has come to its end and saved its weights in ``folder``."""
-    files = {name: _sha256(folder / name) for name in _FILES}
+    files = {name: sha256_of(folder / name) for name in _FILES}
     return FinishedRun(identity, state.history, state.kept.epoch, state.kept.weights, state.skipped, files)
 
 
@@ -82,7 +83,7 @@ def take_over(identity: dict[str, Any], folder: Path) -> FinishedRun:
         except (KeyError, ValueError):
             raise GoneError(f"the last run's {folder / RUN} is of another version") from None
         stored = {name: last.file(folder / name) for name in _FILES}
-        if others := [name for name, path in stored.items() if run.files[name] != _sha256(path)]:
+        if others := [name for name, path in stored.items() if run.files[name] != sha256_of(path)]:
             raise GoneError(f"the last run's {folder / others[0]} is not that of its {RUN}")
         try:
             check_saved(stored[DESCRIPTION], stored[TRAINED_ON_FILE])
@@ -124,8 +125,3 @@ def _in_json(value: float) -> float | str:
 
 def _from_json(value: float | str) -> float:
     return float(value) if isinstance(value, str) else value
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,7 +19,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
 from torch.nn.parallel import DistributedDataParallel
 
-from stages.learning.arithmetic import not_deterministic
+from stages.learning.arithmetic import deterministic_or_said
 from stages.learning.clock import Clock
 from stages.learning.context import TrainContext
 from stages.learning.data import PackedLoader
@@ -157,7 +157,7 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
             place = (state.epoch, state.step, accelerator.process_index, number)
             torch.manual_seed(int(generator(params.seed, STEP, *place).integers(2**63)))
             pixels, targets = context.mixing(context.color(batch), batch.labels, batch.first)
-            with _gathering(state.network, last=number == micro_batches - 1):
+            with deterministic_or_said(), _gathering(state.network, last=number == micro_batches - 1):
                 with accelerator.autocast():
                     logits = _outputs(state, pixels)
                 losses = context.loss(logits.float(), targets)
@@ -174,10 +174,6 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
         state.optimizer.zero_grad()
         _put_back(buffers, before)
         raise TooLargeError from None
-    except RuntimeError as error:
-        if told := not_deterministic(error):
-            raise told from None
-        raise
     norm = accelerator.clip_grad_norm_(state.model.parameters(), params.clip_norm)
     finite = all(bool(torch.isfinite(losses).all()) for losses, _, _ in seen)
     # With a scaler, gradients without an end are its own business: it skips the update and scales less.

@@ -14,6 +14,7 @@ from stages.learning.model_names import config_of
 from stages.learning.origin import Origin, find_origin
 from stages.learning.starting_weights import Filter, in_words, load_by_name, load_in_order, read_weights
 from stages.runtime.errors import UserError
+from stages.runtime.plain_text import first_line
 
 
 def create_model(
@@ -48,7 +49,7 @@ def create_model(
             model.eval()(torch.zeros(1, 3, image_px, image_px))
     except Exception as error:  # whatever the network's own checks raise
         raise UserError(
-            f"params.yaml: the profile's image.train_px: {params.name} cannot take {image_px} px ({error})"
+            f"params.yaml: the profile's image.train_px: {params.name} cannot take {image_px} px ({first_line(error)})"
         ) from None
     return model
 
@@ -92,7 +93,7 @@ def timm_model(name: str, image_px: int, *, config: dict[str, Any] | None = None
     try:
         return timm.create_model(name, **options | size | own)
     except (TypeError, AssertionError) as error:
-        raise UserError(f"params.yaml: model: {name} does not take that ({error})") from None
+        raise UserError(f"params.yaml: model: {name} does not take that ({first_line(error)})") from None
 
 
 def _with_filter(origin: Origin, image_px: int, options: dict[str, Any]) -> tuple[Any, Filter | None]:

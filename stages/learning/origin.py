@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from stages.config.schema import FileWeights, Model, PackageWeights
 from stages.learning.model_names import published_config, source_of
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.runtime.machine import repo_root, user_path
 from stages.splitting.label_order import digest_labels, read_labels
@@ -23,6 +24,7 @@ from stages.tables.weights import WeightsNote, read_notes
 # Of a model of ours, beside its weights.
 LABELS = "labels.csv"
 DESCRIPTION = "model.json"
+DESCRIPTION_DIGEST = "description_sha256"  # in the head of the weights
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,18 @@ class Origin:
     note: WeightsNote | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Give what of it makes a result: plain values."""
-        head = self.labels_sha256 if self.labels is not None else None
+        """Give what of it makes a result: plain values.
+
+        The rows of a head are taken over by the order of its classes where that is there, and by its digest alone where
+        it is the run's own: so both count.
+        """
         return {
             "name": self.name,
             "options": self.options,
             "config": self.config,
             "sha256": self.sha256,
-            "head_of": head,
+            "head_of": self.labels_sha256,
+            "head_order_is_known": self.labels is not None,
         }
 
     def said(self) -> dict[str, str | None]:
@@ -118,8 +124,7 @@ def check_file(origin: Origin) -> None:
     if not path.is_file():
         what = back if fetched else "look at the profile's model.weights in params.yaml"
         raise UserError(f"the starting weights {path} are missing: {what}")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != origin.sha256:
         by, what = ("weights.json", f": {back.replace('pull', 'checkout')}") if fetched else ("params.yaml", "")
         raise UserError(f"{path} is not the file that {by} names: its SHA-256 is {found}, not {origin.sha256}{what}")
@@ -154,8 +159,8 @@ def _labels_of(path: Path) -> tuple[str | None, tuple[str, ...] | None]:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
         digest = metadata.get("labels_sha256")
-        if "description_sha256" in metadata and (text := path.with_name(DESCRIPTION).read_bytes()):
-            ours = hashlib.sha256(text).hexdigest() == metadata["description_sha256"]
+        if DESCRIPTION_DIGEST in metadata and (text := path.with_name(DESCRIPTION).read_bytes()):
+            ours = hashlib.sha256(text).hexdigest() == metadata[DESCRIPTION_DIGEST]
             digest = json.loads(text)["labels_sha256"] if ours else None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):  # what is wrong with it is said when it is read
         return None, None

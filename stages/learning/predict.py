@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from stages.learning.arithmetic import deterministic_or_said
 from stages.learning.data import PackedLoader
 from stages.learning.device import ColorTransform
 from stages.learning.scores import EvalResult, label_ranks
@@ -36,7 +37,7 @@ def predict(
     parts = [np.empty((0, 3))]  # a row an image: rank, loss, whether its logits are numbers
     for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
         batch = loaded.to(accelerator.device)
-        with accelerator.autocast():
+        with deterministic_or_said(), accelerator.autocast():
             logits = model(color(batch)).float()
         losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
         part = label_ranks(logits, batch.labels), losses, torch.isfinite(logits).all(1) & torch.isfinite(losses)

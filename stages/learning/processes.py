@@ -51,7 +51,7 @@ def _forget_the_launcher() -> None:
     names = sorted(name for name in os.environ if name.startswith(_OF_A_LAUNCHER))
     values = {name: os.environ.pop(name) for name in names}
     said = [name for name in names if name not in _SAYS_THE_DEVICE and values[name].lower() not in _NOTHING_WANTED]
-    if said:
+    if said and os.environ.get("RANK", "0") == "0":  # one of several says it
         say(f"{', '.join(said)} in the environment changes nothing: params.yaml says how a model is trained")
 
 

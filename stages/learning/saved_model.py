@@ -18,16 +18,15 @@ from torch import nn
 
 from stages.config.schema import Count, Model, Pixels, Sha256
 from stages.learning.model import timm_config, timm_model
-from stages.learning.origin import Origin
+from stages.learning.origin import DESCRIPTION, DESCRIPTION_DIGEST, Origin
 from stages.learning.trained_on import TRAINED_ON_FILE, read_trained_on, write_trained_on
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import replacing
 from stages.splitting.label_order import check_order, digest_labels, read_labels
 from stages.tables.json_files import parse_json, write_json
 
 WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.json"
-_DIGEST = "description_sha256"  # in the head of the weights
 _BRING_BACK = "bring the model back with `dvc checkout --force train`"
 _TRAIN_AGAIN = "train again (`dvc repro train`)"
 
@@ -119,11 +118,11 @@ def save_model(folder: Path, state: dict[str, torch.Tensor], description: ModelD
     saved = SavedDescription(
         **dict(description),
         tensors_sha256=_digest_tensors(state),
-        trained_on_sha256=_sha256(folder / TRAINED_ON_FILE),
+        trained_on_sha256=sha256_of(folder / TRAINED_ON_FILE),
     )
     write_json(folder / DESCRIPTION, saved.model_dump())
     # One entry only: safetensors writes several in an order of chance, and equal weights must be equal bytes.
-    metadata = {_DIGEST: _sha256(folder / DESCRIPTION)}
+    metadata = {DESCRIPTION_DIGEST: sha256_of(folder / DESCRIPTION)}
     with replacing(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, metadata=metadata)
 
@@ -218,7 +217,8 @@ def _read_weights(path: Path) -> tuple[str | None, dict[str, torch.Tensor]]:
     try:
         path.open("rb").close()  # safetensors calls a file that may not be read a missing one
         with safe_open(path, "pt") as weights:
-            return (weights.metadata() or {}).get(_DIGEST), {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+            tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+            return (weights.metadata() or {}).get(DESCRIPTION_DIGEST), tensors
     except FileNotFoundError:
         raise UserError(f"{path} is missing: {_TRAIN_AGAIN} or `dvc pull`") from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
@@ -228,7 +228,7 @@ def _read_weights(path: Path) -> tuple[str | None, dict[str, torch.Tensor]]:
 def _read_trained_on(path: Path, description: SavedDescription) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} is missing: {_TRAIN_AGAIN} or `dvc pull`")
-    if _sha256(path) != description.trained_on_sha256:
+    if sha256_of(path) != description.trained_on_sha256:
         raise UserError(f"{path} is damaged or of another model (its digest is not that of the model): {_BRING_BACK}")
     return read_trained_on(path)
 
@@ -241,8 +241,3 @@ def _digest_tensors(state: dict[str, torch.Tensor]) -> str:
         numbers: Any = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         digest.update(numbers)
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,6 +18,7 @@ from torch import nn
 
 from stages.learning.origin import Origin, check_file
 from stages.runtime.errors import UserError
+from stages.runtime.plain_text import first_line
 from stages.splitting.label_order import digest_labels
 
 Tensors = dict[str, torch.Tensor]
@@ -91,7 +92,7 @@ def read_weights(origin: Origin) -> Found:
                 f"{_WHERE}: {path} holds more than tensors ({_listed(foreign)}), which is not executed: save its "
                 "state_dict alone, where you trust it"
             ) from None
-        raise UserError(f"{_WHERE}: {path} cannot be read as weights ({_first_line(error)})") from None
+        raise UserError(f"{_WHERE}: {path} cannot be read as weights ({first_line(error)})") from None
     found = _unwrapped(content)
     if found is None:
         raise UserError(f"{_WHERE}: {path} holds no weights (a dict of tensors)")
@@ -109,7 +110,9 @@ def load_in_order(model: nn.Module, state: Tensors, name: str) -> None:
     if shapes != own_shapes:
         raise UserError(f"{_WHERE}: the tensors of that file are not those of {name}")
     _refuse_no_numbers(state)
-    model.load_state_dict(dict(zip(own, state.values(), strict=True)))
+    renamed = dict(zip(own, state.values(), strict=True))
+    _refuse_quantized(renamed, own)
+    model.load_state_dict(renamed)
 
 
 def load_by_name(
@@ -154,6 +157,7 @@ def load_by_name(
             f"{len(misfit)} of another shape ({_listed(wrong)})"
         )
     _refuse_no_numbers(body)
+    _refuse_quantized(body, own)
     head, words = _head(own, filtered, is_head, origin, species)
     model.load_state_dict(body | head, strict=False)
     renamed = sum(key not in tensors for key in body)
@@ -228,12 +232,15 @@ def _unwrapped(content: Any) -> Found | None:
     """Find the weights in what a checkpoint holds; none where there are none."""
     if not isinstance(content, dict):
         return None
-    for key in _WRAPPINGS:
-        if isinstance(content.get(key), dict) and (inner := _unwrapped(content[key])):
-            others = [value for name, value in content.items() if name != key]
-            beside = sum(len(other.tensors) for value in others if (other := _unwrapped(value)) is not None)
-            taken = f"{key}.{inner.taken}" if inner.taken else key
-            return Found(inner.tensors, taken, inner.passed_over + beside)
+    wrapped = {key: inner for key in _WRAPPINGS if (inner := _unwrapped(content.get(key))) is not None}
+    most = max((len(inner.tensors) for inner in wrapped.values()), default=0)
+    for key, inner in wrapped.items():
+        if 2 * len(inner.tensors) < most:  # settings that are tensors, as the decay of an average
+            continue
+        others = [value for name, value in content.items() if name != key]
+        beside = sum(len(other.tensors) for value in others if (other := _unwrapped(value)) is not None)
+        taken = f"{key}.{inner.taken}" if inner.taken else key
+        return Found(inner.tensors, taken, inner.passed_over + beside)
     tensors = {key: value for key, value in content.items() if isinstance(value, torch.Tensor) and isinstance(key, str)}
     return Found(tensors) if tensors else None
 
@@ -265,15 +272,21 @@ def _filtered(tensors: Tensors, model: nn.Module, filter_fn: Filter | None, name
         except TypeError:  # some take the weights alone, as timm knows
             return filter_fn(dict(tensors))
     except Exception as error:  # whatever it meets in a file of another network
-        raise UserError(
-            f"{_WHERE}: that file is not of {name} ({type(error).__name__}: {_first_line(error)})"
-        ) from None
+        raise UserError(f"{_WHERE}: that file is not of {name} ({type(error).__name__}: {first_line(error)})") from None
 
 
 def _refuse_no_numbers(tensors: Tensors) -> None:
     for key, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise UserError(f"{_WHERE}: {key} of that file holds values that are no numbers (NaN or infinite)")
+
+
+def _refuse_quantized(tensors: Tensors, own: Tensors) -> None:
+    """Refuse whole numbers in the place of real ones, which torch would take for these without a word."""
+    for key, value in tensors.items():
+        if own[key].is_floating_point() and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise UserError(f"{_WHERE}: {key} of that file holds {kind}, and no real numbers: it is quantized")
 
 
 def _begins_as_safetensors(path: Path) -> bool:
@@ -288,10 +301,6 @@ def _foreign(path: Path) -> list[str]:
     except Exception:  # it is no pickle at all
         return []
     return sorted(name for name in names if name != "argparse.Namespace")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -97,6 +97,18 @@ def check_profile(stage: str, profile: str, out: Path) -> None:
         raise UserError(f"{out} is of profile {of_profile}, not {profile}: run `dvc repro {stage}` first")
 
 
+def locked_params() -> dict[str, Any]:
+    """Give the parameters of params.yaml that all stages' last runs were made with, as the lock notes them, by name.
+
+    Raises:
+        UserError: the lock is none of DVC's.
+    """
+    noted: dict[str, Any] = {}
+    for stage in _read_lock():
+        noted |= _noted_params(_locked_stage(stage) or {}) or {}
+    return noted
+
+
 def _noted_params(entry: dict[str, Any]) -> dict[str, Any] | None:
     """Give the values of params.yaml in a stage's entry; ``None`` where it has none, as of a stage without any."""
     return entry.get("params", {}).get("params.yaml")

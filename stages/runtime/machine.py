@@ -1,6 +1,7 @@
 """Settings of this machine: what differs between hosts, or is secret, and so stands in no file of git or DVC."""
 
 import os
+import shutil
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -59,6 +60,15 @@ def checkpoint_root() -> Path:
     """
     setting = machine_setting("CHECKPOINT_DIR")
     return user_path(setting) if setting else repo_root() / ".dvc/tmp/checkpoints"
+
+
+def free_bytes(folder: Path) -> int:
+    """Give how many bytes are free where a folder is, or will be once it is made.
+
+    Raises:
+        OSError: the file system does not say.
+    """
+    return shutil.disk_usage(next(there for there in (folder, *folder.absolute().parents) if there.is_dir())).free
 
 
 def user_path(text: str) -> Path:

@@ -29,6 +29,11 @@ def shortened(text: str, longest: int) -> str:
     return f"{text[: longest - len(sign) - at_the_end]}{sign}{text[len(text) - at_the_end :]}"
 
 
+def first_line(error: Exception) -> str:
+    """Give the first line of what a library says went wrong, at most 200 characters; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 # In a URL: who asks, with a password or a key, before the host (which no slash can be in); and what is asked, where
 # signatures and tokens stand.
 _WHO = re.compile(r"(?<=://)[^\s/?#]+@")

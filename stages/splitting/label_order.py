@@ -26,8 +26,7 @@ def read_labels(path: Path) -> list[str]:
     """
     labels = read_table(path, LABELS)
     numbered = labels["label"].to_list() == list(range(labels.height))
-    named = not labels["species"].null_count() and labels["species"].n_unique() == labels.height
-    if not (numbered and named and labels.height):
+    if not (numbered and labels["species"].n_unique() == labels.height and labels.height):
         raise UserError(
             f"{path}: labels must be 0, 1, 2, ... and each have a species, which stands once: run `dvc repro split`"
         )

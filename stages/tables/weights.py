@@ -1,13 +1,12 @@
 """weights.json: the starting weights of a profile by models' names, where each file is from and who may use it."""
 
-import json
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from stages.runtime.errors import UserError
-from stages.tables.json_files import write_json
+from stages.tables.json_files import parse_json, write_json
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,13 @@ def read_notes(path: Path) -> dict[str, WeightsNote]:
     """Read the notes, by the models' names; none where there is no such file.
 
     Raises:
-        UserError: the file is no such JSON.
+        UserError: the file is no such JSON, or notes a model twice, as after a merge.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {name: _note(entry) for name, entry in content.items()}
+        return {name: _note(entry) for name, entry in parse_json(path.read_bytes()).items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} does not say which weights there are ({error}): bring it back with git") from None
 
 

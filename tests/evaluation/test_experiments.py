@@ -112,12 +112,11 @@ def test_control_characters_of_a_message_or_name_are_only_shown():
 
 def test_figures_that_were_made_with_other_parameters_are_noted():
     (row,) = read_rows([run_of("workspace", params={"train": {"seed": 2}})], {})
-    lock = {"stages": {"train": {"params": {"params.yaml": {"profiles.a.train": {"epochs": 3}, "train": {"seed": 1}}}}}}
-    lock["stages"]["split"] = {"params": {"params.yaml": {"profile": "a"}}}
-    note_stale(row, lock)
+    made_with = {"profiles.a.train": {"epochs": 3}, "train": {"seed": 1}, "profile": "a"}
+    note_stale(row, made_with)
     assert row.notes == ["its figures were made with another train.seed; `dvc repro` makes them anew"]
     (row,) = read_rows([run_of("workspace")], {})
-    note_stale(row, lock)
+    note_stale(row, made_with)
     assert row.notes == []
 
 

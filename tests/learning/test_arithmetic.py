@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from torch import nn
 
 from stages import PORTABLE_ARITHMETIC
 from stages.learning.arithmetic import THREADS, use_portable_arithmetic
+from stages.learning.loop import begin_phase, train_step
+from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
+from stages.runtime.errors import UserError
 from tests.support import ROOT
 from tests.support.same_bits import DIGESTS
 from tests.support.tiny_training import TRANSFORMER, make
@@ -95,6 +99,28 @@ def test_adam_takes_square_roots_that_are_rounded_right(folder):
     decayed = before.double() * (1 - group["lr"] * group["weight_decay"])
     expected = decayed - group["lr"] * gradient / (gradient.abs() + group["eps"])
     assert torch.allclose(parameter.detach().double(), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_what_has_no_deterministic_algorithm_is_one_line(folder):
+    """torch itself refuses it; so does a training, and a validation."""
+
+    class Chance(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = self.network(images)
+            return logits + torch.zeros(3).put_(torch.tensor([0, 1]), torch.ones(2))
+
+    state, context = make(folder, changed(epochs=1))
+    begin_phase(state, context)
+    state.network = state.model = Chance(state.model)
+    why = r"put_ does not have a deterministic implementation[^\n]*: set DETERMINISTIC=0, and the same run"
+    with pytest.raises(UserError, match=why):
+        train_step(state, context, iter(context.train_loader))
+    with pytest.raises(UserError, match=why):
+        predict(state.model, context.val_loader, context.color, context.accelerator, what="validate")
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,13 @@ LIGHTNING = {"epoch": 3, "global_step": 9, "pytorch-lightning_version": "2.5.0",
         ),
         ({"model": VIT, "model_ema": {"module": AVERAGE, "decay": 0.9}}, AVERAGE, "its model_ema.module is taken, 80"),
         ({"model": VIT, "model_ema": None}, VIT, "its model is taken;"),
+        # An average's settings, which are no average, and a key that says something else elsewhere.
+        (
+            {"state_dict": VIT, "ema": {"decay": torch.tensor(0.9)}},
+            VIT,
+            "its state_dict is taken, 1 tensors beside it are passed over",
+        ),
+        ({"weights": VIT, "model": {"scale": torch.ones(2)}}, VIT, "its weights is taken, 1 tensors"),
         # Lightning's, of a network and its average.
         (LIGHTNING | {"state_dict": under("model.", VIT)}, VIT, "their names begin with model. there;"),
         (
@@ -175,6 +182,10 @@ def test_what_a_file_has_besides_is_ignored_and_named_and_what_it_lacks_is_refus
         begin(saved(tmp_path / "none.pth", none), "test_vit")
     with pytest.raises(UserError, match="that file is not of test_vit"):
         begin(saved(tmp_path / "conv.pth", state_of("test_resnet")), "test_vit")
+    quantized = VIT | {"norm.weight": VIT["norm.weight"].to(torch.int8)}
+    with pytest.raises(UserError, match=r"norm\.weight of that file holds int8, and no real numbers: it is quantized"):
+        begin(saved(tmp_path / "int8.pth", quantized), "test_vit")
+    assert begin(saved(tmp_path / "half.pth", {key: value.half() for key, value in VIT.items()}), "test_vit")
 
 
 class Executed:
@@ -260,13 +271,28 @@ def test_the_identity_knows_whether_a_head_was_known(tmp_path):
     path = tmp_path / "models/model.safetensors"
     weights = FileWeights(kind="file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     model = Model(name="test_efficientnet", weights=weights, drop_rate=0.0, drop_path_rate=0.0)
-    known = find_origin(model, None).identity()
-    (tmp_path / "models/labels.csv").unlink()
-    assert find_origin(model, None).identity() != known
+    identities = [find_origin(model, None).identity()]
+    # Without the order a head of the run's own order is taken over by its digest; without that it is a new one.
+    for name in ("labels.csv", "model.json"):
+        (tmp_path / "models" / name).unlink()
+        identities.append(find_origin(model, None).identity())
+        assert identities[-1] not in identities[:-1], name
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"a": 1}', '{"a": {}}', '{"a": {"file": "x"}}', "null", '{"a": {"unknown": 1}}']
+    "text",
+    [
+        "[]",
+        "{",
+        '{"a": 1}',
+        '{"a": {}}',
+        '{"a": {"file": "x"}}',
+        "null",
+        '{"a": {"unknown": 1}}',
+        '{"a": null, "a": {}}',
+        '{"a": {"bytes": NaN}}',
+        "\ufeff{}",
+    ],
 )
 def test_notes_that_are_none_are_one_line(tmp_path, text):
     (tmp_path / "weights.json").write_text(text, encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 from dvc.utils.serialize import dump_yaml
 
 from stages.runtime.errors import UserError
-from stages.runtime.lock import check_pin, check_profile
+from stages.runtime.lock import check_pin, check_profile, locked_params
 
 DECLARED = {"profile": "teacher", "train": {"learning_rate": 1e-05, "seed": 10, "ema_decay": None}}
 ROWS = b"rows"
@@ -83,6 +83,21 @@ def test_other_rows_of_the_same_parameters_are_refused(pin):
 def test_where_nothing_can_be_compared_that_is_said(pin, changed, said):
     Path("written").write_bytes(b"others")
     assert pin(**changed) == f"export: rows is not held against dvc.lock: {said}\n"
+
+
+def test_the_parameters_of_all_stages_are_those_that_the_lock_notes(workspace):
+    Path("dvc.lock").unlink(missing_ok=True)
+    assert locked_params() == {}
+    entries = {
+        "split": {"params": {"params.yaml": {"profile": "sample", "split": {"seed": 1}}}},
+        "train": {"params": {"libraries.yaml": {"numpy": "1"}}},
+        "pack": {"params": {"params.yaml": {"profile": "sample", "pack": {"jpeg_quality": 90}}}},
+    }
+    dump_yaml("dvc.lock", {"stages": entries})
+    assert locked_params() == {"profile": "sample", "split": {"seed": 1}, "pack": {"jpeg_quality": 90}}
+    dump_yaml("dvc.lock", {"stages": entries | {"split": {"params": {"params.yaml": [1]}}}})
+    with pytest.raises(UserError, match=r"dvc\.lock is no lock of DVC's"):
+        locked_params()
 
 
 def test_a_profile_that_the_lock_does_not_tell_is_said(workspace, capsys):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.runtime.errors import UserError, run
-from stages.runtime.plain_text import plain, without_secrets
+from stages.runtime.plain_text import first_line, plain, without_secrets
 from stages.runtime.progress import ProgressLine, progress, say
 from tests.support import ROOT
 
@@ -23,6 +23,20 @@ TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 def test_control_characters_are_shown_as_escapes():
     assert plain(EVIL) == SHOWN
     assert plain("Rosa × canina 🌹\n\tnext\\") == "Rosa × canina 🌹\n\tnext\\"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  one  \n"), "one"),
+        (AssertionError(), "AssertionError"),
+        (ValueError(" \n"), "ValueError"),
+        (ValueError("x" * 999), "x" * 200),
+    ],
+)
+def test_what_a_library_says_is_one_line_and_never_none(error, said):
+    assert first_line(error) == said
 
 
 @given(st.text(st.characters()))
