@@ -265,6 +265,11 @@ def test_a_repository_and_a_folder_of_timms_form_are_models(repo, hub: ModelHub,
     for text, expected in (
         ("{}", "is not of timm's form"),
         ('{"architecture": "no_such", "pretrained_cfg": {}}', "timm does"),
+        ('{"architecture": "test_vit", "pretrained_cfg": {"mean": [0.5]}}', "config: mean must be three numbers"),
+        (
+            '{"architecture": "test_vit", "pretrained_cfg": {}, "model_args": {"checkpoint_path": "x"}}',
+            "checkpoint_path is no argument",
+        ),
     ):
         (tmp_path / "plants/config.json").write_text(text, encoding="utf-8")
         assert expected in complaint(weights(repo, f"local-dir:{tmp_path / 'plants'}", "--anew"))
