@@ -32,6 +32,7 @@ from stages.learning.model import create_model
 from stages.learning.model_names import FOLDER, HUB, published_config, source_of
 from stages.learning.origin import Origin
 from stages.runtime.errors import UserError, run
+from stages.runtime.machine import user_path
 from stages.runtime.outputs import replacing
 from stages.runtime.progress import say
 from stages.runtime.wording import size_in_words
@@ -100,7 +101,7 @@ def find(name: str, revision: str | None) -> Offer:
     """
     source, place = source_of(name)
     if source == FOLDER:
-        return _of_folder(Path(place).expanduser())
+        return _of_folder(user_path(place))
     if source == HUB:
         repo, _, wanted = place.partition("@")
         return _of_hub(repo, revision or wanted or None)
