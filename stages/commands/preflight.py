@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=MINUTES, help=help_)
     minutes = parser.parse_args().minutes
     if not 0 < minutes < 10_000:
-        raise UserError(f"--minutes must be a number of minutes above 0 (found {minutes:g})")
+        raise UserError(f"--minutes must be a number of minutes above 0 and below 10,000 (found {minutes:g})")
     params, inputs = look()
     check_lock()
     try_it(params, inputs, seconds=60 * minutes)

@@ -33,11 +33,12 @@ from stages.learning.model_names import FOLDER, HUB, published_config, source_of
 from stages.learning.origin import Origin
 from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError, run
+from stages.runtime.machine import user_path
 from stages.runtime.outputs import replacing
 from stages.runtime.plain_text import first_line
 from stages.runtime.progress import say
 from stages.runtime.wording import size_in_words
-from stages.tables.weights import WeightsNote, read_notes, write_notes
+from stages.tables.weights import WeightsNote, check_made, read_notes, write_notes
 
 CONFIG = "config.json"
 # What of timm's config makes a result; the rest is for people, or says where the file is.
@@ -102,7 +103,7 @@ def find(name: str, revision: str | None) -> Offer:
     """
     source, place = source_of(name)
     if source == FOLDER:
-        return _of_folder(Path(place).expanduser())
+        return _of_folder(user_path(place))
     if source == HUB:
         repo, _, wanted = place.partition("@")
         return _of_hub(repo, revision or wanted or None)
@@ -253,6 +254,10 @@ def _note(
     architecture: str, options: dict[str, Any], fields: dict[str, Any], source: str, revision: str | None, license_: Any
 ) -> WeightsNote:
     config = {key: fields[key] for key in KEPT if key in fields}
+    try:
+        check_made(options, config)
+    except ValueError as error:
+        raise UserError(f"{source} says of its network what cannot be ({error})") from None
     if config.get("input_size", (3,))[0] != 3:
         raise UserError(f"{source} is of a network that takes images of {config['input_size'][0]} channels, not of 3")
     config = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}

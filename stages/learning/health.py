@@ -131,9 +131,9 @@ def stop_if_too_many_are_not_finite(names: Sequence[str], images: int, *, epoch:
         best_epoch: whose weights are the best so far.
 
     Raises:
-        UserError: they are more than a tenth.
+        UserError: they are all, or more than one and more than a tenth.
     """
-    if len(names) > _FEW * images:
+    if len(names) == images or len(names) > max(1, _FEW * images):
         kept = f"; the best weights so far, of epoch {best_epoch}, are in its checkpoint" if best_epoch else ""
         raise UserError(
             f"after epoch {epoch} the network says no numbers of {len(names):,} of {images:,} validation images "

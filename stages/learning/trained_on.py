@@ -40,9 +40,14 @@ def read_trained_on(path: Path) -> pl.DataFrame:
     """Read a trained_on.parquet: columns of ``TRAINED_ON``.
 
     Raises:
-        UserError: it is missing, damaged or of another version.
+        UserError: it is missing, damaged or of another version, or lists what no training sees.
     """
-    return read_table(path, TRAINED_ON)
+    seen = read_table(path, TRAINED_ON)
+    found = sorted(seen["split"].unique())
+    if "train" not in found or not {*found} <= {*_SEEN}:
+        what = ", ".join(found)[:80] or "no image"
+        raise UserError(f"{path} must be of images of train and val (found {what}): train again (`dvc repro train`)")
+    return seen
 
 
 def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:

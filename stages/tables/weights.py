@@ -1,5 +1,6 @@
 """weights.json: the starting weights of a profile by models' names, where each file is from and who may use it."""
 
+import math
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -7,6 +8,15 @@ from typing import Any
 
 from stages.runtime.errors import UserError
 from stages.tables.json_files import parse_json, write_json
+
+# Arguments by which timm's `create_model` does other things than to make a network, as to load a file that has no
+# digest; and what a training decides itself.
+NO_ARGUMENTS = {
+    *("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "features_only"),
+    *("scriptable", "exportable", "no_jit", "model_name", "name", "config", "image_px"),
+    *("num_classes", "img_size", "in_chans", "drop_rate", "drop_path_rate"),
+}
+_LEAST_STD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -70,4 +80,32 @@ def _note(entry: dict[str, Any]) -> WeightsNote:
         raise ValueError(f"sha256 is {note.sha256!r:.80}")
     if Path(note.file).is_absolute() or ".." in Path(note.file).parts:
         raise ValueError(f"file is {note.file!r:.80}")
+    check_made(note.model_args, note.config)
     return note
+
+
+def check_made(model_args: dict[str, Any], config: dict[str, Any]) -> None:
+    """See that a network can be made by what is noted of it, as far as that shows without timm.
+
+    Raises:
+        ValueError: it cannot; the message says why.
+    """
+    for name in model_args:
+        if name in NO_ARGUMENTS:
+            raise ValueError(f"model_args: {name} is no argument of a network")
+    for name in ("mean", "std"):
+        values = config.get(name, [1.0] * 3)
+        if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_number, values)):
+            raise ValueError(f"config: {name} must be three numbers (found {values!r:.80})")
+        if name == "std" and min(values) < _LEAST_STD:
+            raise ValueError(f"config: std must be above 0 (found {values!r:.80})")
+    heads = config.get("classifier") or []
+    if not all(isinstance(head, str) for head in (heads if isinstance(heads, list | tuple) else [heads])):
+        raise ValueError(f"config: classifier must be the name of a layer, or names (found {heads!r:.80})")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that is larger than any float
+        return False

@@ -163,3 +163,10 @@ def test_each_thing_that_is_wrong_is_said_before_the_network_is_made(workspace, 
     said, before = refused()
     assert "labels.csv is missing: run `dvc repro`" in said
     assert "license not noted" in before[-1]
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "10000", "1e9"])
+def test_minutes_are_above_0_and_below_a_week(monkeypatch, minutes):
+    monkeypatch.setattr(sys, "argv", ["preflight", f"--minutes={minutes}"])
+    with pytest.raises(UserError, match="--minutes must be a number of minutes above 0 and below 10,000 \\(found "):
+        preflight.main()

@@ -265,10 +265,16 @@ def test_a_repository_and_a_folder_of_timms_form_are_models(repo, hub: ModelHub,
     for text, expected in (
         ("{}", "is not of timm's form"),
         ('{"architecture": "no_such", "pretrained_cfg": {}}', "timm does"),
+        ('{"architecture": "test_vit", "pretrained_cfg": {"mean": [0.5]}}', "config: mean must be three numbers"),
+        (
+            '{"architecture": "test_vit", "pretrained_cfg": {}, "model_args": {"checkpoint_path": "x"}}',
+            "checkpoint_path is no argument",
+        ),
     ):
         (tmp_path / "plants/config.json").write_text(text, encoding="utf-8")
         assert expected in complaint(weights(repo, f"local-dir:{tmp_path / 'plants'}", "--anew"))
     assert "has no config.json" in complaint(weights(repo, f"local-dir:{tmp_path}"))
+    assert "is in the home of a user who is not known here" in complaint(weights(repo, "local-dir:~nobody-here/plants"))
 
 
 def test_what_has_no_weights_says_so_and_does_not_blame_the_network(repo, hub: ModelHub):

@@ -5,7 +5,13 @@ import pytest
 import yaml
 
 from stages.config.reading import validate
-from stages.learning.health import epoch_warnings, experiments, label_warnings
+from stages.learning.health import (
+    epoch_warnings,
+    experiments,
+    label_warnings,
+    stop_if_too_many_are_not_finite,
+)
+from stages.runtime.errors import UserError
 from tests.support import ROOT
 from tests.support.tiny_training import PARAMS
 from tests.support.trainings import changed
@@ -73,3 +79,26 @@ def test_a_class_that_training_never_sees_is_named_before():
 def test_few_classes_are_no_false_alarm():
     assert epoch_warnings([row(val_top1=0.93)] * 4, PARAMS, classes=3) == []
     assert "at chance" in epoch_warnings([row(val_top1=0.5)] * 4, PARAMS, classes=2)[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "images", "stops"),
+    [
+        (0, 1, False),
+        (1, 1, True),
+        (1, 2, False),
+        (1, 5, False),
+        (1, 9, False),
+        (2, 9, True),
+        (2, 20, False),
+        (3, 20, True),
+    ],
+)
+def test_one_image_without_numbers_stops_no_run_that_has_others(wrong, images, stops):
+    """Also where validation is small, and one image of it is more than a tenth."""
+    names = [f"{number}.jpg" for number in range(wrong)]
+    if not stops:
+        stop_if_too_many_are_not_finite(names, images, epoch=2, best_epoch=1)
+        return
+    with pytest.raises(UserError, match=f"no numbers of {wrong} of {images} validation images"):
+        stop_if_too_many_are_not_finite(names, images, epoch=2, best_epoch=1)

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 from pathlib import Path
 
 import polars as pl
@@ -302,4 +303,35 @@ def test_notes_that_are_none_are_one_line(tmp_path, text):
     note = WeightsNote("../../outside", "0" * 64, 1, "hub", None, None, "test_vit", {}, {})
     write_notes(tmp_path / "weights.json", {model.name: note})
     with pytest.raises(UserError, match=r"file is '\.\./\.\./outside'"):
+        find_origin(model, tmp_path / "weights.json")
+
+
+_SOUND = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "classifier": "head"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"config": _SOUND | {"mean": [float("nan"), 0.5, 0.5]}}, "NaN is no number"),
+        ({"config": _SOUND | {"mean": [0.5]}}, r"config: mean must be three numbers"),
+        ({"config": _SOUND | {"mean": "0.5"}}, r"config: mean must be three numbers"),
+        ({"config": _SOUND | {"mean": None}}, r"config: mean must be three numbers"),
+        ({"config": _SOUND | {"mean": [True, 0.5, 0.5]}}, r"config: mean must be three numbers"),
+        ({"config": _SOUND | {"std": [0.5, 0.0, 0.5]}}, r"config: std must be above 0"),
+        ({"config": _SOUND | {"std": [10**400] * 3}}, r"config: std must be three numbers"),
+        ({"config": _SOUND | {"classifier": 5}}, "config: classifier must be the name of a layer, or names"),
+        ({"config": _SOUND | {"classifier": [5]}}, "config: classifier must be the name of a layer, or names"),
+        *(
+            ({"model_args": {name: 1}}, rf"model_args: {name} is no argument of a network")
+            for name in ("checkpoint_path", "pretrained_cfg_overlay", "config", "name", "num_classes", "pretrained")
+        ),
+    ],
+)
+def test_a_note_that_no_network_can_be_made_by_is_one_line(tmp_path, change, said):
+    """Also where it would load another file, without a digest."""
+    entry = {"file": "x.safetensors", "sha256": "0" * 64, "bytes": 1, "source": "hub", "revision": None}
+    entry |= {"license": None, "architecture": "test_vit", "model_args": {}, "config": _SOUND} | change
+    (tmp_path / "weights.json").write_text(json.dumps({"test_vit.r160_in1k": entry}), encoding="utf-8")
+    model = Model(name="test_vit.r160_in1k", weights=TimmWeights(kind="timm"), drop_rate=0.0, drop_path_rate=0.0)
+    with pytest.raises(UserError, match=rf"does not say which weights there are \(.*{said}.* bring it back with git"):
         find_origin(model, tmp_path / "weights.json")

@@ -33,6 +33,19 @@ def test_what_was_seen_comes_back_as_it_was(tmp_path):
     assert read_trained_on(tmp_path / "models/trained_on.parquet").equals(seen)
 
 
+@pytest.mark.parametrize("kept", [[], ["val"], ["test"], ["train", "val", "test"], ["another"]])
+def test_a_model_that_has_seen_nothing_or_a_test_is_none(tmp_path, kept):
+    write_groups(tmp_path, SPLITS)
+    seen = read_seen(tmp_path)
+    parts = [
+        seen.filter(split="train").with_columns(split=pl.lit(name), image_name=name + pl.col("image_name"))
+        for name in kept
+    ]
+    write_trained_on(pl.concat([seen.clear(), *parts]), tmp_path)
+    with pytest.raises(UserError, match=r"trained_on\.parquet must be of images of train and val \(found "):
+        read_trained_on(tmp_path / "trained_on.parquet")
+
+
 @pytest.mark.parametrize(
     ("now", "said"),
     [
