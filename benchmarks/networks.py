@@ -26,7 +26,6 @@ import numpy as np
 import polars as pl
 import timm
 import torch
-import yaml
 from torch import nn
 
 from benchmarks import ROOT
@@ -42,6 +41,7 @@ from stages.learning.split import PackedSplit
 from stages.learning.state import TrainState
 from stages.runtime.errors import UserError
 from stages.runtime.progress import progress
+from stages.runtime.yaml_files import read_yaml
 from stages.tables.classes import SPLIT_IMAGES
 from stages.tables.table import write_table
 from tests.support.packed import COLORS, SPECIES, open_split, packed_image, write_images
@@ -238,15 +238,15 @@ def pack_noise(folder: Path, px: int) -> dict[str, PackedSplit]:
             packed.append(packed_image(f"{split}{number}.jpg", jpeg(pixels)))
         listed = packed[-images:]
         table = {"image_name": [row.image_name for row in listed], "sha256": [row.sha256 for row in listed]}
-        species = [SPECIES[number % 3] for number in range(images)]
-        write_table(pl.DataFrame(table | {"species": species}), SPLIT_IMAGES, folder / f"{split}.parquet")
+        table |= {"species": [SPECIES[number % 3] for number in range(images)], "split": [split] * images}
+        write_table(pl.DataFrame(table), SPLIT_IMAGES, folder / f"{split}.parquet")
     write_images(packed, folder, size_px=px)
     return {split: open_split(folder, split) for split in names}
 
 
 def params_for(name: str, px: int) -> Params:
     """Give the sample's parameters for a short training of a network, from random weights."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "sample"}
+    content = read_yaml(ROOT / "params.yaml") | {"profile": "sample"}
     params = validate(content)
     network = Model(name=name, weights=RandomWeights(kind="random"), drop_rate=0.0, drop_path_rate=0.0)
     train = params.train.model_copy(
