@@ -41,6 +41,14 @@ def test_the_readmes_accuracy_is_that_of_the_committed_run():
     assert f"top-1 of {val:.2f} in validation and {test:.2f} in test" in readme
 
 
+def test_every_setting_of_a_machine_stands_in_the_readme():
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "stages").rglob("*.py"))
+    read = set(re.findall(r'machine_(?:setting|count|flag)\(\s*"(\w+)"', code))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^### This machine's settings$(.*?)(?=^##)", readme, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == read
+
+
 def test_no_document_has_a_place_that_waits_for_words():
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         assert not re.search(
