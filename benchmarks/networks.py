@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -156,7 +157,12 @@ def ending(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
         return signal.Signals(-done.returncode).name
     lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-    return lines[-1].removeprefix(f"{UserError.__module__}.UserError: ")[:MESSAGE]
+    return cut(lines[-1].removeprefix(f"{UserError.__module__}.UserError: "))
+
+
+def cut(message: str) -> str:
+    """Give the beginning of a message, up to a word, with a sign where there is more."""
+    return textwrap.shorten(message, MESSAGE, placeholder=" …")
 
 
 def try_network(name: str, px: int, folder: Path, tell: Callable[[str, str], None]) -> None:
@@ -224,7 +230,7 @@ def at_another_size(network: nn.Module, params: Model, weights: Path, px: int) -
             said = create_model(params, classes=len(SPECIES), image_px=px, seed=0)(pixels)
         except UserError as error:
             said = str(error).removeprefix("params.yaml: ").removeprefix("the profile's model.weights: ")
-            return f"no: {said.replace(str(weights), WEIGHTS)[:MESSAGE]}"
+            return f"no: {cut(said.replace(str(weights), WEIGHTS))}"
     return how if bool(torch.isfinite(said).all()) else "no: what it says are no numbers"
 
 

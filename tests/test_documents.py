@@ -41,6 +41,14 @@ def test_the_readmes_accuracy_is_that_of_the_committed_run():
     assert f"top-1 of {val:.2f} in validation and {test:.2f} in test" in readme
 
 
+def test_every_setting_of_a_machine_stands_in_the_readme():
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "stages").rglob("*.py"))
+    read = set(re.findall(r'machine_(?:setting|count|flag)\(\s*"(\w+)"', code))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^### This machine's settings$(.*?)(?=^##)", readme, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == read
+
+
 def test_no_document_has_a_place_that_waits_for_words():
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         assert not re.search(
@@ -98,8 +106,10 @@ NAMED = [
 
 @pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_code_that_is_named_is_there(path):
-    """In prose, comments and strings too: a module that moved must not leave its old name behind."""
+    """In prose, comments and strings too: a module or a page that moved must not leave its old name behind."""
     text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"(?<![\w/.-])docs/\w+\.md\b", text):
+        assert (ROOT / name).is_file(), name
     for name in re.findall(r"(?<![\w/.-])(?:stages|sample|benchmarks|tests)/[\w/]*\w\.py\b", text):
         assert (ROOT / name).is_file() or (ROOT / "tests" / name).is_file() or "NAME" in name, name
     for name in re.findall(r"(?:-m|from|import) ((?:stages|sample|benchmarks)(?:\.\w+)+)", text):

@@ -12,13 +12,18 @@ import argparse
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from stages.evaluation.experiments import Row, note_stale, read_rows, tabulate
+import polars as pl
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from stages.evaluation.experiments import SCORED, Row, note_stale, read_rows, tabulate
 from stages.report.text_table import in_columns, in_markdown, wrapped
 from stages.runtime.errors import UserError, run
+from stages.runtime.last_run import GoneError, LastRun
 from stages.runtime.lock import locked_params
 from stages.runtime.progress import say
 
@@ -32,7 +37,12 @@ def main() -> None:
     parser.add_argument("-A", "--all-commits", action="store_true", help="of all commits")
     parser.add_argument("--md", action="store_true", help="as Markdown, uncut")
     arguments = parser.parse_args()
-    rows = read_rows(_shown(["-A"] if arguments.all_commits else ["-n", str(arguments.num)]), _subjects())
+    try:
+        with Repo() as repo:
+            shown = _shown(repo, None if arguments.all_commits else arguments.num)
+            rows = read_rows(shown, _subjects(), cache(lambda digest: test_images(repo, digest)))
+    except DvcException as error:
+        raise UserError(f"DVC cannot show experiments: {error}; `dvc doctor` may say more") from None
     note_stale(rows[0], locked_params())
     header, cells = tabulate(rows)
     notes = footnotes(rows)
@@ -46,23 +56,32 @@ def main() -> None:
 
 def footnotes(rows: Iterable[Row]) -> list[str]:
     """Say what the marks mean, and where to look for what failed."""
-    lines = [f"* {row.name}: {'; '.join(row.notes)}" for row in rows if row.notes]
+    rows = list(rows)
+    noted: dict[str, list[str]] = {}
+    for row in rows:
+        if row.notes:
+            noted.setdefault("; ".join(row.notes), []).append(row.name.partition(" ")[0])
+    lines = [f"* {', '.join(names)}: {note}" for note, names in noted.items()]
     if failed := [row.name for row in rows if row.state == "failed"]:
         lines.append(f"failed: {', '.join(failed)}; `dvc queue logs {failed[0]}` says why")
     return ["", *lines] if lines else []
 
 
-def _shown(words: list[str]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "exp", "show", "--json", *words], capture_output=True, text=True, check=False
-    )
+def test_images(repo: Repo, digest: str) -> pl.DataFrame | None:
+    """Give the test images of a split's table, as ``SCORED`` names their columns, by the MD5 that DVC has of the table.
+
+    ``None`` where DVC's cache does not hold it, or holds something else.
+    """
     try:
-        if done.returncode == 0:
-            return json.loads(done.stdout)
-    except ValueError:
-        pass
-    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines() or [""]
-    raise UserError(f"`dvc exp show` failed: {said[0].removeprefix('ERROR: ')}; `dvc doctor` may say more")
+        return pl.read_parquet(LastRun(repo.cache.local, {"test": digest}).file("test"), columns=list(SCORED))
+    except (GoneError, pl.exceptions.PolarsError):
+        return None
+
+
+def _shown(repo: Repo, commits: int | None) -> list[dict[str, Any]]:
+    """Give what `dvc exp show --json` gives, of so many last commits or of all."""
+    which = {"all_commits": True} if commits is None else {"num": commits}
+    return json.loads(json.dumps([each.dumpd() for each in repo.experiments.show(**which)], default=str))
 
 
 def _subjects() -> dict[str, str]:

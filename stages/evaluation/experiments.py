@@ -1,15 +1,18 @@
 """Experiments side by side: what each changed, its figures, and whether these can be compared.
 
 Rows are read from what `dvc exp show --json` gives. A row whose classes or test images are not those of the commit that
-it started from is noted: its figures cannot be held against that commit's.
+it started from is noted: its figures cannot be held against that commit's. Test images are the same where name, digest
+and species are: a table of them is another file also for a corrected license or another group.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from stages.runtime.plain_text import plain
 
@@ -19,6 +22,8 @@ _ALIKE = {
     "classes": ("data/splits/labels.csv", "classes"),
     "test images": ("data/splits/test.parquet", "test_images"),
 }
+SCORED = ("image_name", "sha256", "species")  # what a test image is known by
+ImagesOf = Callable[[str], pl.DataFrame | None]
 
 
 @dataclass
@@ -39,12 +44,16 @@ class Row:
         return f"{'  ' * self.indent}{self.name}{' *' * bool(self.notes)}"
 
 
-def read_rows(shown: Iterable[dict[str, Any]], subjects: dict[str, str]) -> list[Row]:
+def read_rows(
+    shown: Iterable[dict[str, Any]], subjects: dict[str, str], images_of: ImagesOf = lambda _: None
+) -> list[Row]:
     """Give the rows of what `dvc exp show --json` gives, in its order.
 
     Args:
         shown: the working tree, then commits, newest first, each with its experiments.
         subjects: first lines of the commits' messages by SHA.
+        images_of: gives the test images of a table, the columns ``SCORED``, by the digest that DVC has of it; ``None``
+            where that table is not at hand.
     """
     rows: list[Row] = []
     newest: Row | None = None
@@ -62,7 +71,7 @@ def read_rows(shown: Iterable[dict[str, Any]], subjects: dict[str, str]) -> list
                 rows[-1].base, rows[-1].indent = of_commit, True
     for row in rows:
         row.base = row.base or newest  # the working tree starts from it
-        _note_differences(row)
+        _note_differences(row, images_of)
     return rows
 
 
@@ -104,18 +113,32 @@ def _of_active_profile(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _note_differences(row: Row) -> None:
+def _note_differences(row: Row, images_of: ImagesOf) -> None:
     base = row.base
     if base is None or base is row:
         return
-    other = []
+    other, sure = [], False
     for what, (_, figure) in _ALIKE.items():
         ours, theirs = row.digests.get(what), base.digests.get(what)
-        if ours and theirs and ours != theirs:
-            before, now = (each.figures.get(("split", figure), "?") for each in (base, row))
-            other.append(f"other {what} ({before} -> {now})")
+        if not ours or not theirs or ours == theirs:
+            continue
+        before, now = (str(each.figures.get(("split", figure), "?")) for each in (base, row))
+        counted = now if before == now else f"{before} -> {now}"
+        if what == "test images":
+            images = [images_of(digest) for digest in (theirs, ours)]
+            if images[0] is not None and images[1] is not None:
+                same = images[1].join(images[0], on=SCORED, how="semi").height
+                if same == images[0].height == images[1].height:
+                    continue
+                counted += f", {same} of them the same"
+            elif before == now:
+                other.append(f"perhaps other {what} ({counted}; their tables differ, and are not in DVC's cache)")
+                continue
+        other.append(f"other {what} ({counted})")
+        sure = True
     if other:
-        row.notes.append(f"{' and '.join(other)} than {base.name[:7]}, so their figures do not compare")
+        compare = "do not compare" if sure else "may not compare"
+        row.notes.append(f"{' and '.join(other)} than {base.name[:7]}, so their figures {compare}")
 
 
 def note_stale(workspace: Row, made_with: dict[str, Any]) -> None:

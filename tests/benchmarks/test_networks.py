@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from benchmarks.networks import NETWORKS, TRIED, ending, table, try_network
+from benchmarks.networks import MESSAGE, NETWORKS, TRIED, ending, table, try_network
 from stages.runtime.errors import UserError
 
 
@@ -36,6 +36,9 @@ def test_what_ends_a_process_is_said():
         == "ValueError: Expected more than 1 value"
     )
     assert ended(3) == "exit code 3"
+    long = ended(1, "ValueError: " + "tensor " * 40)
+    assert long.endswith("tensor …")
+    assert len(long) <= MESSAGE
 
 
 def test_rows_are_those_of_a_table():

@@ -2,13 +2,16 @@
 
 import json
 
+import polars as pl
 import pytest
 
+from stages.commands.compare import footnotes
 from stages.evaluation.experiments import Row, note_stale, read_rows, tabulate
 from tests.support import ROOT
 
 PARAMS = {"profile": "a", "profiles": {"a": {"train": {"epochs": 3}}, "b": {"train": {"epochs": 9}}}}
 SPLIT = {"classes": 4, "test_images": 8}
+SCORED = ["image_name", "sha256", "species"]
 
 
 def run_of(rev: str, *, params: dict | None = None, labels: str = "l", images: str = "t", **more) -> dict:
@@ -64,10 +67,19 @@ def test_a_profile_that_a_row_did_not_go_by_is_no_column():
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
-        ({"labels": "other"}, "other classes (4 -> 4) than ccccccc, so their figures do not compare"),
+        ({"labels": "other"}, "other classes (4) than ccccccc, so their figures do not compare"),
+        (
+            {"labels": "other", "metrics": {"split": SPLIT | {"classes": 3}}},
+            "other classes (4 -> 3) than ccccccc, so their figures do not compare",
+        ),
         (
             {"images": "other", "metrics": {"split": SPLIT | {"test_images": 7}}},
             "other test images (8 -> 7) than ccccccc, so their figures do not compare",
+        ),
+        (
+            {"images": "other"},
+            "perhaps other test images (8; their tables differ, and are not in DVC's cache) than ccccccc, so their "
+            "figures may not compare",
         ),
         ({}, None),
     ],
@@ -87,8 +99,33 @@ def test_an_older_commit_is_held_against_the_newest_and_its_experiments_against_
         run_of("b" * 40, labels="older", experiments=[experiment("x", labels="older")]),
     ]
     rows = {row.name: row for row in read_rows(shown, {})}
-    assert "other classes (4 -> 4) than ccccccc" in rows["bbbbbbb"].notes[0]
+    assert "other classes (4) than ccccccc" in rows["bbbbbbb"].notes[0]
     assert rows["x"].notes == []
+
+
+def test_tables_that_differ_in_other_columns_alone_hold_the_same_test_images():
+    """A corrected license, another group, a column more: the table has another digest, and the figures compare."""
+
+    def images(*names: str, species: str = "Zea mays") -> pl.DataFrame:
+        return pl.DataFrame([(name, name * 32, species) for name in names], SCORED, orient="row")
+
+    tables = {"t": images("aa", "bb"), "same": images("bb", "aa"), "moved": images("aa", "cc")}
+    tables |= {"renamed": images("aa", "bb", species="Rosa")}
+    tried = [experiment(name, images=name) for name in (*tables, "gone")]
+    shown = [run_of("workspace"), run_of("c" * 40, experiments=tried)]
+    notes = {row.name: row.notes for row in read_rows(shown, {}, tables.get)}
+    assert notes["t"] == notes["same"] == []
+    assert notes["moved"] == ["other test images (8, 1 of them the same) than ccccccc, so their figures do not compare"]
+    assert "other test images (8, 0 of them the same)" in notes["renamed"][0]
+    assert notes["gone"][0].startswith("perhaps other test images (8; ")
+
+
+def test_rows_with_one_note_share_a_line_and_commits_are_named_by_their_digits():
+    rows = [Row("workspace"), Row("ccccccc a long subject"), Row("bbbbbbb another"), Row("x", indent=True)]
+    for row, note in zip(rows, ([], ["other classes"], ["other classes"], ["fewer", "older"]), strict=True):
+        row.notes += note
+    assert footnotes(rows) == ["", "* ccccccc, bbbbbbb: other classes", "* x: fewer; older"]
+    assert footnotes(rows[:1]) == []
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "failed"])

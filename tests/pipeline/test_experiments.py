@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from tests.support import ROOT
 from tests.support.clones import git, own_environment, run_dvc
@@ -25,12 +26,13 @@ def show(repo: Path, name: str, path: str) -> str:
 
 
 def parameters(text: str) -> dict:
-    return yaml.safe_load(text)
+    """A file of parameters or a lock, as DVC reads it."""
+    return YAML(typ="safe").load(text)
 
 
 def locked(text: str, stage: str) -> dict[str, str]:
     """The outputs of a stage in a dvc.lock, MD5 by path."""
-    return {out["path"]: out["md5"] for out in yaml.safe_load(text)["stages"][stage]["outs"]}
+    return {out["path"]: out["md5"] for out in parameters(text)["stages"][stage]["outs"]}
 
 
 def read(repo: Path, path: str) -> str:
@@ -155,8 +157,9 @@ def test_an_applied_experiment_is_its_run_and_a_branch_leaves_the_tree_alone(cle
 
 
 def test_two_branches_are_merged_by_the_recipe_of_the_docs(clean):
+    refs = git(clean, "for-each-ref", "--format=%(refname)", "refs/exps").split()
     for name, branch in (("A", "few-classes"), ("smooth", "smoother")):
-        dvc(clean, "exp", "branch", name, branch)
+        git(clean, "branch", branch, next(ref for ref in refs if ref.endswith(f"/{name}")))
     git(clean, "checkout", "-q", "few-classes")
     said = follow(clean, recipe("Merge two branches", OTHER="smoother"))
     assert "Merge conflict in dvc.lock" in said
@@ -166,7 +169,7 @@ def test_two_branches_are_merged_by_the_recipe_of_the_docs(clean):
     assert (merged["model"]["drop_rate"], merged["train"]["label_smoothing"]) == (0.5, 0.2)
     assert git(clean, "status", "--porcelain") == ""
     assert len(git(clean, "rev-list", "--parents", "-n1", "HEAD").split()) == 3
-    lock = yaml.safe_load(read(clean, "dvc.lock"))["stages"]["train"]
+    lock = parameters(read(clean, "dvc.lock"))["stages"]["train"]
     assert lock["params"]["params.yaml"]["train"]["label_smoothing"] == 0.2
     assert json.loads(read(clean, "metrics/split.json"))["classes"] == 3
     models = {locked(text, "train")["models/model.safetensors"] for text in (
@@ -186,7 +189,7 @@ def test_an_experiment_goes_to_another_clone_by_git_and_a_remote_of_dvc(clean, t
     (tmp_path / "elsewhere").mkdir()
     git(tmp_path / "elsewhere", "clone", "-q", "-b", "main", str(tmp_path / "shared.git"), "repo")
     other = tmp_path / "elsewhere/repo"
-    dvc(other, "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    shutil.copy(clean / ".dvc/config.local", other / ".dvc")  # the remote
     assert "A" in dvc(other, "exp", "list", "origin", "--all-commits", "--name-only").split()
     dvc(other, "exp", "pull", "origin", "A")
     dvc(other, "exp", "apply", "A")
@@ -222,7 +225,10 @@ def test_compare_shows_experiments_of_former_commits_and_marks_other_classes(cle
     assert "top1" not in header
     assert len(header) == len(set(header))
     sha = before.split()[0]
-    assert f"* A: other classes (4 -> 3) and other test images (4 -> 3) than {sha}, so their figures do not" in table
+    marked = (
+        f"* A: other classes (4 -> 3) and other test images (4 -> 3, 3 of them the same) than {sha}, so their figures"
+    )
+    assert f"{marked} do not compare" in table
     assert "* smooth" not in table
 
     narrow = compare(clean).splitlines()
@@ -233,9 +239,12 @@ def test_compare_shows_experiments_of_former_commits_and_marks_other_classes(cle
 
 
 def test_a_queue_runs_a_list_of_values_two_at_once_and_shows_what_failed(prepared, tmp_path):
-    """DVC may lose one of two workers that end at once (treeverse/dvc 10398): what is left is started again."""
+    """DVC may lose one of two workers that end at once (treeverse/dvc 10398): what is left is started again.
+
+    The stage is one of a second's work: a training in a copy is tried by `--temp`, of which a queue is many.
+    """
     repo = copy_of(prepared, tmp_path)
-    dvc(repo, "exp", "run", "--queue", "-S", "train.weight_decay=0.02,-1", "-n", "decay")
+    dvc(repo, "exp", "run", "--queue", "-S", "near_duplicates.max_distance=23,-1", "-n", "pairs")
     queued = compare(repo)
     assert queued.count("queued") == 2
     for _ in range(3):
@@ -244,61 +253,60 @@ def test_a_queue_runs_a_list_of_values_two_at_once_and_shows_what_failed(prepare
             break
     assert git(repo, "status", "--porcelain") == ""
     commit = parameters(git(repo, "show", "HEAD:params.yaml"))
-    found = parameters(show(repo, "decay-1", "params.yaml"))
-    assert found == commit | {"train": commit["train"] | {"weight_decay": 0.02}}
-    lock = yaml.safe_load(show(repo, "decay-1", "dvc.lock"))["stages"]["train"]
-    assert lock["params"]["params.yaml"]["train"]["weight_decay"] == 0.02
-    said = run_dvc(repo, "queue", "logs", "decay-2").stdout
-    assert "train.weight_decay" in said
+    found = parameters(show(repo, "pairs-1", "params.yaml"))
+    assert found == commit | {"near_duplicates": commit["near_duplicates"] | {"max_distance": 23}}
+    lock = parameters(show(repo, "pairs-1", "dvc.lock"))["stages"]["near_duplicates"]
+    assert lock["params"]["params.yaml"]["near_duplicates"]["max_distance"] == 23
+    said = run_dvc(repo, "queue", "logs", "pairs-2").stdout
+    assert "near_duplicates.max_distance" in said
     assert "(this ran in a copy: your working tree is as it was)" in said
     assert "git checkout" not in said
     table = compare(repo)
-    assert re.search(r"^  decay-2 +failed", table, re.MULTILINE)
-    assert "failed: decay-2; `dvc queue logs decay-2` says why" in table
+    assert re.search(r"^  pairs-2 +failed", table, re.MULTILINE)
+    assert "failed: pairs-2; `dvc queue logs pairs-2` says why" in table
     assert "queued" not in table
 
 
 def test_what_is_killed_or_stopped_goes_on_and_loses_nothing(prepared, tmp_path):
-    """In the working tree by `dvc exp run`, and at the same time in another repo by `make try`."""
+    """One training, by `dvc exp run` in the working tree and by `make try`: each goes on where the other came to."""
+    repo = copy_of(prepared, tmp_path)
     six_epochs = ("-S", "profiles.tiny.train.epochs=6")
-    here, apart = (copy_of(prepared, tmp_path / name) for name in ("here", "apart"))
-    (apart / "params.yaml").write_text("# mine\n" + read(apart, "params.yaml"), encoding="utf-8")
 
-    in_tree = Running(here, "dvc", "exp", "run", *six_epochs)
-    in_clone = Running(apart, "stages.commands.try_out", *six_epochs, "-n", "six")
+    in_tree = Running(repo, "dvc", "exp", "run", *six_epochs)
     in_tree.until("epoch 1:")
     in_tree.kill("stages.train")
-    in_clone.until("epoch 1:")
-    in_clone.press_ctrl_c()
     assert in_tree.ends() == 255
+    gone = git(repo, "ls-files", "--deleted").split()
+    assert set(gone) == {"metrics/train.json", "plots/curves.csv"}
+    (repo / "metrics/test.json").write_text("mine\n", encoding="utf-8")
+    follow(repo, recipe("After a failure, a kill or Ctrl-C"))
+    left = ["M", "metrics/test.json", "M", "params.yaml"]
+    assert git(repo, "status", "--porcelain").split() == left
+    assert read(repo, "metrics/test.json") == "mine\n"
+    assert "up to date" not in dvc(repo, "status")
+
+    in_clone = Running(repo, "stages.commands.try_out", *six_epochs, "-n", "six")
+    in_clone.until("resumed after epoch")
+    in_clone.press_ctrl_c()
     assert in_clone.ends() == 130
     assert "try_out: stopped; the same line goes on from the last checkpoint" in in_clone.said
-    assert git(apart, "status", "--porcelain").split() == ["M", "params.yaml"]
-    assert not list((apart / ".dvc/tmp/tries").glob("*/"))
+    assert not list((repo / ".dvc/tmp/tries").glob("*/"))
 
-    gone = git(here, "ls-files", "--deleted").split()
-    assert set(gone) == {"metrics/train.json", "plots/curves.csv"}
-    (here / "metrics/test.json").write_text("mine\n", encoding="utf-8")
-    follow(here, recipe("After a failure, a kill or Ctrl-C"))
-    assert git(here, "status", "--porcelain").split() == ["M", "metrics/test.json", "M", "params.yaml"]
-    assert read(here, "metrics/test.json") == "mine\n"
-    assert "up to date" not in dvc(here, "status")
-
-    in_tree = Running(here, "dvc", "exp", "run", *six_epochs, "-n", "six")
-    in_clone = Running(apart, "stages.commands.try_out", *six_epochs, "-n", "six")
-    in_clone.until("epoch ")
+    in_clone = Running(repo, "stages.commands.try_out", *six_epochs, "-n", "six")
+    in_clone.until("resumed after epoch")
     in_clone.kill("try_out", "dvc", "stages.train")
     in_clone.ends()
-    assert "resumed after epoch" in in_clone.said
-    assert list((apart / ".dvc/tmp/tries").glob("*/"))
-    in_clone = Running(apart, "stages.commands.try_out", *six_epochs, "-n", "six")
+    assert list((repo / ".dvc/tmp/tries").glob("*/"))
+    assert git(repo, "status", "--porcelain").split() == left
+    assert read(repo, "metrics/test.json") == "mine\n"
+
+    in_tree = Running(repo, "dvc", "exp", "run", *six_epochs, "-n", "in-tree")
     assert in_tree.ends() == 0, in_tree.said
+    assert re.search(r"resumed after epoch [1-5]", in_tree.said)
+    assert len(read(repo, "plots/curves.csv").splitlines()) == 1 + 6
+    in_clone = Running(repo, "stages.commands.try_out", *six_epochs, "-n", "six")
     assert in_clone.ends() == 0, in_clone.said
-    for said in (in_tree.said, in_clone.said):
-        assert re.search(r"resumed after epoch [1-5]", said)
-    assert read(here, "dvc.lock") == show(here, "six", "dvc.lock") == show(apart, "six", "dvc.lock")
-    for path in FIGURES:
-        assert read(here, path) == show(apart, "six", path)
-    assert len(read(here, "plots/curves.csv").splitlines()) == 1 + 6
-    assert git(apart, "status", "--porcelain").split() == ["M", "params.yaml"]
-    assert not list((apart / ".dvc/tmp/tries").glob("*/"))
+    assert "Stage 'train' is cached - skipping run" in in_clone.said
+    for path in ("dvc.lock", "params.yaml", *FIGURES):
+        assert read(repo, path) == show(repo, "in-tree", path) == show(repo, "six", path)
+    assert not list((repo / ".dvc/tmp/tries").glob("*/"))
