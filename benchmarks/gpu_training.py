@@ -28,7 +28,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.training_jobs import Job, Outcome, Tell, fit, prepare, run_job, train
+from benchmarks.training_jobs import Job, Outcome, Tell, fit, prepare, run_job, teacher_params, train
 from stages.runtime.errors import UserError, run
 from stages.runtime.wording import size_in_words
 
@@ -78,7 +78,7 @@ def main(words: list[str] | None = None) -> None:
         start.set_forkserver_preload([train.__module__])
     with tempfile.TemporaryDirectory() as folder:
         pack_px = px * 7 // 6  # as 448 is to 384
-        job = Job(Path(folder), arguments.model or MODEL, px, pack_px, arguments.batch, steps)
+        job = Job(Path(folder), teacher_params(), arguments.model or MODEL, px, pack_px, arguments.batch, steps)
         runs = Runs(job, start, time.monotonic() + 60 * arguments.minutes, on_gpu)
         begun = time.monotonic()
         made = runs.do(prepare)

@@ -31,7 +31,7 @@ from accelerate import Accelerator
 from benchmarks import ROOT
 from benchmarks.networks import ending, processor
 from stages.config.reading import validate
-from stages.config.schema import Model, Params, RandomWeights
+from stages.config.schema import Params, RandomWeights
 from stages.images.shards import PackedImage
 from stages.learning.arithmetic import make_deterministic, use_portable_arithmetic
 from stages.learning.checkpoint import Checkpointer, load_checkpoint
@@ -66,6 +66,7 @@ class Job:
 
     Attributes:
         folder: of all jobs; ``packed`` in it holds the shards.
+        params: that are changed by what follows.
         model: of timm's.
         px: side of what the network sees.
         pack_px: side of the packed images.
@@ -79,6 +80,7 @@ class Job:
     """
 
     folder: Path
+    params: Params
     model: str
     px: int
     pack_px: int
@@ -320,14 +322,19 @@ def set_up(job: Job) -> tuple[TrainState, TrainContext]:
     return state, context
 
 
+def teacher_params() -> Params:
+    """Give the committed parameters of the profile ``teacher``."""
+    return validate(read_yaml(ROOT / "params.yaml") | {"profile": "teacher"})
+
+
 def params_for(job: Job) -> Params:
-    """Give the teacher's parameters for a short training from random weights."""
-    params = validate(read_yaml(ROOT / "params.yaml") | {"profile": "teacher"})
+    """Give a job's parameters: for a short training from random weights."""
+    params = job.params
     network = params.model.model_copy(update={"name": job.model, "weights": RandomWeights(kind="random")})
     learned = {"epochs": 1, "batch_images": job.batch, "micro_batch_images": job.batch}
     learned |= {"learning_rate": RATE, "warmup_epochs": WARM_UP_EPOCHS}
     image = params.image.model_copy(update={"train_px": job.px, "pack_px": job.pack_px})
-    changed = {"model": Model(**network.model_dump()), "train": params.train.model_copy(update=learned), "image": image}
+    changed = {"model": network, "train": params.train.model_copy(update=learned), "image": image}
     return params.model_copy(update=changed)
 
 
