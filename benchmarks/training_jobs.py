@@ -142,7 +142,7 @@ def run_job(
         process.join()
     figures = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
     if late:
-        return Outcome(figures, f"took longer than {timeout_s:.0f} s")
+        return Outcome(figures, f"took longer than {timeout_s:.3g} s")
     if process.exitcode:
         said = log.read_text(encoding="utf-8", errors="replace")
         return Outcome(figures, ending(subprocess.CompletedProcess([], process.exitcode, "", said)))
@@ -163,10 +163,11 @@ def _do(function: Callable[[Job, Tell], None], job: Job, settings: dict[str, str
             function(job, tell)
             code = 0
         except BaseException:  # whatever it is, it is a row of the table
-            traceback.print_exc()
+            out.write(traceback.format_exc().encode())
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
+        out.flush()
         # Loader processes end when this one does; to end in good order would wait for them without end.
         os._exit(code)
 
