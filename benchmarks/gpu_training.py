@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import torch
@@ -107,7 +108,7 @@ class Runs:
     """
 
     job: Job
-    start: multiprocessing.context.BaseContext
+    start: BaseContext
     deadline: float
     on_gpu: bool
 
@@ -208,7 +209,7 @@ def print_what_fits(runs: Runs) -> None:
 
 
 def print_same_bits(runs: Runs) -> None:
-    """Print section 4; on a CPU DETERMINISTIC changes nothing, and one of it will do."""
+    """Print section 4; on a CPU one DETERMINISTIC will do."""
     steps = max(4, min(40, runs.job.steps))
     rows = []
     for value in ("1", "0") if runs.on_gpu else ("1",):
