@@ -219,7 +219,7 @@ def seconds_of_steps(state: "TrainState", context: "TrainContext", *, seconds: f
     state.model.requires_grad_(True).train()  # all of it, also where it is frozen at first: that takes the most
     times: list[float] = []
     while not times:
-        loaded = iter(context.train_loader)
+        loaded, fits = iter(context.train_loader), True
         try:
             for state.step in range(min(TIMED_STEPS, batches.steps)):
                 set_rate(state.optimizer, learning_rate(0, state.step, batches.steps, context.params))
@@ -230,6 +230,8 @@ def seconds_of_steps(state: "TrainState", context: "TrainContext", *, seconds: f
                     break
         except TooLargeError:
             times.clear()
+            fits = False
+        if not fits:  # while an error is handled, it holds the step's activations
             halve_micro_batches(state, context)
     if state.skipped:
         raise UserError(

@@ -49,17 +49,18 @@ def use_portable_arithmetic() -> None:
         say(f"this processor has no AVX2 ({capability}): networks may round otherwise here than dvc.lock's")
 
 
-def make_deterministic(device: torch.device) -> None:
-    """Let torch take deterministic algorithms alone, on a GPU too; DETERMINISTIC=0 takes the fastest there.
+def make_deterministic() -> None:
+    """Let torch take deterministic algorithms alone, on a GPU too; DETERMINISTIC=0 takes others where they are faster.
 
     On a GPU these are cuBLAS with a workspace of its own for each stream, and attention whose gradient is summed up in
-    a fixed order (https://pytorch.org/docs/stable/notes/randomness.html). On a CPU it costs nothing, and is so always.
+    a fixed order (https://pytorch.org/docs/stable/notes/randomness.html); docs/gpu.md has more. On a CPU it costs
+    nothing.
 
     Raises:
         UserError: DETERMINISTIC is neither 0 nor 1.
     """
-    wanted = machine_flag("DETERMINISTIC", default=True)
-    if device.type == "cuda" and not wanted:
+    if not machine_flag("DETERMINISTIC", default=True):
+        torch.use_deterministic_algorithms(False)
         return
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch.use_deterministic_algorithms(True)
@@ -80,5 +81,5 @@ def deterministic_or_said() -> Iterator[None]:
     except RuntimeError as error:
         if "use_deterministic_algorithms" not in str(error):
             raise
-        what = first_line(error).partition(". ")[0]
+        what = first_line(error).partition(". ")[0].partition(", but you set")[0]
         raise UserError(f"{what}: set DETERMINISTIC=0, and the same run will not end in the same bits") from None

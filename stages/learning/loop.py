@@ -119,7 +119,7 @@ def train_epoch(state: TrainState, context: TrainContext, after_step: Callable[[
     while state.step < batches.steps:
         batches.start = state.step
         loaded = _timed(context.train_loader, clock)
-        steps = range(state.step, batches.steps)
+        steps, fits = range(state.step, batches.steps), True
         try:
             for step in progress(steps, what=what, total=len(steps), unit="steps", also=how_it_goes):
                 set_rate(state.optimizer, learning_rate(state.epoch, step, batches.steps, params))
@@ -129,6 +129,8 @@ def train_epoch(state: TrainState, context: TrainContext, after_step: Callable[[
                 stop_if_too_many_are_skipped(state.skipped, params)
                 clock.seconds = time.perf_counter() - clock.start
         except TooLargeError:
+            fits = False
+        if not fits:  # while an error is handled, it holds the step's activations
             halve_micro_batches(state, context)
     return clock
 

@@ -42,7 +42,7 @@ def make_accelerator() -> Accelerator:
         use_portable_arithmetic()
         keep_freed_memory()
         accelerator = Accelerator(cpu=True, mixed_precision="no")
-    make_deterministic(accelerator.device)
+    make_deterministic()
     return accelerator
 
 

@@ -1,13 +1,16 @@
 """What does not fit the device's memory is divided, and nothing is done twice."""
 
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from stages.commands.preflight import seconds_of_steps
 from stages.learning.context import TrainContext
-from stages.learning.loop import begin_phase, train
+from stages.learning.loop import begin_phase, halve_micro_batches, train
 from stages.learning.state import TrainState
 from stages.runtime.errors import UserError
 from tests.support.tiny_training import PARAMS, RICH, TRANSFORMER, make
@@ -54,6 +57,34 @@ def test_micro_batches_that_are_too_large_are_halved(folder, monkeypatch, capsys
     state.model.train()
     with pytest.raises(UserError, match="1 images at once are too much"):
         train(state, context)
+
+
+class Holding(Small):
+    """Such a device, and what the last step on it held."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        activations = pixels * 2
+        self.held = weakref.ref(activations)
+        return super().forward(activations)
+
+
+@pytest.mark.parametrize("steps", [train, lambda state, context: seconds_of_steps(state, context, seconds=0)])
+def test_what_did_not_fit_is_let_go_before_memory_is_given_back(folder: Path, monkeypatch, steps):
+    """The error of a step holds its activations: given back while it is handled, the GPU's memory would stay taken."""
+    let_go = []
+
+    def begin(state: TrainState, context: TrainContext) -> None:
+        begin_phase(state, context)
+        state.network = Holding(state.network, 4)
+
+    def halve(state: TrainState, context: TrainContext) -> None:
+        let_go.append(state.network.held() is None)
+        halve_micro_batches(state, context)
+
+    monkeypatch.setattr("stages.learning.loop.begin_phase", begin)
+    monkeypatch.setattr("stages.learning.loop.halve_micro_batches", halve)
+    steps(*make(folder, changed(epochs=1), network=TRANSFORMER))
+    assert let_go == [True]
 
 
 def test_mixed_micro_batches_stay_even(folder, monkeypatch):
