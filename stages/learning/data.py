@@ -225,7 +225,8 @@ class EpochBatches(Sampler[list[Key]]):
         self.processes = processes
         self.epoch = 0
         self.start = 0
-        self._unit = 2 if pairs else 1
+        # Micro-batches of two leave one image alone of every odd number.
+        self._unit = 2 if pairs or (micro_images == 2 and step_images % 2 == 0) else 1
         self._ends = np.cumsum([0, *divide(len(labels), step_images, unit=self._unit)])
 
     @property
@@ -241,6 +242,12 @@ class EpochBatches(Sampler[list[Key]]):
         """Give the number of this process's micro-batches in a step."""
         return len(self._micro_batches(step))
 
+    def leaves_one_alone(self) -> bool:
+        """Say whether a micro-batch of the epoch, of any process, has one image."""
+        steps = {int(images) for images in np.diff(self._ends)}
+        shares = {share for images in steps for share in self._shares(images)}
+        return any(1 in divide(share, self.micro_images, unit=self._unit) for share in shares)
+
     def indices(self, step: int | None = None) -> np.ndarray:
         """Give the images of this process, int64, in a step or in all that are left of the epoch."""
         order = epoch_order(self.labels, self.seed, self.epoch, self.sampling)
@@ -250,13 +257,16 @@ class EpochBatches(Sampler[list[Key]]):
 
     def _micro_batches(self, step: int) -> list[slice]:
         """Give the places in the epoch's order of this process's micro-batches in a step."""
-        images = self.images_in(step)
-        of_processes = divide_into(min(self.processes, max(1, images // 2)), images, unit=self._unit)
+        of_processes = self._shares(self.images_in(step))
         if self.process >= len(of_processes):
             return []
         first = int(self._ends[step]) + sum(of_processes[: self.process])
         ends = first + np.cumsum([0, *divide(of_processes[self.process], self.micro_images, unit=self._unit)])
         return [slice(int(start), int(end)) for start, end in pairwise(ends)]
+
+    def _shares(self, images: int) -> list[int]:
+        """Give the images of each process that has some, in a step of so many."""
+        return divide_into(min(self.processes, max(1, images // 2)), images, unit=self._unit)
 
     def __len__(self) -> int:
         return sum(map(self.micro_batches_in, range(self.start, self.steps)))

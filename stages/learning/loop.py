@@ -64,6 +64,7 @@ def train(
     if state.micro_images:
         context.train_loader.batches.micro_images = state.micro_images
     stop_if_too_many_are_skipped(state.skipped, params)  # also a run that goes on where it was stopped so
+    try_one_image_alone(state, context)
     while state.epoch < params.epochs + params.crt_epochs:
         begin_phase(state, context)
         clock = train_epoch(state, context, after_step)
@@ -71,6 +72,24 @@ def train(
         state.epoch, state.step = state.epoch + 1, 0
         state.meter = Meter()
         after_epoch(state, clock)
+
+
+def try_one_image_alone(state: TrainState, context: TrainContext) -> None:
+    """See that the network learns from one image at once, where an epoch leaves one alone; nothing is changed by it.
+
+    Raises:
+        UserError: it does not. Else that would show at the end of an epoch.
+    """
+    if not context.train_loader.batches.leaves_one_alone():
+        return
+    side, buffers = context.train_loader.images.image_px, list(state.model.buffers())
+    before = [buffer.clone() for buffer in buffers]
+    state.model.train()
+    try:
+        with torch.no_grad(), context.accelerator.autocast():
+            _outputs(state.model, torch.zeros(1, 3, side, side, device=context.accelerator.device))
+    finally:
+        _put_back(buffers, before)
 
 
 def begin_phase(state: TrainState, context: TrainContext) -> None:
@@ -161,7 +180,7 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
             pixels, targets = context.mixing(context.color(batch), batch.labels, batch.first)
             with deterministic_or_said(), _gathering(state.network, last=number == micro_batches - 1):
                 with accelerator.autocast():
-                    logits = _outputs(state, pixels)
+                    logits = _outputs(state.network, pixels)
                 losses = context.loss(logits.float(), targets)
                 # Where activations are computed again for the gradient, norms take their statistics a second time.
                 once = [buffer.clone() for buffer in buffers] if context.recomputes else []
@@ -197,16 +216,16 @@ def train_step(state: TrainState, context: TrainContext, loaded: Iterator[Batch]
         state.meter.add(*one)
 
 
-def _outputs(state: TrainState, pixels: torch.Tensor) -> torch.Tensor:
+def _outputs(network: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) -> torch.Tensor:
     try:
-        return state.network(pixels)
+        return network(pixels)
     except ValueError as error:
         # Of a norm after the pooling, where there is nothing to take statistics of.
         if len(pixels) > 1 or "more than 1 value" not in str(error):
             raise
         raise UserError(
             "this network cannot learn from one image at once, as it has a norm after its pooling: set the profile's "
-            "train.batch_images and train.micro_batch_images to 3 or more"
+            "train.batch_images and train.micro_batch_images to 3 or more (4, where augment mixes images)"
         ) from None
 
 
@@ -264,6 +283,8 @@ def halve_micro_batches(state: TrainState, context: TrainContext) -> None:
     """
     batches, accelerator = context.train_loader.batches, context.accelerator
     smaller = -(-batches.micro_images // 2)
+    if smaller == 2 and batches.micro_images > 3:
+        smaller = 3  # of any number but one, no image is left alone by it
     smaller += smaller % 2 if context.mixing.mixes else 0
     if smaller >= batches.micro_images or accelerator.num_processes > 1:
         raise UserError(

@@ -221,7 +221,9 @@ def _read_weights(path: Path) -> tuple[str | None, dict[str, torch.Tensor]]:
             return (weights.metadata() or {}).get(DESCRIPTION_DIGEST), tensors
     except FileNotFoundError:
         raise UserError(f"{path} is missing: {_TRAIN_AGAIN} or `dvc pull`") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, not of what is on it
         raise UserError(f"{path} is damaged ({error}): {_BRING_BACK}") from None
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.runtime.plain_text import LONGEST_MESSAGE, plain, shortened
+from stages.runtime.plain_text import LONGEST_MESSAGE, plain, shortened, without_secrets
 
 AFTER_A_STOP = "docs/experiments.md, section 'After a failure, a kill or Ctrl-C',"
 TRY_OF = "TRY_OF"  # the variable by which `make try` names the repo to what it runs in a clone
@@ -55,7 +55,7 @@ _ADVICE = {
 
 def _leave(name: str, message: str, code: int = 1) -> None:
     missed = _what_is_missed()
-    one_line = f"{name}: {' '.join(plain(message).split())}"
+    one_line = f"{name}: {' '.join(without_secrets(plain(message)).split())}"
     print(f"{shortened(one_line, LONGEST_MESSAGE - len(missed))}{missed}", file=sys.stderr)  # noqa: T201
     raise SystemExit(code)
 

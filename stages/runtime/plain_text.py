@@ -35,11 +35,11 @@ def first_line(error: Exception) -> str:
 
 
 # In a URL: who asks, with a password or a key, before the host (which no slash can be in); and what is asked, where
-# signatures and tokens stand.
-_WHO = re.compile(r"(?<=://)[^\s/?#]+@")
+# signatures and tokens stand. A URL that was taken for a path has one slash.
+_WHO = re.compile(r"(:/{1,2})[^\s/?#]+@")
 _WHAT = re.compile(r"(://[^\s?#]*\?)[^\s,;)\]}\"']+")
 
 
 def without_secrets(text: str) -> str:
     """Give ``text`` with stars for user, password and query in the URLs in it."""
-    return _WHAT.sub(r"\1***", _WHO.sub("***@", text)) if "://" in text else text
+    return _WHAT.sub(r"\1***", _WHO.sub(r"\1***@", text)) if ":/" in text else text

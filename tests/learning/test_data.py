@@ -166,6 +166,8 @@ def test_several_processes_see_every_image_once(labels, processes, seed, step_im
         assert len(part) == len(batches) == sum(map(part.micro_batches_in, range(start, part.steps)))
         assert all(1 <= len(batch) <= micro_images for batch in batches)
         assert [index for batch in batches for _, index, _ in batch] == part.indices().tolist()
+    alone = any(len(batch) == 1 for part in parts(0) for batch in part)
+    assert alone == first.leaves_one_alone()
     at = done
     for step in range(start, first.steps):
         together = [index for one in parts(0) for index in one.indices(step)]

@@ -117,12 +117,15 @@ def test_gradient_checkpointing_changes_nothing(folder, name):
 
 def test_one_image_at_once_is_one_line_where_a_network_cannot_learn_from_it(folder):
     network = NETWORK.model_copy(update={"name": "mobilenetv4_conv_small_035"})
-    for one in ({"batch_images": 1}, {"micro_batch_images": 1}):
+    for one in ({"batch_images": 1}, {"micro_batch_images": 1}, {"batch_images": 5, "micro_batch_images": 2}):
         state, context = make(folder, changed(epochs=1, **one), network=network)
+        before = {name: value.clone() for name, value in state.model.state_dict().items()}
         with pytest.raises(UserError, match=r"cannot learn from one image at once, .* to 3 or more"):
             train(state, context)
+        assert (state.step, state.history) == (0, [])  # said before the first step, not at the end of an epoch
+        assert_same_state(before, dict(state.model.state_dict()))
     # 30 = 4 * 7 + 2 = 29 + 1: none is left alone, nor where 8 images are divided by 7, nor after a halving.
-    for sizes in ({"batch_images": 7}, {"batch_images": 29}, {"micro_batch_images": 7}, {"micro_batch_images": 4}):
+    for sizes in ({"batch_images": 7}, {"batch_images": 29}, {"micro_batch_images": 7}, {"micro_batch_images": 2}):
         state, context = make(folder, changed(epochs=1, **sizes), network=network)
         train(state, context)
         assert np.isfinite(state.history[0]["train_loss"])

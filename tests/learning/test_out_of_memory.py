@@ -42,10 +42,12 @@ def test_micro_batches_that_are_too_large_are_halved(folder, monkeypatch, capsys
 
         return begin
 
-    monkeypatch.setattr("stages.learning.loop.begin_phase", on_a_device_for(3))
-    state, context = make(folder, network=TRANSFORMER)
-    train(state, context)
-    assert context.train_loader.batch_sampler.micro_images == 2
+    # Three before two, by which one image is left alone of every odd number.
+    for images, at_once in ((3, 3), (2, 2)):
+        monkeypatch.setattr("stages.learning.loop.begin_phase", on_a_device_for(images))
+        state, context = make(folder, network=TRANSFORMER)
+        train(state, context)
+        assert context.train_loader.batch_sampler.micro_images == at_once
     assert "going on with 4 images at once" in capsys.readouterr().out
     for row, other in zip(plain.history, state.history, strict=True):
         assert row == pytest.approx(other, rel=1e-4)

@@ -135,6 +135,12 @@ def test_files_that_are_cut_or_missing_are_one_line(folder, name):
         load_model(folder, folder / "labels.csv")
 
 
+def test_weights_that_are_no_file_of_weights_are_one_line(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("/dev/null")
+    assert "model.safetensors is damaged" in refusal(folder)
+
+
 def test_a_bit_that_flips_anywhere_is_found(tmp_path):
     """Of weights so small that each bit of their file can be turned: of its length, its head, its numbers."""
     _, description = tiny_model()

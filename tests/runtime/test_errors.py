@@ -64,3 +64,17 @@ def test_want_of_memory_is_a_line(capsys):
     code, line = said(MemoryError(), capsys)
     assert code == 1
     assert "not enough memory: free some" in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UserError("the starting weights https://user:secret@host.example/w?token=secret are missing"),
+        OSError(2, "No such file", "https://user:secret@host.example/w"),
+        UserError("the starting weights https:/user:secret@host.example/w are missing"),  # as a path has it
+        KeyboardInterrupt("stopped at http://secret@host.example/"),
+    ],
+    ids=str,
+)
+def test_no_message_tells_a_secret_of_an_address(error, capsys):
+    assert "secret" not in said(error, capsys)[1]
