@@ -261,7 +261,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
         "stages/learning/schedule.py", "return 0.5 * (1 + math.cos", "return 0.4 * (1 + math.cos"
     ),
     "a docstring of `learning/model.py`": lambda walk: walk.edit(
-        "stages/learning/model.py", "Describe a model for saving;", "Describe a model, for saving;"
+        "stages/learning/model.py", "Make the network with its", "Give the network with its"
     ),
     "`profile`: another one with the same parameters and sources": _another_profile,
     "`source`: the same documents in another file": lambda walk: (
