@@ -204,7 +204,10 @@ def test_an_index_that_is_never_written_so_is_one_line(tmp_path):
     ):
         wrong.write_csv(tmp_path / MANIFEST)
         for look in (check_shards, lambda folder: PackedShards(folder).table()):
-            with pytest.raises(UserError, match=r"shards\.csv is damaged \(its row [12] is none"):
+            with pytest.raises(
+                UserError,
+                match=r"shards\.csv(, row \d: |, row \d stands there twice| is damaged \(its row [12] is none)",
+            ):
                 look(tmp_path)
     first(images=index["images"][0] + 1).write_csv(tmp_path / MANIFEST)
     with pytest.raises(UserError, match=r"00000\.arrow is damaged \(it has not its"):

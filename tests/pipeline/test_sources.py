@@ -3,6 +3,7 @@
 import bson
 import yaml
 
+from stages.runtime.errors import AFTER_A_STOP
 from tests.support.clones import git, run_dvc
 from tests.support.dvc_yaml import DATA_STAGES
 from tests.support.image_server import image, image_server
@@ -19,7 +20,7 @@ def test_a_missing_dump_under_dvc_says_how_to_get_the_outputs_back(clone):
     git(clone, "checkout", "metrics", "plots")
     assert result.returncode != 0
     assert "plants.bson.gz is damaged" in result.stderr
-    assert "former outputs, those of dvc.lock: `dvc checkout" in result.stderr
+    assert f"{AFTER_A_STOP} says what brings them back" in result.stderr
     assert "Traceback" not in result.stderr
 
 
