@@ -159,7 +159,7 @@ def _values(document: dict[str, Any]) -> Iterator[tuple[str, Kind]]:
 
 
 def _can_be_named(key: str) -> bool:
-    return 0 < len(key) <= 60 and key.isprintable() and not set(key) & set(".[]")
+    return 0 < len(key) <= 60 and key.isprintable() and key == key.strip() and not set(key) & set(".[]")
 
 
 def _kind(value: Any) -> Kind:

@@ -6,7 +6,7 @@ import re
 import bson
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -219,6 +219,8 @@ odd_values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(odd_names, odd_values, max_size=5), min_size=1, max_size=3))
+@example([{" ": None}])
+@example([{" url": "https://h.example/1.jpg", "species ": "Rosa canina", "a b": 1}])
 def test_every_entry_is_valid_and_fits_what_it_was_made_of(params, documents):
     today = DocumentReader(params.documents)
     read = [(document, reason) for document in documents for _, reason in today.read(document)]
