@@ -192,6 +192,8 @@ def test_an_index_that_is_never_written_so_is_one_line(tmp_path):
             for name, value in values.items()
         )
 
+    twice, missing = r", row [25] stands there twice, in row 1 too", r", row 1: (\w+ is missing|sha256 must have 64)"
+    told = rf"shards\.csv({twice}|{missing}| is damaged \(its row [12] is none)"
     for wrong in (
         pl.concat([index, index[:1]]),
         pl.concat([index[:1], index]),
@@ -206,7 +208,7 @@ def test_an_index_that_is_never_written_so_is_one_line(tmp_path):
         for look in (check_shards, lambda folder: PackedShards(folder).table()):
             with pytest.raises(
                 UserError,
-                match=r"shards\.csv(, row \d: |, row \d stands there twice| is damaged \(its row [12] is none)",
+                match=told,
             ):
                 look(tmp_path)
     first(images=index["images"][0] + 1).write_csv(tmp_path / MANIFEST)
