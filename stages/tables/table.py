@@ -22,7 +22,7 @@ import polars as pl
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import replacing
 
-Schema = dict[str, type[pl.DataType]]
+Schema = dict[str, type[pl.DataType] | pl.DataType]
 
 SHA256_CHARACTERS = 64
 _ROW_GROUP = 131_072
@@ -49,7 +49,7 @@ class Ruled(Schema):
 
     def __init__(
         self,
-        columns: Mapping[str, type[pl.DataType]],
+        columns: Mapping[str, type[pl.DataType] | pl.DataType],
         *,
         required: Iterable[str] = (),
         unique: Iterable[str] = (),

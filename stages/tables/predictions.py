@@ -1,0 +1,38 @@
+"""Columns of what the stage ``predict`` writes: what a model says of each image, enough for every figure made later.
+
+Of an image's logits, one a class, these are kept: its own, the largest, and how much all others weigh together, at some
+temperatures. With that the probabilities of the largest at any temperature follow without the network, to 0.0002 where
+the temperature is 0.5 to 2 and to 0.002 otherwise (``tests/evaluation/test_answers.py`` measures it). Top-k with one
+logsumexp of all logits is not enough: that of another temperature cannot be told from it.
+"""
+
+import numpy as np
+import polars as pl
+
+from stages.tables.table import SHA256_CHARACTERS, Ruled
+
+TOP_CLASSES = 10  # the largest logits, or all where there are fewer classes
+TOP_GENERA = 3  # those of the largest summed probability at a temperature of 1, or all
+# At which the weight of what is not kept is known: of all classes, and of each genus.
+TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(4), 11))
+GENUS_TEMPERATURES = TEMPERATURES[::2]
+
+PREDICTIONS = Ruled(
+    {
+        "image_name": pl.String,
+        "sha256": pl.String,  # of the original
+        "label": pl.Int32,  # the image's own; null where its species is none of the model's
+        "rank": pl.Int32,  # classes that the model puts before it, equal ones too; 0 is a top-1 hit; null without label
+        "own_logit": pl.Float32,  # null without label
+        "top_classes": pl.List(pl.Int32),  # by falling logit, equal ones by label
+        "top_logits": pl.List(pl.Float32),  # NaN where any logit of the image is NaN or infinite
+        # Logarithm of the summed exp(logit / temperature) of all classes but these, a temperature each; -inf of none.
+        "rest": pl.List(pl.Float32),
+        "genus_top": pl.List(pl.Int32),  # by falling probability, equal ones by number; see stages.splitting.genera
+        # The same as rest, of the genus's classes that are none of top_classes: the first genus's, the second's, ...
+        "genus_rest": pl.List(pl.Float32),
+    },
+    unique=("image_name",),
+    required=("sha256", "top_classes", "top_logits", "rest", "genus_top", "genus_rest"),
+    sizes={"sha256": SHA256_CHARACTERS},
+)
