@@ -37,19 +37,16 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=environment, check=True)
         seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-        stored = {
-            what: sum(path.stat().st_size for path in folder.glob(pattern)) / 1e6
-            for what, pattern in (
-                ("predictions", "data/predictions/*"),
-                ("plots", "plots/*"),
-                ("tables", "data/eval*/*"),
-            )
-        }
-    print("\n| test images | classes | seconds | peak memory, GB | predictions, MB | tables, MB | plots in git, MB |")
-    print("|---|---|---|---|---|---|---|")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        parts = {"predictions": "data/predictions/*", "tables": "data/evaluation/*", "plots": "plots/*"}
+        stored = {what: sum(path.stat().st_size for path in folder.glob(of)) / 1e6 for what, of in parts.items()}
+    print(
+        "\n| test images | classes | s | of a processor, s | peak memory, GB | predictions, MB | tables, MB | plots, MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     sizes = " | ".join(f"{size:.2f}" for size in stored.values())
-    print(f"| {images:,} | {classes:,} | {seconds:.1f} | {peak:.2f} | {sizes} |")
+    times = f"{seconds:.1f} | {used.ru_utime + used.ru_stime:.1f}"
+    print(f"| {images:,} | {classes:,} | {times} | {used.ru_maxrss / 1e6:.2f} | {sizes} |")
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def draw_splits(
 
     Each species has an image in train at least, and none in val and test where it is among the rarest.
     """
-    shares = 1 / np.arange(1, len(species) + 1)
+    shares = 1 / (np.arange(1, len(species) + 1) + len(species) / 20)
     shares = np.cumsum(rng.permutation(shares / shares.sum()))
     strangers = [f"Ignotus species{number}" for number in range(unknown_species)]
     rows: dict[str, list[dict]] = {}
