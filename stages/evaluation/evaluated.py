@@ -113,5 +113,10 @@ def _check_numbers(answers: Answers, labels: np.ndarray, species: list[str], pat
         return
     classes = len(species)
     top = answers.top_classes
-    if top.shape[1] != min(TOP_CLASSES, classes) or top.min() < 0 or top.max() >= classes or answers.ranks.max() >= classes:
+    if (
+        top.shape[1] != min(TOP_CLASSES, classes)
+        or top.min() < 0
+        or top.max() >= classes
+        or answers.ranks.max() >= classes
+    ):
         raise UserError(f"{path} is of a model of other classes than the {classes:,} of labels.csv: {_ANEW}")
