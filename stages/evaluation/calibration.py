@@ -3,8 +3,8 @@
 One temperature, fitted on val, is what a model's logits are divided by: it changes how sure the model is, and never
 what it says (Guo et al., ICML 2017). One of each class does not carry over to rare classes.
 
-An expected calibration error is never zero: of few images in a bin their share of hits is off by chance alone. So what a
-perfectly calibrated model of the same confidences would show stands beside it, and an estimate without that bias
+An expected calibration error is never zero: of few images in a bin their share of hits is off by chance alone. So what
+a perfectly calibrated model of the same confidences would show stands beside it, and an estimate without that bias
 (Kumar, Liang and Ma, NeurIPS 2019).
 """
 
