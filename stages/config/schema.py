@@ -309,6 +309,20 @@ class CompareCrops(Section):
     fallback_images: Annotated[int, Field(ge=0, le=20)]
 
 
+class Pictures(Section):
+    """What pictures in plots/ may show, which are published with the repo."""
+
+    licenses: Annotated[list[License], Field(min_length=1)] | None
+
+
+class Mistakes(Section):
+    """How many mistakes of the model are shown."""
+
+    images: Annotated[int, Field(ge=1, le=60)]
+    pairs: Annotated[int, Field(ge=1, le=20)]
+    pair_images: Annotated[int, Field(ge=2, le=6)]
+
+
 class Image(Section):
     """Sides of the square images, in pixels."""
 
@@ -426,7 +440,11 @@ class Predict(Section):
 class Evaluate(Section):
     """How the test figures are taken."""
 
-    batch_images: Count
+    seed: Seed
+    min_groups: Annotated[int, Field(ge=2, le=1_000_000)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    max_risks: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10)]
+    confident: Share
 
 
 class Params(Section):
@@ -452,6 +470,8 @@ class Params(Section):
     augment: Augment
     predict: Predict
     evaluate: Evaluate
+    pictures: Pictures
+    mistakes: Mistakes
 
     @field_validator("documents", mode="before")
     @classmethod
