@@ -139,8 +139,8 @@ def _answered(side: Side) -> pl.DataFrame:
     if wrong.height:
         found = wrong.row(0, named=True)
         raise UserError(
-            f"predictions of {side.name} are of another order of labels than its list of species: "
-            f"{found['image_name']} is of {found['species']}, and label {found['label']} is {found['labelled'] or 'none'}"
+            f"predictions of {side.name} are of another order of labels than its species: {found['image_name']} of "
+            f"{found['species']} has label {found['label']}, which is {found['labelled'] or 'no species'}"
         )
     finite = pl.Series(answers.finite)
     first = pl.DataFrame({"label": answers.top_classes[:, 0].astype(np.int32) if len(answers) else []})
