@@ -247,6 +247,7 @@ class Split(Section):
     val_share: Annotated[float, Field(gt=0, lt=0.5)]
     test_share: Annotated[float, Field(gt=0, lt=0.5)]
     min_images_per_class: Count
+    keep_unknown: bool
     max_train_images_per_class: Count | None
     one_photo_an_observation: bool
 
@@ -416,6 +417,12 @@ class Augment(Section):
     cutmix: Annotated[float, Field(ge=0, le=10)]
 
 
+class Predict(Section):
+    """How predictions are made."""
+
+    batch_images: Count
+
+
 class Evaluate(Section):
     """How the test figures are taken."""
 
@@ -443,6 +450,7 @@ class Params(Section):
     model: Model
     train: Train
     augment: Augment
+    predict: Predict
     evaluate: Evaluate
 
     @field_validator("documents", mode="before")
