@@ -50,11 +50,32 @@ def read_trained_on(path: Path) -> pl.DataFrame:
     return seen
 
 
+def mark_seen(images: pl.DataFrame, trained_on: pl.DataFrame) -> pl.DataFrame:
+    """Say which images a model has seen, itself or others of their group.
+
+    A group is named after its first image, and may grow, so its name may be another one by now. It counts as seen if
+    the model knows its name, or the name or the bytes of any image that is in it today.
+
+    Args:
+        images: image_name, sha256, group; all that are known of each group, in whichever split.
+        trained_on: columns of ``TRAINED_ON``.
+
+    Returns:
+        The same rows with two more columns, bool: itself, by its name or bytes; and seen, itself or by its group.
+    """
+    names = trained_on["image_name"].unique().implode()
+    itself = pl.col("image_name").is_in(names) | pl.col("sha256").is_in(trained_on["sha256"].unique().implode())
+    # A group may be named after an image that is not used, as one photo of an observation may be all that is.
+    names = pl.concat([trained_on["image_name"], trained_on["group"]]).unique().implode()
+    by_name = pl.any_horizontal(pl.col("image_name", "group").is_in(names))
+    images = images.with_columns(itself=itself)
+    return images.with_columns(seen=(pl.col("itself") | by_name).any().over("group"))
+
+
 def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
     """Refuse a test with images that a model has seen, or with images of groups that it has seen.
 
-    A group is named after its first image, and may grow, so its name may be another one by now. It counts as seen if
-    the model knows its name, or the name or the bytes of any image that is in it today, in whichever split.
+    See ``mark_seen``; of a group all images of today's splits are looked at.
 
     Args:
         trained_on: columns of ``TRAINED_ON``.
@@ -63,14 +84,7 @@ def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
     Raises:
         UserError: there are such images: how many, and the first of them; or a table is missing or damaged.
     """
-    present = _read(tables, (*_SEEN, "test"))
-    names = trained_on["image_name"].unique().implode()
-    itself = pl.col("image_name").is_in(names) | pl.col("sha256").is_in(trained_on["sha256"].unique().implode())
-    # A group may be named after an image that is not used, as one photo of an observation may be all that is.
-    names = pl.concat([trained_on["image_name"], trained_on["group"]]).unique().implode()
-    by_name = pl.any_horizontal(pl.col("image_name", "group").is_in(names))
-    present = present.with_columns(itself=itself)
-    present = present.with_columns(seen=(pl.col("itself") | by_name).any().over("group"))
+    present = mark_seen(_read(tables, (*_SEEN, "test")), trained_on)
     test = present.filter(pl.col("split") == "test")
     seen = test.filter("seen")
     if not seen.height:
