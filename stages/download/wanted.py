@@ -75,7 +75,8 @@ def missing_images(
         interrupted; and the same of those that were refused for good, with their reason.
     """
     present = pl.col("image_name").is_in(in_cache.implode())
-    counted = records.with_columns(in_cache=present, had=present.sum().over("species"))
+    # Summed once it is a column: `over` would copy the names for each species.
+    counted = records.with_columns(in_cache=present).with_columns(had=pl.col("in_cache").sum().over("species"))
     lacking = counted.filter(~pl.col("in_cache"))
     observation = pl.coalesce("observation_id", "image_name")
     ranked = (

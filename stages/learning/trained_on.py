@@ -68,8 +68,9 @@ def mark_seen(images: pl.DataFrame, trained_on: pl.DataFrame) -> pl.DataFrame:
     # A group may be named after an image that is not used, as one photo of an observation may be all that is.
     names = pl.concat([trained_on["image_name"], trained_on["group"]]).unique().implode()
     by_name = pl.any_horizontal(pl.col("image_name", "group").is_in(names))
-    images = images.with_columns(itself=itself)
-    return images.with_columns(seen=(pl.col("itself") | by_name).any().over("group"))
+    # Not within `over`, which would copy the names for each group.
+    images = images.with_columns(itself=itself, seen=itself | by_name)
+    return images.with_columns(pl.col("seen").any().over("group"))
 
 
 def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:

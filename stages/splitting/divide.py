@@ -91,9 +91,9 @@ def drop_extra_photos(rows: pl.DataFrame, known: pl.Series) -> tuple[pl.DataFram
         The rows kept, and those left out with the column reason.
     """
     # A name is the MD5 of a URL, so the first is as good as drawn.
-    first = (
-        pl.col("image_name").sort_by(~pl.col("image_name").is_in(known.implode()), "image_name").first().over("group")
-    )
+    # Known or not is looked up before `over`, which would copy the names for each group.
+    new = rows.select("image_name", "group", new=~pl.col("image_name").is_in(known.implode()))
+    first = new.select(pl.col("image_name").sort_by("new", "image_name").first().over("group")).to_series()
     kept = (pl.col("split") == "train") | (pl.col("image_name") == first)
     return rows.filter(kept), rows.filter(~kept).with_columns(reason=pl.lit("another_photo_of_its_observation"))
 

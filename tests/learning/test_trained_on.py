@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stages.learning.trained_on import check_unseen, read_seen, read_trained_on, write_trained_on
 from stages.runtime.errors import UserError
+from tests.support.memory import peak_memory_kb
 from tests.support.saved import SPLITS, Row, write_groups
 
 
@@ -86,6 +87,15 @@ def test_many_are_counted_and_the_first_named(tmp_path):
     found = complaint_of(tmp_path, SPLITS, SPLITS | {"train": SPLITS["test"], "test": SPLITS["train"]})
     assert found.startswith("the model has seen 6 of 6 test images ")
     assert ": a1, a2, b1 and 3 more. " in found
+
+
+def test_many_images_take_memory_as_they_are_many_and_not_as_many_times_many(tmp_path):
+    train = [(f"a{number}", f"a{number // 2 * 2}") for number in range(10_000)]
+    write_groups(tmp_path, SPLITS | {"train": train})
+    seen = read_seen(tmp_path)
+    before = peak_memory_kb(anew=True)
+    check_unseen(seen, tmp_path)
+    assert peak_memory_kb() - before < 200_000  # with the names once a group it took 1.6 GB
 
 
 def test_a_test_without_images_has_none_that_were_seen(tmp_path):

@@ -4,8 +4,9 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.splitting.divide import divide
+from stages.splitting.divide import divide, drop_extra_photos
 from stages.tables.classes import SPLITS
+from tests.support.memory import peak_memory_kb
 from tests.support.splits import SHARES, split, split_population
 from tests.support.tables import available_rows
 
@@ -52,6 +53,17 @@ def test_one_photo_of_an_observation_stands_in_val_and_test():
     assert set(left_out["split"]) == {"val", "test"}
     everything = split_population(rows)
     assert used.height + left_out.height == everything.height
+
+
+def test_photos_that_are_known_take_memory_once_and_not_once_an_observation():
+    names = [f"{number:06d}" for number in range(60_000)]
+    rows = pl.DataFrame({"image_name": names, "group": [name[:-1] for name in names]}).with_columns(split=pl.lit("val"))
+    known = rows.filter(pl.col("image_name").str.ends_with("7"))["image_name"]
+    before = peak_memory_kb(anew=True)
+    kept, left_out = drop_extra_photos(rows, known)
+    assert peak_memory_kb() - before < 150_000  # it took 600 MB, and 100 times that of ten times as many
+    assert kept["image_name"].to_list() == known.to_list()
+    assert left_out.height == 54_000
 
 
 def test_a_class_has_no_more_in_train_than_is_allowed():
