@@ -33,7 +33,8 @@ def write_comment(review: Review) -> str:
     text = "\n".join(_cut(lines)) + "\n"
     for number, section in enumerate(made := sections(review)):
         written = _written(section, review)
-        rest = f"\nNot in this comment, for its length, but in the page: {', '.join(each.title for each in made[number:])}.\n"
+        titles = ", ".join(each.title for each in made[number:])
+        rest = f"\nNot in this comment, for its length, but in the page: {titles}.\n"
         if len((text + written + rest).encode()) + 300 > LARGEST_BYTES:
             return text + rest
         text += written

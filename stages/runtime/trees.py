@@ -8,7 +8,7 @@ import logging
 import multiprocessing
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,9 +47,11 @@ class Tree:
         return None if done.returncode else done.stdout
 
     def files(self, folder: str) -> list[str]:
-        """Name the files that git tracks in a folder, or that lie in it, sorted, but for those in folders of it."""
+        """Name the files in a folder that git tracks, or would, sorted; not those in folders of it."""
         if self.commit is None:
-            return sorted(str(path) for path in Path(folder).glob("*") if path.is_file())
+            done = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder)
+            names = sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+            return [name for name in names if Path(name).is_file() and Path(name).parent == Path(folder)]
         done = _git("ls-tree", "-z", self.commit, f"{folder}/")
         entries = (entry.split(b"\t", 1) for entry in done.stdout.split(b"\0") if entry)
         return sorted(os.fsdecode(name) for about, name in entries if about.split()[1] == b"blob")
@@ -111,15 +113,15 @@ class TrackedFiles:
             outputs = {} if content is None else locked_outputs(content)
         except UserError:
             return Found(there, dict.fromkeys(left, f"the {LOCK} of {tree.name} is none"))
-        unknown = {
-            name: f"{tree.name} has no {name}: its pipeline makes none" for name in left if not _out_of(name, outputs)
-        }
+        unknown = {name: "no output of its pipeline" for name in left if not _out_of(name, outputs)}
         wanted = [name for name in left if name not in unknown]
         cached = self._cached(outputs, wanted)
         if cached.missing:
             why = self._bring(tree, list(cached.missing))
             cached = self._cached(outputs, wanted)
-            cached.missing.update({name: f"{gone}, and {why}" for name, gone in cached.missing.items()})
+            cached.missing.update(
+                {name: f"{gone}, and {why}: {_advice(tree)}" for name, gone in cached.missing.items()}
+            )
         return Found(there | cached.paths, unknown | cached.missing)
 
     def _cached(self, outputs: dict[str, str], names: list[str]) -> Found:
@@ -128,7 +130,10 @@ class TrackedFiles:
             try:
                 found.paths[name] = self._object(outputs, name)
             except GoneError as gone:
-                found.missing[name] = str(gone)
+                damaged = "damaged" in str(gone)
+                found.missing[name] = (
+                    "was damaged in DVC's cache, and is deleted there" if damaged else "not in DVC's cache"
+                )
         return found
 
     def _object(self, outputs: dict[str, str], name: str) -> Path:
@@ -179,6 +184,31 @@ def _fetch(root: str, commit: str | None, names: list[str], answer: Connection) 
         answer.send(f"cannot be asked: {without_secrets(plain(first_line(error)))}")
     else:
         answer.send("")
+
+
+def _advice(tree: Tree) -> str:
+    if tree.commit is None:
+        return "`dvc pull` brings it where a remote has it, `dvc repro` makes it"
+    return (
+        "`dvc push` where it was made, to a remote that is named here too (`dvc remote add -d NAME URL`), then this "
+        f"again; or make it anew: `git worktree add ../{tree.commit[:10]} {tree.commit[:10]}`, and `dvc repro` there"
+    )
+
+
+def changed_files(tree: Tree, paths: Sequence[str]) -> list[str]:
+    """Name the files that git tracks, under some paths, in which the working tree differs from a commit."""
+    done = _git("diff", "--name-only", "--relative", "-z", tree.commit or "HEAD", "--", *paths)
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def said_of(tree: Tree) -> str:
+    """Give a commit's number, day and first line; of the working tree the last commit's, and how much was changed."""
+    done = _git("log", "-1", "--format=%h of %cs: %s", tree.commit or "HEAD", "--")
+    commit = plain(done.stdout.decode(errors="replace").strip())
+    if tree.commit is not None:
+        return commit
+    changed = len([line for line in _git("status", "--porcelain", "-z").stdout.split(b"\0") if line])
+    return f"commit {commit}" + (f", with {changed:,} files changed since" if changed else "")
 
 
 def _out_of(name: str, outputs: dict[str, str]) -> str | None:
