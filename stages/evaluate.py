@@ -1,8 +1,8 @@
 """Stage ``evaluate``: predictions and the tables of the splits -> all figures of the test, on a CPU, in seconds.
 
 Top-1 and top-5 count images, so common species decide them; mean per-class accuracy counts every species alike. What
-has an interval has one of 95 %, with observations (column ``group``) as its units. What is fitted (a temperature, the
-thresholds from which on the model answers) is fitted on val and measured on the test. docs/figures.md explains them.
+has an interval has one of 95 %, with observations (column ``group``) as its units. What is fitted (a temperature, and
+the thresholds from which on the model answers) is fitted on val and measured on the test. See docs/figures.md.
 
 No network and no photo is looked at, so a new figure costs no inference.
 """
@@ -14,24 +14,14 @@ import numpy as np
 import polars as pl
 
 from stages.config.reading import stage_params
-from stages.evaluation.abstaining import (
-    Thresholds,
-    abstaining_figures,
-    backing_off_figures,
-    fit_thresholds,
-)
-from stages.evaluation.calibration import Temperature, calibration_figures, fit_temperature, reliability
+from stages.config.schema import Evaluate, Shots
+from stages.evaluation.abstaining import abstaining_figures, backing_off_figures
+from stages.evaluation.calibration import calibration_figures, reliability
 from stages.evaluation.confusion import confused_pairs, drawn_pairs, never_right, species_table
 from stages.evaluation.evaluated import Evaluated, check_finite, read_evaluated, with_numbers
-from stages.evaluation.figures import (
-    accuracy_by_class_size,
-    figures_table,
-    for_people,
-    macro_f1,
-    sum_up,
-    top1_by,
-)
-from stages.evaluation.hierarchy import genus_answers
+from stages.evaluation.figures import accuracy_by_class_size, figures_table, for_people, macro_f1, sum_up, top1_by
+from stages.evaluation.fitted import Fitted, Sure, fit, how_sure
+from stages.evaluation.intervals import Estimate
 from stages.evaluation.risk_coverage import risk_coverage
 from stages.evaluation.shots import SHOTS, by_shots
 from stages.evaluation.suspects import model_suspects
@@ -42,18 +32,8 @@ from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
 from stages.splitting.genera import number_genera
 from stages.splitting.label_order import label, read_labels
-from stages.tables.classes import CLASSES
-from stages.tables.evaluate import (
-    BY_CLASS_SIZE,
-    CONFUSED_PAIRS,
-    DRAWN_PAIRS,
-    MODEL_SUSPECTS,
-    NEVER_RIGHT,
-    RELIABILITY,
-    RISK_COVERAGE,
-    SPECIES,
-    TEST_FIGURES,
-)
+from stages.tables import evaluate as tables
+from stages.tables.classes import CLASSES, UNKNOWN
 from stages.tables.json_files import write_figures, write_json
 from stages.tables.table import Schema, read_table, write_table
 
@@ -67,6 +47,7 @@ SUSPECTS = Path("data/model_suspects.parquet")
 CALIBRATION = Path("models/calibration.json")
 PLOTS = Path("plots")
 
+COMPARED_RISK = 0.1  # of evaluate.max_risks: the coverage that people compare from run to run
 DIGITS = 5  # of figures in tables: the rest is of a processor, and shall make no difference
 
 
@@ -74,13 +55,12 @@ def main() -> None:
     """Fit on val, measure on the test, count what is taken for what, write."""
     params = stage_params("evaluate")
     min_groups = params.evaluate.min_groups
-    drawing = {"resamples": params.evaluate.resamples, "seed": params.evaluate.seed}
     species = read_labels(SPLITS_IN / "labels.csv")
     trained_on = read_trained_on(MODEL_IN / TRAINED_ON_FILE)
-    for split in ("test", "unknown"):
+    for split in ("test", UNKNOWN):
         check_unseen(trained_on, SPLITS_IN, split)
     val, test, unknown = (
-        read_evaluated(PREDICTIONS_IN, SPLITS_IN, split, species) for split in ("val", "test", "unknown")
+        read_evaluated(PREDICTIONS_IN, SPLITS_IN, split, species) for split in ("val", "test", UNKNOWN)
     )
     if not len(val) or not len(test):
         raise UserError("val or test is empty: a species needs images of three observations to stand in both")
@@ -90,82 +70,49 @@ def main() -> None:
     train_images = read_train_images(classes, species)
     _, genus_of_class = number_genera(species)
 
-    temperature = fit_temperature(val, min_groups=min_groups)
-    val_confidences, confidences = (part.answers.confidences(temperature.value) for part in (val, test))
-    val_genus, genus = (genus_answers(part, temperature.value, genus_of_class) for part in (val, test))
-    thresholds = [
-        fit_thresholds(val, val_confidences, val_genus, max_risk=max_risk, min_groups=min_groups)
-        for max_risk in params.evaluate.max_risks
-    ]
-    shares = sum_up(test, genus, genus_of_class, train_images, params.shots, min_groups=min_groups)
+    fitted = fit(val, genus_of_class, params.evaluate)
+    temperature = fitted.temperature.value
+    sure = how_sure(test, temperature, genus_of_class)
+    shares = sum_up(test, sure.genus, genus_of_class, train_images, params.shots, min_groups=min_groups)
     by_source, by_license = (top1_by(test, column, min_groups=min_groups) for column in (test.source, test.license))
-    curve, area = risk_coverage(
-        confidences, test.answers.hits, test.groups, test.labels, min_groups=min_groups, **drawing
-    )
-    parts = {"all": np.ones(len(test), bool)} | by_shots(train_images[test.labels], params.shots)
+    curve, area = risk_by_coverage(sure, params.evaluate)
     figures = shares | {
         "images": len(test),
+        "groups": len(np.unique(test.groups)),
         "classes": len(np.unique(test.labels)),
         "macro_f1": macro_f1(test),
         "by_source": by_source,
         "by_license": by_license,
-        "calibration": {
-            name: {
-                when: calibration_figures(test.take(members), value, seed=params.evaluate.seed)
-                for when, value in (("before", 1.0), ("after", temperature.value))
-            }
-            for name, members in parts.items()
-        },
+        "calibration": {"temperature": temperature}
+        | calibrated(test, temperature, train_images, params.shots, params.evaluate),
         "aurc": area,
-        "abstaining": [
-            {"max_risk": fitted.max_risk, "threshold": fitted.species}
-            | {
-                part.split: abstaining_figures(part, of, fitted, min_groups=min_groups)
-                for part, of in ((val, val_confidences), (test, confidences))
-            }
-            for fitted in thresholds
-        ],
-        "backing_off": [
-            {"max_risk": fitted.max_risk}
-            | backing_off_figures(test, confidences, genus, fitted, min_groups=min_groups)
-            for fitted in thresholds
-        ],
-        "unknown": unknown_figures(test, unknown, temperature.value, min_groups=min_groups, **drawing)
-        if len(unknown)
-        else None,
+        "abstaining": abstaining(fitted, sure, min_groups),
+        "backing_off": backing_off(fitted, sure, min_groups),
+        "unknown": told_apart(test, unknown, temperature, params.evaluate),
     }
     pairs = confused_pairs(test, species)
-    table = species_table(test, classes, pairs, species, min_groups=min_groups)
+    by_species = species_table(test, classes, pairs, species, min_groups=min_groups)
     suspects = pl.concat(
-        model_suspects(part, temperature.value, species, confident=params.evaluate.confident) for part in (val, test)
+        model_suspects(part, temperature, species, confident=params.evaluate.confident) for part in (val, test)
     )
 
     with replacing_directory(TABLES) as folder:
-        write_rounded(table, SPECIES, folder / "species.csv")
-        write_rounded(pairs, CONFUSED_PAIRS, folder / "confused_pairs.csv")
-        write_rounded(never_right(table), NEVER_RIGHT, folder / "never_right.csv")
-    write_rounded(suspects, MODEL_SUSPECTS, SUSPECTS)
-    write_rounded(figures_table(shares, by_source, by_license), TEST_FIGURES, PLOTS / "test_figures.csv")
+        write_rounded(by_species, tables.SPECIES, folder / "species.csv")
+        write_rounded(pairs, tables.CONFUSED_PAIRS, folder / "confused_pairs.csv")
+        write_rounded(never_right(by_species), tables.NEVER_RIGHT, folder / "never_right.csv")
+    write_rounded(suspects, tables.MODEL_SUSPECTS, SUSPECTS)
+    write_rounded(figures_table(shares, by_source, by_license), tables.TEST_FIGURES, PLOTS / "test_figures.csv")
     by_size = accuracy_by_class_size(test, train_images, min_groups=min_groups)
-    write_rounded(by_size, BY_CLASS_SIZE, PLOTS / "accuracy_by_class_size.csv")
-    drawn = [
-        reliability(test, value, min_groups=min_groups).with_columns(model=pl.lit(when))
-        for when, value in (("before", 1.0), ("after", temperature.value))
-    ]
-    write_rounded(pl.concat(drawn), RELIABILITY, PLOTS / "reliability.csv")
-    write_rounded(curve, RISK_COVERAGE, PLOTS / "risk_coverage.csv")
-    write_rounded(drawn_pairs(pairs), DRAWN_PAIRS, PLOTS / "confused_pairs.csv")
-    write_json(CALIBRATION, calibration(temperature, thresholds))
-    write_figures(REPORT, for_people(figures | {"temperature": temperature.value}))
+    write_rounded(by_size, tables.BY_CLASS_SIZE, PLOTS / "accuracy_by_class_size.csv")
+    write_rounded(both_reliabilities(test, temperature, min_groups), tables.RELIABILITY, PLOTS / "reliability.csv")
+    write_rounded(curve, tables.RISK_COVERAGE, PLOTS / "risk_coverage.csv")
+    write_rounded(drawn_pairs(pairs), tables.DRAWN_PAIRS, PLOTS / "confused_pairs.csv")
+    write_json(CALIBRATION, fitted.content())
+    write_figures(REPORT, for_people(figures))
     write_figures(METRICS, headline(figures))
-    for warning in warnings(temperature, thresholds, val, params.evaluate.min_groups):
-        say(f"evaluate: {warning}")
-    top1 = shares["top1"]
-    interval = f" ({top1.low:.3f} to {top1.high:.3f})" if top1.low is not None else ""
-    say(
-        f"evaluate: test top-1 {top1.value:.3f}{interval}, top-5 {shares['top5'].value:.3f}, mean per-class accuracy "
-        f"{shares['mean_per_class_accuracy'].value:.3f} ({len(test):,} images of {figures['classes']:,} species)"
-    )
+    for warning in fitted.warnings():
+        say(f"evaluate: warning: {warning}")
+    say(f"evaluate: {in_words(figures)}")
 
 
 def read_train_images(classes: pl.DataFrame, species: list[str]) -> np.ndarray:
@@ -189,17 +136,70 @@ def read_train_images(classes: pl.DataFrame, species: list[str]) -> np.ndarray:
     return images
 
 
-def calibration(temperature: Temperature, thresholds: list[Thresholds]) -> dict[str, Any]:
-    """Give what others need to use the model's answers: probabilities, and from which on it should answer."""
+def calibrated(
+    test: Evaluated, temperature: float, train_images: np.ndarray, shots: Shots, params: Evaluate
+) -> dict[str, Any]:
+    """Say how true the probabilities are, before and after the temperature: of all images, and by classes' size."""
+    parts = {"all": np.ones(len(test), bool)} | by_shots(train_images[test.labels], shots)
     return {
-        "temperature": temperature.value,
-        "temperature_at_end": temperature.at_end,
-        "val_images": temperature.images,
-        "val_groups": temperature.groups,
-        "thresholds": [
-            {"max_risk": fitted.max_risk, "species": fitted.species, "genus": fitted.genus} for fitted in thresholds
-        ],
+        name: {
+            when: calibration_figures(test.take(members), value, seed=params.seed)
+            for when, value in (("before", 1.0), ("after", temperature))
+        }
+        for name, members in parts.items()
     }
+
+
+def both_reliabilities(test: Evaluated, temperature: float, min_groups: int) -> pl.DataFrame:
+    """Give the share of hits by confidence before and after the temperature: columns of ``RELIABILITY``."""
+    return pl.concat(
+        reliability(test, value, min_groups=min_groups).with_columns(model=pl.lit(when))
+        for when, value in (("before", 1.0), ("after", temperature))
+    )
+
+
+def risk_by_coverage(sure: Sure, params: Evaluate) -> tuple[pl.DataFrame, Estimate]:
+    """Give the curve of risk by coverage and the area under it, of images answered by how sure the model is of them."""
+    test = sure.images
+    return risk_coverage(
+        sure.confidences,
+        test.answers.hits,
+        test.groups,
+        test.labels,
+        min_groups=params.min_groups,
+        resamples=params.resamples,
+        seed=params.seed,
+    )
+
+
+def abstaining(fitted: Fitted, test: Sure, min_groups: int) -> list[dict[str, Any]]:
+    """Say for each risk what its threshold is worth: in val, where it was found, and in the test."""
+    return [
+        {"max_risk": one.max_risk, "threshold": one.species}
+        | {
+            of.images.split: abstaining_figures(of.images, of.confidences, one, min_groups=min_groups)
+            for of in (fitted.val, test)
+        }
+        for one in fitted.thresholds
+    ]
+
+
+def backing_off(fitted: Fitted, test: Sure, min_groups: int) -> list[dict[str, Any]]:
+    """Say for each risk what a model is worth in the test that says a species, else a genus, else nothing."""
+    return [
+        {"max_risk": one.max_risk, "thresholds": {"species": one.species, "genus": one.genus}}
+        | backing_off_figures(test.images, test.confidences, test.genus, one, min_groups=min_groups)
+        for one in fitted.thresholds
+    ]
+
+
+def told_apart(test: Evaluated, unknown: Evaluated, temperature: float, params: Evaluate) -> dict[str, Any] | None:
+    """Say how well unknown species are told from those of the test; ``None`` where there is none."""
+    if not len(unknown):
+        return None
+    return unknown_figures(
+        test, unknown, temperature, min_groups=params.min_groups, resamples=params.resamples, seed=params.seed
+    )
 
 
 def headline(figures: dict[str, Any]) -> dict[str, float]:
@@ -210,5 +210,25 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
     found["test_nll"] = figures["calibration"]["all"]["after"]["nll"]
     for entry in figures["abstaining"]:
         if entry["max_risk"] == COMPARED_RISK and entry["threshold"] is not None:
-            found[f"test_coverage_at_risk_{COMPARED_RISK:.0%}".rstrip("%")] = entry["test"]["coverage"].value
+            found[f"test_coverage_at_risk_{COMPARED_RISK * 100:.0f}"] = entry["test"]["coverage"].value
     return {name: value for name, value in found.items() if value is not None}
+
+
+def in_words(figures: dict[str, Any]) -> str:
+    """Give the headline as a line."""
+    top1 = figures["top1"]
+    interval = f" ({top1.low:.3f} to {top1.high:.3f})" if top1.low is not None else ""
+    mean = figures["mean_per_class_accuracy"].value
+    return (
+        f"test top-1 {top1.value:.3f}{interval}, top-5 {figures['top5'].value:.3f}, mean per-class accuracy {mean:.3f} "
+        f"({figures['images']:,} images of {figures['classes']:,} species)"
+    )
+
+
+def write_rounded(table: pl.DataFrame, schema: Schema, path: Path) -> None:
+    """Write a table, its fractions rounded to ``DIGITS``."""
+    write_table(table.with_columns(pl.col(pl.Float64).round(DIGITS)), schema, path)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -426,7 +426,11 @@ class Predict(Section):
 class Evaluate(Section):
     """How the test figures are taken."""
 
-    batch_images: Count
+    seed: Seed
+    min_groups: Annotated[int, Field(ge=2, le=1_000_000)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    max_risks: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10)]
+    confident: Share
 
 
 class Params(Section):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from stages.evaluation.answers import Answers
 from stages.evaluation.evaluated import Evaluated
@@ -21,7 +21,8 @@ from stages.evaluation.intervals import share
 from stages.tables.predictions import TEMPERATURES
 
 BINS = 15
-_COLDEST, _HOTTEST = float(TEMPERATURES[0]), float(TEMPERATURES[-1])
+_COLDEST, _HOTTEST = np.round(TEMPERATURES[[0, -1]], 6).tolist()
+_DRAWS = 100  # of what chance shows
 _STEP = 1e-4  # relative, by which the slope of the loss is taken
 
 
@@ -54,15 +55,14 @@ def fit_temperature(val: Evaluated, *, min_groups: int) -> Temperature:
     groups = len(np.unique(val.groups))
     if groups < min_groups:
         return Temperature(1.0, 0, 0, at_end=False)
-    least, most = (1 + _STEP) / _HOTTEST, (1 - _STEP) / _COLDEST
-    at_end = True
+    # The slope is taken from one step below to one step above.
+    least, most = 1 / _HOTTEST / (1 - _STEP), 1 / _COLDEST / (1 + _STEP)
     if _slope(val.answers, least) >= 0:
-        found = _HOTTEST
-    elif _slope(val.answers, most) <= 0:
-        found = _COLDEST
-    else:
-        found, at_end = 1 / brentq(lambda inverse: _slope(val.answers, inverse), least, most, xtol=1e-12), False
-    return Temperature(float(f"{found:.6g}"), len(val), groups, at_end)
+        return Temperature(_HOTTEST, len(val), groups, at_end=True)
+    if _slope(val.answers, most) <= 0:
+        return Temperature(_COLDEST, len(val), groups, at_end=True)
+    found = root_scalar(lambda inverse: _slope(val.answers, inverse), bracket=(least, most), xtol=1e-12)
+    return Temperature(float(f"{1 / found.root:.6g}"), len(val), groups, at_end=False)
 
 
 def _slope(answers: Answers, inverse: float) -> float:
@@ -75,14 +75,13 @@ def _mean_loss(answers: Answers, inverse: float) -> float:
     return -float(answers.own_log_probabilities(1 / inverse).mean())
 
 
-def calibration_figures(evaluated: Evaluated, temperature: float, *, resamples: int, seed: int) -> dict[str, Any]:
+def calibration_figures(evaluated: Evaluated, temperature: float, *, seed: int) -> dict[str, Any]:
     """Say how true the probabilities of some images are at a temperature.
 
     Args:
         evaluated: the images, all with numbers; one or more.
         temperature: that logits are divided by.
-        resamples: as for ``expected_calibration_error``.
-        seed: likewise.
+        seed: to draw by what chance shows.
 
     Returns:
         images; nll, mean negative log-likelihood of their own species; brier, mean squared distance of all classes'
@@ -94,7 +93,7 @@ def calibration_figures(evaluated: Evaluated, temperature: float, *, resamples: 
     own = answers.own_log_probabilities(temperature)
     confidences, hits = answers.confidences(temperature), answers.hits
     bins = equal_mass_bins(confidences)
-    by_chance = if_calibrated(confidences, bins, resamples=resamples, seed=seed)
+    by_chance = if_calibrated(confidences, bins, resamples=_DRAWS, seed=seed)
     return {
         "images": len(evaluated),
         "nll": float(-own.mean()),

@@ -9,8 +9,9 @@ import polars as pl
 from stages.evaluation.answers import Answers, read_answers
 from stages.records.licenses import license_codes
 from stages.runtime.errors import UserError
+from stages.runtime.progress import say
 from stages.splitting.label_order import label
-from stages.tables.classes import read_split
+from stages.tables.classes import UNKNOWN, read_split
 from stages.tables.evaluate import EVALUATED
 from stages.tables.predictions import TOP_CLASSES
 
@@ -54,6 +55,32 @@ class Evaluated:
         return Evaluated(self.split, self.answers.take(picked), groups=self.groups[picked], **series)
 
 
+def check_finite(test: Evaluated) -> None:
+    """Refuse predictions that are no numbers: what is counted of them is no figure.
+
+    Raises:
+        UserError: some are none: how many, and the first image.
+    """
+    wrong = np.flatnonzero(~test.answers.finite)
+    if len(wrong):
+        raise UserError(
+            f"the model's predictions for {len(wrong):,} of {len(test):,} {test.split} images are no numbers (NaN or "
+            f"infinite), {test.answers.image_name[int(wrong[0])]} the first: train again, at a lower "
+            "train.learning_rate of the profile"
+        )
+
+
+def with_numbers(evaluated: Evaluated) -> Evaluated:
+    """Leave out the images whose predictions are no numbers, and say how many."""
+    finite = evaluated.answers.finite
+    if missing := int((~finite).sum()):
+        say(
+            f"evaluate: warning: the predictions for {missing:,} of {len(evaluated):,} {evaluated.split} images are no "
+            "numbers (NaN or infinite): they are left out"
+        )
+    return evaluated.take(finite)
+
+
 def read_evaluated(predictions: Path, tables: Path, split: str, species: list[str]) -> Evaluated:
     """Read what a model said of a split, and the split's table.
 
@@ -79,7 +106,7 @@ def read_evaluated(predictions: Path, tables: Path, split: str, species: list[st
         if len(wrong):
             raise UserError(f"{path}: {wrong[0]} {what} (and {len(wrong) - 1:,} more): {_ANEW}")
     known = joined["species"].is_in(species)
-    if split != "unknown":
+    if split != UNKNOWN:
         labels = label(joined["species"], species, where=str(tables / f"{split}.parquet"))
     elif known.any():
         raise UserError(f"{path}: {joined['species'].filter(known)[0]} is a species that the model knows: {_ANEW}")

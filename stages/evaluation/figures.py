@@ -81,7 +81,7 @@ def top1_by(test: Evaluated, column: pl.Series, *, min_groups: int) -> dict[str,
 def macro_f1(test: Evaluated) -> float:
     """Give the mean F1 of the classes that the test has images of; of others there is nothing to be found."""
     present = np.unique(test.labels)
-    return float(f1_score(test.labels, test.answers.said, labels=present, average="macro", zero_division=0))
+    return float(f1_score(test.labels, test.answers.said, labels=present, average="macro"))
 
 
 def figures_table(

@@ -3,10 +3,14 @@
 Of images of one score none is surer than another: what is wrong of them counts as spread evenly over their places.
 """
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
-from stages.evaluation.intervals import Estimate, resampled
+from stages.evaluation.intervals import Estimate, resampled, share
+from stages.tables.evaluate import RISK_COVERAGE
 
 COVERAGES = np.arange(1, 21) / 20  # at which the curve is drawn: two runs' line up
 
@@ -78,6 +82,9 @@ def risk_coverage(
 ) -> tuple[pl.DataFrame, Estimate]:
     """Give the curve of risk by coverage, columns of ``RISK_COVERAGE``, and the area under it.
 
+    The intervals are resampled. As that cannot show an error which it has not seen, one of a risk is no narrower than
+    that of the share of wrong ones among as many images; and there is none of the area where nothing is wrong.
+
     Args:
         scores: float64 [images], of which the largest is answered first; one or more.
         hits: bool [images].
@@ -88,23 +95,25 @@ def risk_coverage(
         seed: likewise.
     """
     curve, alike = RiskCoverage(scores, hits), np.ones(len(scores))
-    value = np.append(curve.risks(alike), curve.area(alike))
-    observations = len(np.unique(groups))
-    low: list[float | None] = [None] * len(value)
-    high = low
-    if observations >= max(min_groups, 2):
-        drawn = resampled(
-            lambda weights: np.append(curve.risks(weights), curve.area(weights)), groups, resamples=resamples, seed=seed
-        )
-        low, high = np.minimum(drawn[0], value).tolist(), np.maximum(drawn[1], value).tolist()
-    table = pl.DataFrame(
-        {
-            "coverage": COVERAGES,
-            "risk": value[:-1],
-            "low": low[:-1],
-            "high": high[:-1],
-            "images": np.round(COVERAGES * len(scores)),
-        },
-        schema_overrides={"low": pl.Float64, "high": pl.Float64},
+    surest = np.argsort(-scores, kind="stable")
+    shares = []
+    for coverage in COVERAGES:
+        answered = surest[: math.ceil(coverage * len(scores) - 1e-9)]
+        shares.append(share(~hits[answered], groups[answered], labels[answered], min_groups=min_groups))
+    rows = [
+        {"coverage": coverage, "risk": risk, "low": of_share.low, "high": of_share.high, "images": of_share.images}
+        for coverage, risk, of_share in zip(COVERAGES.tolist(), curve.risks(alike).tolist(), shares, strict=True)
+    ]
+    area = Estimate(curve.area(alike), None, None, len(scores), shares[-1].groups, shares[-1].classes)
+    if shares[-1].low is None:
+        return pl.DataFrame(rows, schema=dict(RISK_COVERAGE)), area
+    bounds = resampled(
+        lambda weights: np.append(curve.risks(weights), curve.area(weights)), groups, resamples=resamples, seed=seed
     )
-    return table, Estimate(float(value[-1]), low[-1], high[-1], len(scores), observations, len(np.unique(labels)))
+    lows, highs = map(np.asarray, bounds)
+    for row, low, high in zip(rows, lows[:-1].tolist(), highs[:-1].tolist(), strict=True):
+        if row["low"] is not None:
+            row |= {"low": min(low, row["low"], row["risk"]), "high": max(high, row["high"], row["risk"])}
+    if lows[-1] < highs[-1]:
+        area = replace(area, low=min(float(lows[-1]), area.value), high=max(float(highs[-1]), area.value))
+    return pl.DataFrame(rows, schema=dict(RISK_COVERAGE)), area

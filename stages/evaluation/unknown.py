@@ -70,7 +70,7 @@ def unknown_figures(
         "energy": [np.round(part.answers.log_partition(1.0), DIGITS) for part in (test, unknown)],
         "largest_probability": [part.answers.confidences(temperature) for part in (test, unknown)],
     }
-    species = len(np.unique(test.labels)) + unknown.species.n_unique()
+    counts = len(groups), len(np.unique(groups)), len(np.unique(test.labels)) + unknown.species.n_unique()
     for name, (of_known, of_unknown) in scores.items():
         separation = Separation(of_known, of_unknown)
         value = separation.figures(np.ones(len(groups)))
@@ -80,7 +80,8 @@ def unknown_figures(
             drawn = resampled(separation.figures, groups, resamples=resamples, seed=seed)
             low, high = np.minimum(drawn[0], value).tolist(), np.maximum(drawn[1], value).tolist()
         figures[name] = {
-            key: Estimate(float(value[at]), low[at], high[at], len(groups), len(np.unique(groups)), species)
+            # Where all are told apart no resample shows otherwise, and an interval of nothing would look sure.
+            key: Estimate(float(value[at]), *((low[at], high[at]) if low[at] != high[at] else (None, None)), *counts)
             for at, key in enumerate(("auroc", "false_at_95"))
         }
     return figures
