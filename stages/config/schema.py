@@ -309,6 +309,20 @@ class CompareCrops(Section):
     fallback_images: Annotated[int, Field(ge=0, le=20)]
 
 
+class Pictures(Section):
+    """What pictures in plots/ may show, which are published with the repo."""
+
+    licenses: Annotated[list[License], Field(min_length=1)] | None
+
+
+class Mistakes(Section):
+    """How many mistakes of the model are shown."""
+
+    images: Annotated[int, Field(ge=1, le=60)]
+    pairs: Annotated[int, Field(ge=1, le=20)]
+    pair_images: Annotated[int, Field(ge=2, le=6)]
+
+
 class Image(Section):
     """Sides of the square images, in pixels."""
 
@@ -456,6 +470,8 @@ class Params(Section):
     augment: Augment
     predict: Predict
     evaluate: Evaluate
+    pictures: Pictures
+    mistakes: Mistakes
 
     @field_validator("documents", mode="before")
     @classmethod

@@ -25,7 +25,8 @@ _ROW = _TITLE + _TILE_HEIGHT + _CAPTION + _BELOW
 _LINE = 18
 _NARROWEST = 5 * (_TILE + _GAP)  # for the title
 _LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 12  # of a text in a tile
-_SMALLEST = 6.5  # points that a caption may become
+_SMALLEST = 8  # points that a caption may become
+_CREDIT, _LETTER = 14, 5.2  # of the names below: a line's height, and a letter's width, about
 _BADGE = 15  # height of the number of images that look the same
 
 
@@ -39,6 +40,8 @@ class Tile:
         caption: the measure with its unit, or the size.
         images: how many look like this.
         cut: a part of the picture is marked as missing.
+        image_name: of the image, or of one of those that look the same.
+        withheld: there are pixels to be seen, and they may not be shown.
     """
 
     pixels: np.ndarray | None
@@ -46,6 +49,8 @@ class Tile:
     caption: str
     images: int = 1
     cut: bool = False
+    image_name: str = ""
+    withheld: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,16 @@ class Block:
         return replace(self, rejected=self.rejected[:rejected], kept=self.kept[:kept])
 
 
-def draw_contact_sheet(blocks: list[Block], path: Path, *, a_side: int) -> None:
-    """Write the picture to ``path`` (PNG): of each verdict up to ``a_side`` images, and more where a row has room."""
-    save_png(lay_out(flow(blocks, a_side=a_side)), path)
+def draw_contact_sheet(rows: list[list[Block]], path: Path, *, withheld: str = "", credit: str = "") -> None:
+    """Write the picture to ``path`` (PNG).
+
+    Args:
+        rows: of blocks, as ``flow`` gives them.
+        path: of the picture.
+        withheld: how many images may not be shown, and why; a line of the head.
+        credit: who made the photos, below them.
+    """
+    save_png(lay_out(rows, withheld=withheld, credit=credit), path)
 
 
 def tiles_a_row(a_side: int) -> int:
@@ -126,13 +138,14 @@ def _width(row: list[Block]) -> int:
     return sum(block.width for block in row) + _BETWEEN * (len(row) - 1)
 
 
-def lay_out(rows: list[list[Block]]) -> Figure:
-    """Draw rows of blocks."""
-    head = _head([block for row in rows for block in row])
+def lay_out(rows: list[list[Block]], *, withheld: str = "", credit: str = "") -> Figure:
+    """Draw what ``draw_contact_sheet`` writes."""
+    head = [*_head([block for row in rows for block in row]), *([withheld] if withheld else [])]
     width = 2 * _MARGIN + max([_NARROWEST, *map(_width, rows)])
     top = _MARGIN + _LINE * len(head) + _MARGIN
-    height = top + _ROW * len(rows) + (0 if rows else 2 * _LINE)
-    page = Page(width, height)
+    foot = textwrap.wrap(credit, int((width - 2 * _MARGIN) / _LETTER))
+    below = top + _ROW * len(rows) + (0 if rows else 2 * _LINE)
+    page = Page(width, below + _CREDIT * len(foot) + (_MARGIN if foot else 0))
     for number, line in enumerate(head):
         size = 10 if number else 13
         page.write(line, _MARGIN, _MARGIN + 14 + number * _LINE, width - 2 * _MARGIN, size=size, smallest=_SMALLEST)
@@ -143,6 +156,9 @@ def lay_out(rows: list[list[Block]]) -> Figure:
         for block in row:
             _draw_block(page, block, left, top + number * _ROW)
             left += block.width + _BETWEEN
+    for number, line in enumerate(foot):
+        base = below + _CREDIT * number + 11
+        page.write(line, _MARGIN, base, width - 2 * _MARGIN, size=8.5, smallest=_SMALLEST, color=_GRAY)
     return page.figure
 
 
@@ -188,7 +204,7 @@ def _draw_tile(page: Page, tile: Tile, color: str, left: float, top: float) -> N
     base = (room + top + _TILE_HEIGHT - _TEXT_LINE * len(lines)) / 2 + 8
     for number, line in enumerate(lines):
         below = base + _TEXT_LINE * number
-        page.write(line, middle, below, _TILE - 6, size=7.5, smallest=5.5, align="center", color=_DARK)
+        page.write(line, middle, below, _TILE - 6, size=8, smallest=_SMALLEST, align="center", color=_DARK)
     if tile.images > 1:
         badge = min(_TILE, 12 + 6 * len(f"× {tile.images:,}"))
         right = left + _TILE  # of the tile: the picture may be narrower than its number
