@@ -48,6 +48,7 @@ from stages.tables.trained_on import TRAINED_ON
 PAGE, COMMENT = Path("review.html"), Path("review.md")
 PLOTS_PAGE = Path(".dvc/plots/page.html")
 PACKED = Path("data/packed")
+WORKING = "working tree"
 PREDICTED, SEEN, LABELS = "data/predictions/test.parquet", "models/trained_on.parquet", "models/labels.csv"
 CALIBRATION = "models/calibration.json"
 TABLES = {split: f"data/splits/{split}.parquet" for split in SPLITS}
@@ -102,7 +103,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
         base: the other one.
         wait_s: how long DVC's remote is waited for, for each of both.
     """
-    head = Tree("working tree")
+    head = Tree(WORKING)
     tracked = TrackedFiles(repo, wait_s=wait_s)
     of_base, of_head = _Tables(base, tracked), _Tables(head, tracked)
     missing = [*of_base.missing, *of_head.missing]
@@ -182,7 +183,9 @@ class _Tables:
             try:
                 return read(link)
             except UserError as error:
-                self._why[name] = f"it cannot be used: {str(error).replace(str(link), name)}"
+                older = "other columns than this version" in str(error)
+                said = "written by another version" if older else str(error).replace(str(link), name)
+                self._why[name] = f"it cannot be read: {said}"
                 return None
 
     def _temperature(self) -> float:
@@ -292,11 +295,20 @@ def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
         for each in drawn:
             if each.get("type") != "vega":
                 continue
-            spec = each["content"] if isinstance(each["content"], dict) else json.loads(each["content"])
+            spec = named(each["content"], {str(base.commit): base.name, "workspace": WORKING})
             rows = spec.get("data", {}).get("values") or [{}]
             if not {*CURVES} & {*rows[0]}:
                 plots.append(Plot(name, spec))
     return plots, []
+
+
+def named(value: Any, names: dict[str, str]) -> Any:
+    """Give a specification of a plot with other names, where such a name is all of a text."""
+    if isinstance(value, dict):
+        return {key: named(entry, names) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [named(entry, names) for entry in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

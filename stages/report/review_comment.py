@@ -19,7 +19,7 @@ def write_comment(review: Review) -> str:
     Text is of strangers: none of it is read as Markdown or HTML, and nobody is called by an @. What does not fit is
     left out from the end, section by section, and named.
     """
-    lines = [f"## {escaped(review.head)} against {escaped(review.base)}", ""]
+    lines = [f"## The {escaped(review.head)} against {escaped(review.base)}", ""]
     first, *others = verdict(review)
     lines += [
         f"{_SIGNS.get(tone(review), '⚪')} **{escaped(first)}**",

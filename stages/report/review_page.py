@@ -60,8 +60,17 @@ def _fill(review: Review, vega: str, made: Sequence[Section], fit: Callable[[Par
     ]
     return template.render(
         review=review, verdict=verdict(review), tone=tone(review), sections=filled, vega=Markup(vega),
-        shown=shown, percent=percent,
+        shown=shown, percent=percent, code=_code,
     )  # fmt: skip
+
+
+def _code(text: str) -> Markup:
+    """Escape a text, and mark what stands between two backticks in it."""
+    *pairs, last = [Markup.escape(piece) for piece in text.split("`")]
+    marked = (
+        piece if number % 2 == 0 else Markup("<code>{}</code>").format(piece) for number, piece in enumerate(pairs)
+    )
+    return Markup("").join([*marked, last if len(pairs) % 2 == 0 else Markup("`") + last])
 
 
 def _fitting(part: Part, room: _Room, review: Review) -> list[Part]:

@@ -161,7 +161,7 @@ def _images(review: Review) -> Section:
     if review.comparison is None:
         return section
     found = review.comparison.differences["top1"]
-    section.heading(f"Gained: {found.gained:,} that only {review.head} has right")
+    section.heading(f"Gained: {found.gained:,} that only the {review.head} has right")
     section.cards(review.gallery.gained)
     section.heading(f"Lost: {found.lost:,} that only {review.base} has right")
     section.cards(review.gallery.lost)
@@ -302,7 +302,7 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
         "spec": {
             "width": 420,
             "height": 280,
-            "mark": {"type": "line", "point": {"size": 30}, "strokeWidth": 2},
+            "mark": {"type": "line", "point": {"size": 30}},
             "encoding": {
                 "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d"}},
                 "y": {"field": "share", "type": "quantitative", "title": "share of images", "scale": {"zero": False}},
@@ -312,6 +312,9 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
                     "title": None,
                     "scale": {"domain": [base, head], "range": [_BASE_COLOR, _HEAD_COLOR]},
                 },
+                # The first one is drawn broad and pale, so that it shows under a second one that is the same.
+                "strokeWidth": {"field": "run", "legend": None, "scale": {"domain": [base, head], "range": [6, 1.8]}},
+                "opacity": {"field": "run", "legend": None, "scale": {"domain": [base, head], "range": [0.5, 1]}},
                 "strokeDash": {
                     "field": "images",
                     "type": "nominal",

@@ -113,7 +113,7 @@ class TrackedFiles:
             outputs = {} if content is None else locked_outputs(content)
         except UserError:
             return Found(there, dict.fromkeys(left, f"the {LOCK} of {tree.name} is none"))
-        unknown = {name: "no output of its pipeline" for name in left if not _out_of(name, outputs)}
+        unknown = {name: "its pipeline does not write it" for name in left if not _out_of(name, outputs)}
         wanted = [name for name in left if name not in unknown]
         cached = self._cached(outputs, wanted)
         if cached.missing:
