@@ -13,13 +13,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
 from stages.config.schema import Evaluate, Shots
 from stages.evaluation.abstaining import abstaining_figures, backing_off_figures
 from stages.evaluation.calibration import calibration_figures, reliability
 from stages.evaluation.confusion import confused_pairs, drawn_pairs, never_right, species_table
 from stages.evaluation.evaluated import Evaluated, check_finite, read_evaluated, with_numbers
-from stages.evaluation.figures import accuracy_by_class_size, figures_table, for_people, macro_f1, sum_up, top1_by
+from stages.evaluation.figures import (
+    SIZES,
+    accuracy_by_class_size,
+    figures_table,
+    for_people,
+    macro_f1,
+    sum_up,
+    top1_by,
+)
 from stages.evaluation.fitted import Fitted, Sure, fit, how_sure
 from stages.evaluation.intervals import Estimate
 from stages.evaluation.risk_coverage import risk_coverage
@@ -27,6 +36,8 @@ from stages.evaluation.shots import SHOTS, by_shots
 from stages.evaluation.suspects import model_suspects
 from stages.evaluation.unknown import unknown_figures
 from stages.learning.trained_on import TRAINED_ON_FILE, check_unseen, read_trained_on
+from stages.report.evaluation_page import evaluation_page
+from stages.report.png import save_png
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
@@ -35,6 +46,7 @@ from stages.splitting.label_order import label, read_labels
 from stages.tables import evaluate as tables
 from stages.tables.classes import CLASSES, UNKNOWN
 from stages.tables.json_files import write_figures, write_json
+from stages.tables.size_bins import name_bins
 from stages.tables.table import Schema, read_table, write_table
 
 PREDICTIONS_IN = Path("data/predictions")
@@ -46,6 +58,8 @@ TABLES = Path("data/evaluation")
 SUSPECTS = Path("data/model_suspects.parquet")
 CALIBRATION = Path("models/calibration.json")
 PLOTS = Path("plots")
+CURVES_IN = Path("plots/curves.csv")
+PICTURE = Path("plots/evaluation.png")
 
 COMPARED_RISK = 0.1  # of evaluate.max_risks: the coverage that people compare from run to run
 DIGITS = 5  # of figures in tables: the rest is of a processor, and shall make no difference
@@ -54,6 +68,7 @@ DIGITS = 5  # of figures in tables: the rest is of a processor, and shall make n
 def main() -> None:
     """Fit on val, measure on the test, count what is taken for what, write."""
     params = stage_params("evaluate")
+    check_libraries("evaluate")
     min_groups = params.evaluate.min_groups
     species = read_labels(SPLITS_IN / "labels.csv")
     trained_on = read_trained_on(MODEL_IN / TRAINED_ON_FILE)
@@ -67,6 +82,7 @@ def main() -> None:
     check_finite(test)
     val, unknown = with_numbers(val), with_numbers(unknown)
     classes = read_table(SPLITS_IN / "classes.csv", CLASSES)
+    curves = read_table(CURVES_IN, tables.CURVES)
     train_images = read_train_images(classes, species)
     _, genus_of_class = number_genera(species)
 
@@ -101,12 +117,29 @@ def main() -> None:
         write_rounded(pairs, tables.CONFUSED_PAIRS, folder / "confused_pairs.csv")
         write_rounded(never_right(by_species), tables.NEVER_RIGHT, folder / "never_right.csv")
     write_rounded(suspects, tables.MODEL_SUSPECTS, SUSPECTS)
-    write_rounded(figures_table(shares, by_source, by_license), tables.TEST_FIGURES, PLOTS / "test_figures.csv")
+    drawn = figures_table(shares, by_source, by_license)
     by_size = accuracy_by_class_size(test, train_images, min_groups=min_groups)
+    true = both_reliabilities(test, temperature, min_groups)
+    write_rounded(drawn, tables.TEST_FIGURES, PLOTS / "test_figures.csv")
     write_rounded(by_size, tables.BY_CLASS_SIZE, PLOTS / "accuracy_by_class_size.csv")
-    write_rounded(both_reliabilities(test, temperature, min_groups), tables.RELIABILITY, PLOTS / "reliability.csv")
+    write_rounded(true, tables.RELIABILITY, PLOTS / "reliability.csv")
     write_rounded(curve, tables.RISK_COVERAGE, PLOTS / "risk_coverage.csv")
     write_rounded(drawn_pairs(pairs), tables.DRAWN_PAIRS, PLOTS / "confused_pairs.csv")
+    page = evaluation_page(
+        headline=in_words(figures),
+        note=(
+            f"Temperature {temperature:g}. Intervals are of 95 %, over groups: images of one observation. "
+            f"Hollow: no interval, mostly as there are under {min_groups} groups."
+        ),
+        figures=drawn,
+        by_class_size=by_size,
+        size_bins=name_bins(SIZES),
+        reliability=true,
+        risk_coverage=curve,
+        confused_pairs=drawn_pairs(pairs),
+        curves=curves,
+    )
+    save_png(page, PICTURE)
     write_json(CALIBRATION, fitted.content())
     write_figures(REPORT, for_people(figures))
     write_figures(METRICS, headline(figures))

@@ -7,7 +7,6 @@ stands beside it: a share of three images is no measurement.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.report.page import Page
-from stages.report.png import save_png
 
 # Of Okabe and Ito (2008): told apart by those who do not see red or green.
 _BLUE, _VERMILION, _GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -65,34 +63,6 @@ class _Columns:
 
 _LEFT_COLUMNS = _Columns(208, 200, 456, 530, (580, 622, 664), ("images", "groups", "classes"))
 _RIGHT_COLUMNS = _Columns(80, 150, 278, 352, (402, 444, 488), ("images", "groups", "classes"))
-
-
-def draw_evaluation(
-    path: Path,
-    *,
-    headline: str,
-    note: str,
-    figures: pl.DataFrame,
-    by_class_size: pl.DataFrame,
-    size_bins: Sequence[str],
-    reliability: pl.DataFrame,
-    risk_coverage: pl.DataFrame,
-    confused_pairs: pl.DataFrame,
-    curves: pl.DataFrame,
-) -> None:
-    """Write what ``evaluation_page`` draws to ``path`` (PNG)."""
-    page = evaluation_page(
-        headline=headline,
-        note=note,
-        figures=figures,
-        by_class_size=by_class_size,
-        size_bins=size_bins,
-        reliability=reliability,
-        risk_coverage=risk_coverage,
-        confused_pairs=confused_pairs,
-        curves=curves,
-    )
-    save_png(page, path)
 
 
 def evaluation_page(
