@@ -36,7 +36,7 @@ class Separation:
         if not passed[-1] or not false[-1]:
             return np.array([np.nan, np.nan])
         # A pair of equal scores is half told apart.
-        lower = (unknown.sum() - false + unknown / 2) @ known
+        lower = float(((false[-1] - false + unknown / 2) * known).sum())
         # Sums of whole numbers, so that 95 of 100 are 0.95.
         at = np.searchsorted(passed, KEPT * passed[-1] - 1e-9)
         return np.array([lower / passed[-1] / false[-1], false[at] / false[-1]])

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict
 
+from stages.config.schema import Sha256
 from stages.images import portable
 from stages.learning import (
     activations,
@@ -36,7 +38,7 @@ from stages.runtime.outputs import replacing_directory
 from stages.splitting import genera
 from stages.splitting.label_order import digest_labels
 from stages.tables import predictions
-from stages.tables.json_files import write_json
+from stages.tables.json_files import parse_json, write_json
 
 # What makes an answer of a model and a JPEG. The model itself comes in by its digest, as do images and labels.
 _CODE = [
@@ -46,6 +48,15 @@ _CODE = [
         predictions, processes, saved_model, scores,
     )
 ]  # fmt: skip
+
+
+class _MadeBy(BaseModel):
+    """What stands beside predictions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    identity: dict[str, Any]
+    files: dict[str, Sha256]
 
 
 def predictions_identity(
@@ -94,16 +105,21 @@ def take_over_predictions(identity: dict[str, Any], out: Path, made_file: Path) 
         OSError: they cannot be written.
     """
     with last_run() as last:
-        before = last.read_json(made_file)
-        if others := differing(identity, before.get("identity")):
+        try:
+            before = _MadeBy.model_validate(parse_json(last.read(made_file)))
+        except ValueError:
+            raise GoneError(f"the last run's {made_file} is of another version") from None
+        if others := differing(identity, before.identity):
             raise GoneError(f"the last run had {others}")
         stored = last.files(out)
-        if stored.keys() != before["files"].keys():
+        if stored.keys() != before.files.keys():
             raise GoneError(f"the last run's {out} has other files than its {made_file.name} says")
         for name, path in stored.items():
-            if not path.is_file() or sha256_of(path) != before["files"][name]:
+            if not path.is_file():
+                raise GoneError(f"DVC's cache holds no {out / name} of an earlier run")
+            if sha256_of(path) != before.files[name]:
                 last.discard(path)
-                raise GoneError(f"the last run's {out / name} is gone or damaged in DVC's cache")
+                raise GoneError(f"the last run's {out / name} was damaged in DVC's cache, and is deleted there")
         with replacing_directory(out) as folder:
             for name, path in stored.items():
                 last.place(path, folder / name)

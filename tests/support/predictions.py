@@ -86,7 +86,6 @@ def predictions_of(
     """
     logits = np.asarray(logits, np.float32)
     genera, genus_of = number_genera(list(species))
-    members = [np.flatnonzero(genus_of == genus) for genus in range(len(genera))]
     kept = min(TOP_CLASSES, len(species))
     rows = []
     for number, (row, label) in enumerate(zip(logits, np.asarray(labels).tolist(), strict=True)):
@@ -95,9 +94,9 @@ def predictions_of(
         finite = bool(np.isfinite(row).all())
         others = np.delete(np.arange(len(row)), order)
         probability = _softmax(row) if finite else np.zeros(len(row))
-        by_genus = np.array([probability[of].sum() for of in members])
+        by_genus = np.bincount(genus_of, weights=probability)
         top_genera = np.lexsort((np.arange(len(genera)), -by_genus))[:TOP_GENERA]
-        rest_of_genera = [np.setdiff1d(members[genus], order) for genus in top_genera]
+        rest_of_genera = [np.setdiff1d(np.flatnonzero(genus_of == genus), order) for genus in top_genera]
         with np.errstate(invalid="ignore"):
             before = int((~(row < row[label])).sum()) - 1
         rows.append(
@@ -161,20 +160,23 @@ def draw_splits(
 
     Each species has an image in train at least, and none in val and test where it is among the rarest.
     """
-    shares = 1 / np.arange(1, len(species) + 1)
-    shares = rng.permutation(shares / shares.sum())
+    shares = 1 / (np.arange(1, len(species) + 1) + len(species) / 20)
+    shares = np.cumsum(rng.permutation(shares / shares.sum()))
     strangers = [f"Ignotus species{number}" for number in range(unknown_species)]
     rows: dict[str, list[dict]] = {}
     number = 0
     for split in ("train", *EVALUATED):
-        names = strangers if split == "unknown" else list(species)
         rows[split] = []
-        left = list(names) if split == "train" else []  # each once, before the rest are drawn
-        while len(rows[split]) < images.get(split, 0) or left:
-            name = left.pop() if left else str(rng.choice(names, p=None if split == "unknown" else shares))
+        wanted = images.get(split, 0)
+        left = list(species) if split == "train" else []  # each once, before the rest are drawn
+        while len(rows[split]) < wanted or left:
+            if split == "unknown":
+                name = strangers[rng.integers(unknown_species)]
+            else:
+                name = left.pop() if left else species[min(np.searchsorted(shares, rng.random()), len(species) - 1)]
             source, license_ = _SOURCES[rng.integers(len(_SOURCES))], _LICENSES[rng.integers(len(_LICENSES))]
             group = f"{number:032x}.jpg"
-            for _ in range(min(int(rng.integers(1, 5)), max(1, images.get(split, 0) - len(rows[split])))):
+            for _ in range(min(int(rng.integers(1, 5)), max(1, wanted - len(rows[split])))):
                 rows[split].append(
                     {
                         "image_name": f"{number:032x}.jpg",
