@@ -29,12 +29,15 @@ _COMMAND_LINES = frozenset({
     "string-width", "strip-ansi", "vega-typings", "wrap-ansi", "y18n", "yargs", "yargs-parser",
 })  # fmt: skip
 _BUNDLE = "import vl_convert, sys; sys.stdout.write(vl_convert.javascript_bundle({snippet!r}, vl_version={version!r}))"
-# Where plots are drawn at once, a click on one shall not lead to an editor on the web.
-_SNIPPET = (
-    "window.vega = vega; window.vegaLite = vegaLite;"
-    "window.vegaEmbed = (place, spec, options) => vegaEmbed(place, spec, {actions: {export: true, source: false,"
-    " compiled: false, editor: false}, ...options});"
-)
+# A click on a plot shall not lead to an editor on the web; and of a plot without data, which DVC gives as {}, only that
+# is said. As SVG a plot stays sharp in print and when it is enlarged.
+_SNIPPET = """
+const options = {renderer: "svg", actions: {export: true, source: false, compiled: false, editor: false}};
+window.vega = vega;
+window.vegaLite = vegaLite;
+window.vegaEmbed = (place, spec) => Object.keys(spec).length ? vegaEmbed(place, spec, options)
+  : document.querySelector(place).append(`${place.slice(1)}: no data`);
+"""
 _LARGEST_BYTES = 1_000_000  # of a file in git
 
 

@@ -2,8 +2,8 @@
 
 python -m stages.commands.comment --pr 12
 
-It asks as GITHUB_TOKEN, in GITHUB_REPOSITORY (OWNER/NAME), which a workflow has; by hand, set both. A token that may not
-write, as that of a pull request from a fork, is said and no failure: the summary of the workflow has the same words.
+It asks as GITHUB_TOKEN, in GITHUB_REPOSITORY (OWNER/NAME), which a workflow has; by hand, set both. A token that may
+not write, as that of a pull request from a fork, is said and no failure: the workflow's summary has the same words.
 """
 
 import argparse

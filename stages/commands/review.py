@@ -24,6 +24,7 @@ from dvc.repo import Repo
 from stages.config.reading import all_params
 from stages.evaluation.paired import Comparison, Side, compare
 from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
+from stages.records.rights import rights_of
 from stages.report.review_comment import write_comment
 from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review
 from stages.report.review_gallery import gallery_of
@@ -70,7 +71,7 @@ def main() -> None:
     vega = read_vega(PLOTS_PAGE)
     try:
         with Repo() as repo:
-            review = review_of(repo, find_tree(repo, arguments.base), wait_s=arguments.wait)
+            review = review_of(repo, find_tree(arguments.base), wait_s=arguments.wait)
     except DvcException as error:
         raise UserError(f"DVC cannot read this repo: {error}; `dvc doctor` may say more") from None
     page, comment = write_page(review, vega).encode(), write_comment(review).encode()
@@ -112,7 +113,8 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
     try:
         comparison = _compared(of_base, of_head)
         if comparison is not None:
-            gallery = gallery_of(comparison, of_head.splits["test"], PACKED, all_params().pictures.licenses)
+            rights = rights_of(of_head.splits["test"], all_params().pictures.licenses)
+            gallery = gallery_of(comparison, rights, PACKED)
     except UserError as error:
         missing.append(f"The models cannot be compared: {error}.")
     plots, refused = _plots(base)
@@ -272,7 +274,7 @@ def _test_figures(base: Tree, head: Tree) -> list[FigureRow]:
         values = [
             None if row is None or row["value"] is None else (row["value"], row["low"], row["high"]) for row in both
         ]
-        images = " -> ".join(dict.fromkeys("–" if row is None else str(row["images"]) for row in both))
+        images = " -> ".join(dict.fromkeys(str(row["images"]) for row in both if row is not None))
         found.append(FigureRow(str(name), values[0], values[1], images))
     return found
 
@@ -298,7 +300,7 @@ def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
             spec = named(each["content"], {str(base.commit): base.name, "workspace": WORKING})
             rows = spec.get("data", {}).get("values") or [{}]
             if not {*CURVES} & {*rows[0]}:
-                plots.append(Plot(name, spec))
+                plots.append(Plot(name, spec if rows[0] else {}))
     return plots, []
 
 

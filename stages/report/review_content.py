@@ -55,7 +55,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot that is drawn: a specification of Vega-Lite with its data."""
+    """A plot that is drawn: a specification of Vega-Lite with its data; {} where there are none."""
 
     name: str
     spec: dict[str, Any]

@@ -295,6 +295,21 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
 
     Points stand on the lines, so that a run of one epoch shows.
     """
+    color = {
+        "field": "run",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": [base, head], "range": [_BASE_COLOR, _HEAD_COLOR]},
+        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 4, "labelLimit": 300},
+    }
+    dash = {
+        "field": "images",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": ["validation", "training"], "range": [[1, 0], [4, 4]]},
+        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolStrokeColor": "#333"},
+    }
+    of_base, of_head = ({"filter": {"field": "run", "equal": run}} for run in (base, head))
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "data": {"values": list(curves)},
@@ -302,27 +317,27 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
         "spec": {
             "width": 420,
             "height": 280,
-            "mark": {"type": "line", "point": {"size": 30}},
             "encoding": {
                 "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d"}},
-                "y": {"field": "share", "type": "quantitative", "title": "share of images", "scale": {"zero": False}},
-                "color": {
-                    "field": "run",
-                    "type": "nominal",
-                    "title": None,
-                    "scale": {"domain": [base, head], "range": [_BASE_COLOR, _HEAD_COLOR]},
+                "y": {
+                    "field": "share",
+                    "type": "quantitative",
+                    "title": "share of images",
+                    "scale": {"zero": False, "nice": True},
                 },
-                # The first one is drawn broad and pale, so that it shows under a second one that is the same.
-                "strokeWidth": {"field": "run", "legend": None, "scale": {"domain": [base, head], "range": [6, 1.8]}},
-                "opacity": {"field": "run", "legend": None, "scale": {"domain": [base, head], "range": [0.5, 1]}},
-                "strokeDash": {
-                    "field": "images",
-                    "type": "nominal",
-                    "title": None,
-                    "scale": {"domain": ["validation", "training"], "range": [[1, 0], [4, 4]]},
-                },
+                "color": color,
                 "tooltip": [{"field": name} for name in ("run", "images", "of", "epoch", "share")],
             },
+            "layer": [
+                # The first one is drawn broad and pale, so that it shows under a second one that is the same.
+                {
+                    "transform": [of_base],
+                    "mark": {"type": "line", "strokeWidth": 6, "opacity": 0.5},
+                    "encoding": {"strokeDash": dash},
+                },
+                {"transform": [of_head], "mark": {"type": "line", "strokeWidth": 2}, "encoding": {"strokeDash": dash}},
+                {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}},
+            ],
         },
     }
 
@@ -337,7 +352,9 @@ def _crops(review: Review) -> Section:
 
 def _plots(review: Review) -> Section:
     section = Section("plots", "Plots")
-    section.plots(review.plots)
+    section.plots([plot for plot in review.plots if plot.spec])
+    if empty := [plot.name for plot in review.plots if not plot.spec]:
+        section.words(f"Without data in both: {_some(empty)}.")
     section.pictures([picture for picture in review.pictures if picture.name != review.crops])
     return section
 

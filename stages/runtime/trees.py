@@ -7,6 +7,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +15,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.scm import resolve_rev
-from scmrepo.exceptions import SCMError
 
 from stages.runtime.errors import UserError
 from stages.runtime.last_run import GoneError, LastRun
 from stages.runtime.lock import LOCK, locked_outputs
 from stages.runtime.plain_text import first_line, plain, without_secrets
 
+# Of DVC's refs those of experiments: refs/exps/<first two digits of the commit>/<the others>/<name>.
+_EXPERIMENT = re.compile(r"([0-9a-f]+) refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")
 _OF_FOLDERS = ".dir"  # ends the MD5 of a folder
 
 
@@ -57,30 +57,34 @@ class Tree:
         return sorted(os.fsdecode(name) for about, name in entries if about.split()[1] == b"blob")
 
 
-def find_tree(repo: Repo, name: str) -> Tree:
+def find_tree(name: str) -> Tree:
     """Give the tree of a commit, by whatever git or DVC knows it: SHA, branch, tag, ``HEAD~2``, or an experiment.
 
+    Of experiments with one name that of the last commit is meant.
+
     Raises:
-        UserError: there is none of that name, or several experiments have it.
+        UserError: there is none of that name, or several experiments have it, and none is of the last commit.
     """
     done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if not done.returncode:
         return Tree(name, done.stdout.decode().strip())
-    try:
-        # git takes no ref that begins with a dash, and DVC asks it as if it were one.
-        commit = None if name.startswith("-") or not name.strip() else resolve_rev(repo.scm, name)
-    except (DvcException, SCMError, ValueError) as error:
-        if "ambiguous" in str(error):
-            raise UserError(
-                f"{name}: several experiments have this name: take the commit of one, by `dvc exp show`"
-            ) from None
-        commit = None
-    if commit is None:
-        raise UserError(
-            f"{name or 'BASE'} is no commit, branch, tag or experiment here: `git log --oneline` and `dvc exp list "
-            f"--all-commits` name them, and `git fetch` brings those of others"
-        )
-    return Tree(name, commit)
+    found = {of: commit for commit, of, known_as in _experiments() if known_as == name}
+    last = _git("rev-parse", "--verify", "--quiet", "HEAD").stdout.decode().strip()
+    if len(found) == 1 or last in found:
+        return Tree(name, found.get(last) or next(iter(found.values())))
+    if found:
+        commits = ", ".join(commit[:10] for commit in found.values())
+        raise UserError(f"{name}: {len(found)} experiments have this name: name the commit of one of them ({commits})")
+    raise UserError(
+        f"{name or 'BASE'} is no commit, branch, tag or experiment here: `git log --oneline` and `dvc exp list "
+        "--all-commits` name them, and `git fetch` and `dvc exp pull` bring those of others"
+    )
+
+
+def _experiments() -> list[tuple[str, str, str]]:
+    """Give the experiments: commit, the commit that it started from, name."""
+    refs = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").stdout.decode().splitlines()
+    return [(found[1], found[2] + found[3], found[4]) for ref in refs if (found := _EXPERIMENT.fullmatch(ref))]
 
 
 @dataclass(frozen=True)
@@ -116,12 +120,10 @@ class TrackedFiles:
         unknown = {name: "its pipeline does not write it" for name in left if not _out_of(name, outputs)}
         wanted = [name for name in left if name not in unknown]
         cached = self._cached(outputs, wanted)
-        if cached.missing:
-            why = self._bring(tree, list(cached.missing))
+        if lacking := dict(cached.missing):
+            why = self._bring(tree, list(lacking))
             cached = self._cached(outputs, wanted)
-            cached.missing.update(
-                {name: f"{gone}, and {why}: {_advice(tree)}" for name, gone in cached.missing.items()}
-            )
+            cached.missing.update({name: f"{lacking[name]}, and {why}: {_advice(tree)}" for name in cached.missing})
         return Found(there | cached.paths, unknown | cached.missing)
 
     def _cached(self, outputs: dict[str, str], names: list[str]) -> Found:
