@@ -139,7 +139,7 @@ def test_a_base_that_is_none_is_one_line(reviewed):
 
 
 def test_results_that_are_not_of_the_code_and_images_that_moved_are_said_loudly(repo, reviewed):
-    (repo / "stages/model.py").write_text("SEED = 2\n")
+    (repo / "model.py").write_text("SEED = 2\n")
     train, test = (read_table(repo / f"data/splits/{name}.parquet", SPLIT) for name in ("train", "test"))
     moved = test.head(3).with_columns(split=pl.lit("train"))
     for name in ("data/splits/train.parquet", "data/splits/test.parquet", "data/predictions/test.parquet"):
@@ -148,7 +148,7 @@ def test_results_that_are_not_of_the_code_and_images_that_moved_are_said_loudly(
     write_table(test.tail(-3), SPLIT, repo / "data/splits/test.parquet")
     page, comment, said = reviewed()
     assert "review: 3 images are in another split now: 3 test -> train." in said
-    assert "Results of made are not of this working tree: they were made with another stages/model.py" in said
+    assert "Results of made are not of this working tree: they were made with another model.py" in said
     assert page.text.count("3 images are in another split now: 3 test -> train.") == 2  # first, and in its place
     assert "> **3 images are in another split now" in comment
     # Predictions of another test than that are refused, and none of it is a verdict.

@@ -49,10 +49,10 @@ class Page:
 
     def until(self, condition: str) -> None:
         """Wait until an expression is true."""
-        step = (
-            f"new Promise(then => {{ const look = () => ({condition}) ? then(true) : setTimeout(look, 20); look() }})"
-        )
-        assert self.run(step)
+        again = f"({condition}) ? then(true) : Date.now() > end ? then(false) : setTimeout(look, 20)"
+        end = f"Date.now() + {500 * _WAIT_S}"
+        found = self.run(f"new Promise(then => {{ const end = {end}; const look = () => {again}; look() }})")
+        assert found, (condition, self.asked, self.errors)
 
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""

@@ -26,7 +26,7 @@ stages:
   made:
     cmd: "true"
     params: [crop]
-    deps: [stages/model.py]
+    deps: [model.py]
     outs: [data/predictions, data/splits, models/labels.csv, models/trained_on.parquet]
     metrics:
       - metrics/test.json: {cache: false}
@@ -64,8 +64,7 @@ def make_reviewed(repo: Path) -> dict[str, str]:
     for name in ("params.yaml", "libraries.yaml"):
         shutil.copy(ROOT / name, repo / name)
     (repo / ".gitignore").write_text(IGNORED)
-    (repo / "stages").mkdir()
-    (repo / "stages/model.py").write_text("SEED = 1\n")
+    (repo / "model.py").write_text("SEED = 1\n")
     (repo / "dvc.yaml").write_text(BEFORE_PREDICTIONS)
     commits = {}
     write_results(repo, drawn(skill=1.5), top1=0.5)
