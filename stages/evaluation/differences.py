@@ -127,27 +127,35 @@ def _difference(
     """
     gained, lost, changed = int((change > 0).sum()), int((change < 0).sum()), int((sums != 0).sum())
     value = float(sums.sum()) if len(sums) else math.nan
-    few_changed = changed < min_groups
     low = high = None
+    few_changed = 0 < changed < min_groups
+    if few_changed:  # then no sum is a rare one
+        largest = max(float(np.abs(sums).sum()), _NORMAL * math.sqrt(float((sums**2).sum())))
+    rare = p < ALPHA and not few_changed
     if len(sums) >= max(min_groups, 2):
-        low, high = _interval(sums, weights, largest, few_changed=few_changed)
+        low, high = _interval(sums, weights, largest)
+        if not rare:  # 0 may be where it ends, but for rounding
+            low, high = min(low, 0.0), max(high, 0.0)
     too_few = low is None or few_changed
     verdict: Verdict = (
-        "too few to say" if too_few else "no difference shown" if p >= ALPHA else "better" if value > 0 else "worse"
+        "too few to say" if too_few else "no difference shown" if not rare else "better" if value > 0 else "worse"
     )
     words = _words(verdict, value, low, high, changed, len(sums))
     return Difference(base, head, value, low, high, None if too_few else p, gained, lost, changed, verdict, words)
 
 
-def _interval(sums: np.ndarray, weights: np.ndarray, largest: float, *, few_changed: bool) -> tuple[float, float]:
-    """Give the differences that are not rare: (value - d)² <= factor² Σ (sums - d weights)²."""
+def _interval(sums: np.ndarray, weights: np.ndarray, largest: float) -> tuple[float, float]:
+    """Give the differences d that are not rare: (value - d)² <= factor² Σ (sums - d weights)².
+
+    Args:
+        sums: float64 [observations], as for ``_difference``.
+        weights: float64 [observations].
+        largest: difference that is no rare one if there is none: what makes the factor.
+    """
     value = float(sums.sum())
-    of_sums, of_both, of_weights = (
-        float((a * b).sum()) for a, b in ((sums, sums), (sums, weights), (weights, weights))
-    )
+    pairs = ((sums, sums), (sums, weights), (weights, weights))
+    of_sums, of_both, of_weights = (float((one * other).sum()) for one, other in pairs)
     factor = largest / math.sqrt(of_sums) if of_sums else _NORMAL
-    if few_changed:  # then no sum is called rare: 0 is in it
-        factor = max(float(np.abs(sums).sum()) / math.sqrt(of_sums) if of_sums else 0, _NORMAL)
     a = 1 - factor**2 * of_weights
     b = value - factor**2 * of_both
     c = value**2 - factor**2 * of_sums
@@ -155,22 +163,28 @@ def _interval(sums: np.ndarray, weights: np.ndarray, largest: float, *, few_chan
         return -1.0, 1.0
     root = math.sqrt(max(b * b - a * c, 0))
     low, high = (b - root) / a, (b + root) / a
-    # If observations change one way alone, a difference d takes changes of a variance of d Σ weights² at least, however
-    # few of them are seen.
-    beyond = _one_way(abs(value), of_weights), _one_way(-abs(value), of_weights)
-    up, down = beyond if value >= 0 else beyond[::-1]
-    if high > 0:
-        high = max(high, up)
-    if low < 0:
-        low = min(low, -down)
+    # However few changes are seen, or however alike: if d came of observations that all changed one way, as many as it
+    # takes, their number would vary too.
+    for way in (1, -1):
+        if way * value > 0 or low <= 0 <= high:
+            ends = [way * end for end in _one_way(way * value, of_weights)]
+            low, high = min([low, *ends]), max([high, *ends])
     return max(low, -1.0), min(high, 1.0)
 
 
-def _one_way(value: float, square: float) -> float:
-    """Give the largest d with (d - value)² <= z² square d (1 - d), as Wilson's interval of a share ends."""
+def _one_way(value: float, square: float) -> list[float]:
+    """Give the ends of all d with (value - d)² <= z² square d (1 - d), as of Wilson's interval, if there are any.
+
+    Args:
+        value: the share that has changed that way, less the share that has changed the other way.
+        square: 1 / observations, if they were of one size.
+    """
     shift = _NORMAL**2 * square
     inside = shift * value * (1 - value) + shift**2 / 4
-    return (value + shift / 2 + math.sqrt(inside)) / (1 + shift) if inside >= 0 else 0.0
+    if inside < 0 or value + shift / 2 < 0:
+        return []
+    half = math.sqrt(inside)
+    return [max(0.0, (value + shift / 2 - half) / (1 + shift)), (value + shift / 2 + half) / (1 + shift)]
 
 
 def _words(verdict: Verdict, value: float, low: float | None, high: float | None, changed: int, groups: int) -> str:
@@ -178,9 +192,9 @@ def _words(verdict: Verdict, value: float, low: float | None, high: float | None
         return f"too few to say: {groups:,} observations to compare"
     ruled_out = f"differences above {_points(max(-low, high), up=True)} points are ruled out"
     if verdict == "too few to say":
-        return f"too few to say: {changed:,} of {groups:,} observations changed; {ruled_out}"
+        return f"too few to say which is better: {changed:,} of {groups:,} observations changed; {ruled_out}"
     if verdict == "no difference shown":
-        return f"no difference shown: {ruled_out}"
+        return f"no difference shown: {'' if changed else 'no observation changed; '}{ruled_out}"
     least, most = sorted((abs(low), abs(high)))
     return f"{verdict} by {_points(abs(value))} points ({_points(least)} to {_points(most)})"
 
