@@ -40,7 +40,7 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         parts = {"predictions": "data/predictions/*", "tables": "data/evaluation/*", "plots": "plots/*"}
         stored = {what: sum(path.stat().st_size for path in folder.glob(of)) / 1e6 for what, of in parts.items()}
-    print("\n| test images | classes | seconds | of them at work | peak, GB | predictions, MB | tables, MB | plots, MB |")
+    print("\n| test images | classes | seconds | at work | peak, GB | predictions, MB | tables, MB | plots, MB |")
     print("|---|---|---|---|---|---|---|---|")
     sizes = " | ".join(f"{size:.2f}" for size in stored.values())
     times = f"{seconds:.1f} | {used.ru_utime + used.ru_stime:.1f}"

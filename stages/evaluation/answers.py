@@ -75,8 +75,9 @@ class Answers:
         Raises:
             ValueError: the temperature is outside those that predictions are known at.
         """
-        kept = logsumexp(self.top_logits / temperature, axis=1)
-        return np.logaddexp(kept, self._rest_at(self.rest, TEMPERATURES, temperature))
+        rest = self._rest_at(self.rest, TEMPERATURES, temperature)
+        with np.errstate(invalid="ignore"):  # images without numbers have none here
+            return np.logaddexp(logsumexp(self.top_logits / temperature, axis=1), rest)
 
     def top_probabilities(self, temperature: float) -> np.ndarray:
         """Give the probabilities of the largest classes, float64 [images, k]."""

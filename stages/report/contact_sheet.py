@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from stages.report.page import Page
 from stages.report.png import save_png
 
-_REJECTED_COLOR, _KEPT_COLOR, _GRAY, _DARK = "#c92a2a", "#2b8a3e", "#868e96", "#495057"
+# Orange and blue, of Okabe and Ito (2008): told apart by those who do not see red or green.
+_REJECTED_COLOR, _KEPT_COLOR, _GRAY, _DARK = "#D55E00", "#0072B2", "#868e96", "#495057"
 
 # In pixels.
 _MARGIN = 12
@@ -24,7 +25,7 @@ _TITLE, _CAPTION, _BELOW = 32, 14, 14
 _ROW = _TITLE + _TILE_HEIGHT + _CAPTION + _BELOW
 _LINE = 18
 _NARROWEST = 5 * (_TILE + _GAP)  # for the title
-_LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 12  # of a text in a tile
+_LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 13  # of a text in a tile
 _SMALLEST = 8  # points that a caption may become
 _CREDIT, _LETTER = 14, 5.2  # of the names below: a line's height, and a letter's width, about
 _BADGE = 15  # height of the number of images that look the same
@@ -165,10 +166,10 @@ def lay_out(rows: list[list[Block]], *, withheld: str = "", credit: str = "") ->
 def _head(blocks: list[Block]) -> list[str]:
     """Give the title and what explains the signs on the sheet, those that are there."""
     tiles = [tile for block in blocks for tile in (*block.rejected, *block.kept)]
-    kept = ", and kept ones (green) that lie nearest to the same limit" if any(block.kept for block in blocks) else ""
+    kept = ", and kept ones (blue) that lie nearest to the same limit" if any(block.kept for block in blocks) else ""
     signs = ["×: so many images that look the same"] if any(tile.images > 1 for tile in tiles) else []
     signs += ["striped: the part that a broken file lacks"] if any(tile.cut for tile in tiles) else []
-    return [f"Rejected images (red){kept}", *(["; ".join(signs)] if signs else [])]
+    return [f"Rejected images (orange){kept}", *(["; ".join(signs)] if signs else [])]
 
 
 def _draw_block(page: Page, block: Block, left: float, top: float) -> None:

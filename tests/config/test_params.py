@@ -164,7 +164,7 @@ def test_the_lists_of_before_are_refused_with_what_is_written_now(params_content
         ),
         ("profiles.sample.source.flie", "did you mean file? the keys are kind, file"),
         ("profiles.sample.model.weights.url", "the keys are kind, package, file, sha256"),
-        ("evaluate.x", "the keys are batch_images"),
+        ("evaluate.x", "the keys are seed, min_groups, resamples, max_risks, confident"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_keys_that_there_are(params_content, path, said):

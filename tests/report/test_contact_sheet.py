@@ -11,9 +11,9 @@ BLACK = np.zeros((30, 40, 3), np.uint8)
 
 
 def block(rejected: int, kept: int, name: str = "blank", limit: str = "under inventory.blank_std 4") -> Block:
-    red = [Tile(BLACK, "", f"{number} gray levels") for number in range(rejected)]
-    green = [Tile(BLACK + 200, "", f"{number} gray levels") for number in range(kept)]
-    return Block(name, rejected, limit, red, green)
+    rejects = [Tile(BLACK, "", f"{number} gray levels") for number in range(rejected)]
+    others = [Tile(BLACK + 200, "", f"{number} gray levels") for number in range(kept)]
+    return Block(name, rejected, limit, rejects, others)
 
 
 def width(row: list[Block]) -> int:
@@ -85,7 +85,7 @@ def test_bytes_that_are_no_image_are_no_formula_either(tmp_path):
 
 def test_what_is_not_shown_is_counted_and_signs_are_explained_where_they_stand():
     plain = lay_out(flow([block(2, 0)], a_side=3))
-    assert texts(plain)[0] == "Rejected images (red)"
+    assert texts(plain)[0] == "Rejected images (orange)"
     assert "blank: 2" in texts(plain)
     assert not any("×" in text or "striped" in text for text in texts(plain))
 

@@ -6,10 +6,12 @@ What is kept of logits is worked out here in a way of its own, so that the stage
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
+from stages.evaluation.evaluated import Evaluated, read_evaluated
 from stages.learning.trained_on import read_seen, write_trained_on
 from stages.splitting.figures import number_classes
 from stages.splitting.genera import number_genera
@@ -237,6 +239,13 @@ def example(
         if keep_logits:
             made.logits[split] = np.concatenate(dense)
     return made
+
+
+def evaluated_of(made: Example, split: str) -> Evaluated:
+    """Give a split with its answers as the stage ``evaluate`` reads them."""
+    with TemporaryDirectory() as folder:
+        write_example(Path(folder), made)
+        return read_evaluated(Path(folder, "data/predictions"), Path(folder, "data/splits"), split, made.species)
 
 
 def write_example(root: Path, made: Example) -> None:
