@@ -121,7 +121,7 @@ def make_block(
     """
     name, most = verdict.replace("_", " "), tiles_a_row(a_side)
     if verdict not in LIMITED:
-        looks = find_looks(rejected.sort("image_name").with_columns(value=pl.lit(None, pl.Float64)))
+        looks = find_looks(rejected.sort("image_name").with_columns(value=pl.lit(None, pl.Float64)), rights)
 
         def read_as_it_is(look: Look) -> Tile:
             return read_tile(cache, look.image_name, look.sha256, limits.max_megapixels)
@@ -145,29 +145,33 @@ def make_block(
         name,
         rejected.height,
         f"{'over' if upper else 'under'} inventory.{key} {limit:g}",
-        read_looks(find_looks(beyond), read_measured, most, rights),
-        read_looks(find_looks(within.drop_nulls("value").head(NEAR_A_LIMIT)), read_measured, most, rights),
+        read_looks(find_looks(beyond, rights), read_measured, most, rights),
+        read_looks(find_looks(within.drop_nulls("value").head(NEAR_A_LIMIT), rights), read_measured, most, rights),
     )
 
 
-def find_looks(images: pl.DataFrame) -> list[Look]:
+def find_looks(images: pl.DataFrame, rights: Rights) -> list[Look]:
     """Put images together that look the same by the inventory: the same bytes, or the same hash and measures.
 
     Even areas are put together by their bytes alone, as no measure says which level of gray they have.
 
     Args:
         images: image_name, sha256, phash, value and the measures, in their order.
+        rights: which of them may be shown.
 
     Returns:
-        In the order of the first of each.
+        In the order of the first of each; it is named, or the first that may be shown.
     """
     numbers = [pl.col(name).cast(pl.String) for name, kind in MEASURES.items() if kind.is_float()]
     look = pl.concat_str(pl.col("phash").bin.encode("hex"), *numbers, separator=" ")
     # What is of one shade has no structure for a perceptual hash, and black has the one of white.
     structured = (pl.col("gray_std") >= ONE_SHADE_STD).fill_null(False) & look.is_not_null()
     key = pl.when(structured).then(look).otherwise("sha256")
-    grouped = images.group_by(key.alias("look"), maintain_order=True).agg(
-        pl.col("image_name", "sha256", "value").first(), images=pl.len()
+    withheld = ~pl.col("image_name").map_elements(rights.may_show, pl.Boolean)
+    grouped = (
+        images.with_columns(key.alias("look"), withheld=withheld)
+        .group_by("look", maintain_order=True)
+        .agg(pl.col("image_name", "sha256", "value").sort_by("withheld", maintain_order=True).first(), images=pl.len())
     )
     return [Look(*row) for row in grouped.select(Look._fields).iter_rows()]
 

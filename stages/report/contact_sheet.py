@@ -27,7 +27,7 @@ _LINE = 18
 _NARROWEST = 5 * (_TILE + _GAP)  # for the title
 _LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 13  # of a text in a tile
 _SMALLEST = 8  # points that a caption may become
-_CREDIT, _LETTER = 14, 5.2  # of the names below: a line's height, and a letter's width, about
+_CREDIT, _LETTER = 16, 5.2  # of the names below: a line's height, and a letter's width, about
 _BADGE = 15  # height of the number of images that look the same
 
 
@@ -199,7 +199,8 @@ def _draw_tile(page: Page, tile: Tile, color: str, left: float, top: float) -> N
     if tile.pixels is not None:
         page.picture(tile.pixels, x, y, width, height)
     page.box(x, y, width, height, edge=color, face="#f1f3f5" if tile.pixels is None else None)
-    lines = [line for part in tile.text.split("\n") for line in textwrap.wrap(part, _LETTERS_A_LINE)][:_LINES]
+    lines = [line for part in tile.text.split("\n") for line in textwrap.wrap(part, _LETTERS_A_LINE)]
+    lines = lines[: _LINES - 1 if tile.images > 1 else _LINES]
     middle = left + _TILE / 2
     room = top + _BADGE if tile.images > 1 else top
     base = (room + top + _TILE_HEIGHT - _TEXT_LINE * len(lines)) / 2 + 8
