@@ -22,7 +22,7 @@ from stages.evaluation.intervals import Estimate
 SEED, MIN_GROUPS, FLIPS = 20261129, 10, 9_999
 # Of two models: how alike they are, how images of an observation go together, and where one is better at some species.
 PAIRS = {
-    "as in training again": ({}, 0.0),
+    "photos partly alike": ({}, 0.0),
     "photos differ": ({"together": 0.3}, 0.0),
     "photos alike": ({"together": 0.9}, 0.0),
     "very like models": ({"shared": 0.9}, 0.0),
