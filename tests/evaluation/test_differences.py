@@ -138,6 +138,17 @@ def test_of_36_images_it_is_said_how_little_they_tell():
     assert few.words == "too few to say: 8 observations to compare"
 
 
+@pytest.mark.parametrize("changed", range(1, 10))
+def test_few_changes_decide_nothing_even_if_all_go_one_way(changed):
+    """Nine of nine would be a p of 0.004, if observations were as independent of each other as the test takes them."""
+    base = [0] * changed + [1] * (60 - changed)
+    for found in (by_images(base, [1] * 60, range(60)), by_classes(base, [1] * 60, range(60), [0] * 60)):
+        assert (found.verdict, found.p) == ("too few to say", None)
+        assert found.low <= 0 < found.difference < found.high
+    base = [0] * 10 + [1] * 50
+    assert by_images(base, [1] * 60, range(60)).verdict == "better"
+
+
 @pytest.mark.parametrize(("observations", "points"), [(12, "24.3"), (100, "3.7"), (12_000, "0.04")])
 def test_models_that_are_right_on_the_same_images_may_differ_on_others(observations, points):
     hits = np.arange(observations) % 3 > 0
