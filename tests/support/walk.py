@@ -278,6 +278,8 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "`crop`": lambda walk: walk.set("crop.mode", "center"),
     "`contact_sheet`": lambda walk: walk.set("contact_sheet.images_a_side", 4),
     "`compare_crops`": lambda walk: walk.set("compare_crops.worst_images", 2),
+    "`pictures`: photos under other licenses are shown": lambda walk: walk.set("pictures.licenses", None),
+    "`mistakes`": lambda walk: walk.set("mistakes.pairs", 4),
     "`image.pack_px`": lambda walk: walk.set("profiles.tiny.image.pack_px", 72),
     "`image.train_px`": lambda walk: walk.set("profiles.tiny.image.train_px", 40),
     "`pack.jpeg_quality`": lambda walk: walk.set("pack.jpeg_quality", 80),
