@@ -163,20 +163,28 @@ def _interval(sums: np.ndarray, weights: np.ndarray, largest: float) -> tuple[fl
         return -1.0, 1.0
     root = math.sqrt(max(b * b - a * c, 0))
     low, high = (b - root) / a, (b + root) / a
-    # However few changes are seen: if d came of observations that all changed one way, as many as it takes would change
-    # by chance too.
-    if high >= 0:
-        high = max(high, _one_way(value, of_weights))
-    if low <= 0:
-        low = min(low, -_one_way(-value, of_weights))
+    # However few changes are seen, or however alike: if d came of observations that all changed one way, as many as it
+    # takes, their number would vary too.
+    for way in (1, -1):
+        if way * value > 0 or low <= 0 <= high:
+            ends = [way * end for end in _one_way(way * value, of_weights)]
+            low, high = min([low, *ends]), max([high, *ends])
     return max(low, -1.0), min(high, 1.0)
 
 
-def _one_way(value: float, square: float) -> float:
-    """Give the largest d with (d - value)² <= z² square d (1 - d), as Wilson's interval of a share ends; 0 of none."""
+def _one_way(value: float, square: float) -> list[float]:
+    """Give the ends of all d with (value - d)² <= z² square d (1 - d), as of Wilson's interval, if there are any.
+
+    Args:
+        value: the share that has changed that way, less the share that has changed the other way.
+        square: 1 / observations, if they were of one size.
+    """
     shift = _NORMAL**2 * square
     inside = shift * value * (1 - value) + shift**2 / 4
-    return max(0.0, (value + shift / 2 + math.sqrt(inside)) / (1 + shift)) if inside >= 0 else 0.0
+    if inside < 0 or value + shift / 2 < 0:
+        return []
+    half = math.sqrt(inside)
+    return [max(0.0, (value + shift / 2 - half) / (1 + shift)), (value + shift / 2 + half) / (1 + shift)]
 
 
 def _words(verdict: Verdict, value: float, low: float | None, high: float | None, changed: int, groups: int) -> str:

@@ -84,8 +84,10 @@ def compare(base: Side, head: Side, *, min_groups: int, flips: int = 9_999, seed
     """
     of_base, of_head = _answered(base), _answered(head)
     both = of_base.join(of_head, on=["sha256", "copy"], how="full", suffix="_head", coalesce=True)
-    tables = [table for side in (base, head) for table in (side.test, side.trained_on)]
-    observations = match_observations(tables, pl.concat([base.trained_on, head.trained_on]))
+    observations = match_observations(
+        pl.concat([side.test.select("image_name", "sha256", "group") for side in (base, head)]),
+        pl.concat([base.trained_on, head.trained_on]),
+    )
     both = both.drop("group", "group_head").join(observations, on="sha256", how="left")
     known = pl.col("known") & pl.col("known_head")
     reason = (
@@ -145,7 +147,9 @@ def _answered(side: Side) -> pl.DataFrame:
     finite = pl.Series(answers.finite)
     first = pl.DataFrame({"label": answers.top_classes[:, 0].astype(np.int32) if len(answers) else []})
     said = first.cast(pl.Int32).join(names, on="label", how="left", maintain_order="left")["labelled"]
-    probability = answers.top_probabilities(side.temperature)[:, 0] if len(answers) else np.zeros(0)
+    probability = np.zeros(len(answers))
+    if answers.finite.any():
+        probability[answers.finite] = answers.take(answers.finite).top_probabilities(side.temperature)[:, 0]
     hits = answers.finite & (answers.ranks >= 0)
     return rows.select(
         "image_name", "sha256", "species", "group",

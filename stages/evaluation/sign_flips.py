@@ -65,7 +65,7 @@ def flip(differences: np.ndarray, *, flips: int, seed: int) -> Flipped:
     values = np.sort(flipped)
     tails = 1 - np.searchsorted(values, values - equal) / len(values)
     judged = _judge(p, values, tails)
-    return Flipped(judged.p, judged.largest * step)
+    return Flipped(judged.p, float(judged.largest * step))
 
 
 def _judge(p: float, values: np.ndarray, tails: np.ndarray) -> Flipped:
