@@ -159,7 +159,8 @@ class _Tables:
         names: dict[str, list[str]] = {}
         for name, reason in self._why.items():
             names.setdefault(reason, []).append(name)
-        return [f"Of {self.tree.name}, {', '.join(some)}: {reason}." for reason, some in names.items()]
+        of = f"the {self.tree.name}" if self.tree.commit is None else self.tree.name
+        return [f"Of {of}, {', '.join(some)}: {reason}." for reason, some in names.items()]
 
     @property
     def side(self) -> Side | None:
