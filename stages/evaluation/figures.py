@@ -84,13 +84,15 @@ def macro_f1(test: Evaluated) -> float:
     return float(f1_score(test.labels, test.answers.said, labels=present, average="macro"))
 
 
-def figures_table(
-    figures: Mapping[str, Estimate], by_source: Mapping[str, Estimate], by_license: Mapping[str, Estimate]
-) -> pl.DataFrame:
-    """Give the figures as a plot draws them, the headline first: columns of ``stages.tables.evaluate.TEST_FIGURES``."""
+def figures_table(figures: Mapping[str, Any]) -> pl.DataFrame:
+    """Give the figures as a plot draws them, the headline first: columns of ``stages.tables.evaluate.TEST_FIGURES``.
+
+    Args:
+        figures: of ``sum_up``, and of ``top1_by`` as by_source and by_license.
+    """
     named = {NAMES[name]: figures[name] for name in NAMES if name in figures}
-    named |= {f"top-1, source {name}": estimate for name, estimate in by_source.items()}
-    named |= {f"top-1, license {name}": estimate for name, estimate in by_license.items()}
+    for column in ("source", "license"):
+        named |= {f"top-1, {column} {name}": estimate for name, estimate in figures[f"by_{column}"].items()}
     return pl.DataFrame([{"figure": name} | asdict(estimate) for name, estimate in named.items()])
 
 

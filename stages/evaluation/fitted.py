@@ -69,7 +69,7 @@ class Fitted:
                 f"({TEMPERATURES[0]:g} to {TEMPERATURES[-1]:g}): the best one lies beyond it"
             )
         for level in ("species", "genus"):
-            if none := [f"{fitted.max_risk:.0%}" for fitted in self.thresholds if getattr(fitted, level) is None]:
+            if none := [f"{fitted.max_risk * 100:g}%" for fitted in self.thresholds if getattr(fitted, level) is None]:
                 said.append(
                     f"no {level} is said at a risk of at most {', '.join(none)}: val has too few images for it, or too "
                     "many wrong ones"

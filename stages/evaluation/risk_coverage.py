@@ -107,10 +107,9 @@ def risk_coverage(
     area = Estimate(curve.area(alike), None, None, len(scores), shares[-1].groups, shares[-1].classes)
     if shares[-1].low is None:
         return pl.DataFrame(rows, schema=dict(RISK_COVERAGE)), area
-    bounds = resampled(
+    lows, highs = resampled(
         lambda weights: np.append(curve.risks(weights), curve.area(weights)), groups, resamples=resamples, seed=seed
     )
-    lows, highs = map(np.asarray, bounds)
     for row, low, high in zip(rows, lows[:-1].tolist(), highs[:-1].tolist(), strict=True):
         if row["low"] is not None:
             row |= {"low": min(low, row["low"], row["risk"]), "high": max(high, row["high"], row["risk"])}

@@ -96,10 +96,4 @@ RELIABILITY: Schema = {
 RISK_COVERAGE: Schema = {"coverage": pl.Float64, "risk": pl.Float64, **_INTERVAL, "images": pl.Int32}
 DRAWN_PAIRS: Schema = {"pair": pl.String, "images": pl.Int32, "groups": pl.Int32, "of_images": pl.Int32}
 # What is read of plots/curves.csv, which the stage train writes.
-CURVES: Schema = {
-    "epoch": pl.Int64,
-    "train_top1": pl.Float64,
-    "val_top1": pl.Float64,
-    "train_top5": pl.Float64,
-    "val_top5": pl.Float64,
-}
+CURVES: Schema = {"epoch": pl.Int64, **dict.fromkeys(("train_top1", "val_top1", "train_top5", "val_top5"), pl.Float64)}

@@ -79,7 +79,7 @@ def test_sources_licenses_and_sizes_of_classes_share_out_the_images():
 
 def test_rows_of_a_plot_have_names_without_counts_the_headline_first():
     by_source, by_license = (top1_by(TEST, column, min_groups=10) for column in (TEST.source, TEST.license))
-    table = figures_table(FIGURES, by_source, by_license)
+    table = figures_table(FIGURES | {"by_source": by_source, "by_license": by_license})
     assert set(table.columns) == set(TEST_FIGURES)
     assert table["figure"].to_list()[:3] == ["top-1", "top-5", "mean per-class"]
     assert table["figure"].to_list()[-1] == "top-1, license none"

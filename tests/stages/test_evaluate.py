@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from stages.config.reading import stage_params
-from stages.evaluate import headline, read_train_images
-from stages.evaluation.intervals import Estimate
+from stages.evaluate import read_train_images
 from stages.runtime.errors import UserError
 from stages.tables import evaluate as tables
 from stages.tables.classes import CLASSES
@@ -38,7 +37,7 @@ CSVS = {
     "plots/risk_coverage.csv": tables.RISK_COVERAGE,
     "plots/confused_pairs.csv": tables.DRAWN_PAIRS,
 }
-FILES = (*CSVS, "metrics/test.json", "data/reports/test.json", "models/calibration.json")
+FILES = (*CSVS, "plots/evaluation.png", "metrics/test.json", "data/reports/test.json", "models/calibration.json")
 
 
 @pytest.fixture
@@ -46,6 +45,22 @@ def world(workspace):
     """A repo root with all that the stage reads."""
     write_example(workspace, MADE)
     return workspace
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A repo root in which the stage has run, and what it said."""
+    root = tmp_path_factory.mktemp("ran")
+    for name in ("params.yaml", "dvc.yaml", "libraries.yaml"):
+        (root / name).write_bytes((ROOT / name).read_bytes())
+    write_example(root, MADE)
+    result = run_here("evaluate", root)
+    assert result.returncode == 0, result.stderr
+    return root, said_by(result)
+
+
+def said_by(result) -> str:
+    return " ".join((result.stdout + result.stderr).split())
 
 
 def read(root, name: str) -> dict:
@@ -56,16 +71,15 @@ def contents(root) -> dict[str, bytes]:
     return {name: (root / name).read_bytes() for name in FILES if (root / name).exists()}
 
 
-def test_all_figures_come_of_predictions_and_tables(world):
-    said = run_here("evaluate", world)
-    assert said.returncode == 0, said.stderr
+def test_all_figures_come_of_predictions_and_tables(ran):
+    world, said = ran
     for name, schema in CSVS.items():
         assert read_table(world / name, schema).height, name
     report, metrics = read(world, "data/reports/test.json"), read(world, "metrics/test.json")
     hits = MADE.logits["test"].argmax(1) == MADE.labels("test")
     assert report["top1"]["value"] == metrics["test_top1"] == round(hits.mean(), 5)
-    assert f"test top-1 {hits.mean():.3f} (" in said.stdout + said.stderr
-    assert f"(200 images of {len(set(MADE.labels('test')))} species)" in said.stdout + said.stderr
+    assert f"test top-1 {hits.mean():.3f} (" in said
+    assert f"(200 images of {len(set(MADE.labels('test')))} species)" in said
     assert metrics["test_top1_low"] < metrics["test_top1"] < metrics["test_top1_high"]
     assert {*metrics} - {"test_few_shot", "test_medium_shot", "test_many_shot"} == {
         "test_top1", "test_top1_low", "test_top1_high", "test_top5", "test_mean_per_class_accuracy", "test_nll",
@@ -74,33 +88,26 @@ def test_all_figures_come_of_predictions_and_tables(world):
     assert all(isinstance(value, float) for value in metrics.values())
     assert [entry["max_risk"] for entry in report["abstaining"]] == [0.05, 0.1, 0.2]
     assert report["unknown"]["energy"]["auroc"]["value"] > 0.5
+    assert report["calibration"].keys() == {"all"} | report.keys() & {"few_shot", "medium_shot", "many_shot"}
     calibration = read(world, "models/calibration.json")
-    assert calibration["temperature"] == pytest.approx(report["calibration"]["temperature"], abs=1e-5)
+    assert calibration["temperature"] == pytest.approx(report["temperature"], abs=1e-5)
+    assert calibration["val_images"] == 150
     by_risk = {entry["max_risk"]: entry for entry in calibration["thresholds"]}
     assert by_risk[0.05]["species"] >= by_risk[0.1]["species"] >= by_risk[0.2]["species"]
     suspects = pl.read_parquet(world / "data/model_suspects.parquet")
     assert set(suspects["split"]) == {"val", "test"}
     assert suspects["probability"].min() >= 0.9
-    assert sum((world / name).stat().st_size for name in FILES if name.startswith("plots/")) < 20_000
+    assert sum((world / name).stat().st_size for name in CSVS if name.startswith("plots/")) < 20_000
 
 
-def test_the_same_tables_give_the_same_bytes_in_whatever_order_they_are(world):
-    assert run_here("evaluate", world).returncode == 0
+def test_the_same_tables_give_the_same_bytes_in_whatever_order_they_are(ran):
+    world, said = ran
     before = contents(world)
     assert before.keys() == set(FILES)
-    assert run_here("evaluate", world).returncode == 0
-    assert contents(world) == before
     for split, table in MADE.splits.items():
         write_table(table.reverse(), SPLIT, world / f"data/splits/{split}.parquet")
-    assert run_here("evaluate", world).returncode == 0
+    assert said_by(run_here("evaluate", world)) == said
     assert contents(world) == before
-
-
-def test_without_unknown_species_there_is_no_figure_of_them(world):
-    for folder, schema in (("splits", SPLIT), ("predictions", PREDICTIONS)):
-        write_table(getattr(MADE, folder)["unknown"].clear(), schema, world / f"data/{folder}/unknown.parquet")
-    assert run_here("evaluate", world).returncode == 0
-    assert read(world, "data/reports/test.json")["unknown"] is None
 
 
 @pytest.mark.parametrize("split", ["test", "unknown"])
@@ -115,14 +122,15 @@ def test_what_the_model_has_seen_is_no_test_of_it(world, split):
     assert contents(world) == {}
 
 
-def test_predictions_of_other_images_are_refused_and_nothing_is_lost(world):
-    assert run_here("evaluate", world).returncode == 0
-    before = contents(world)
+def test_predictions_of_other_images_are_refused_and_nothing_is_lost(ran, world):
+    for name in FILES:
+        (world / name).parent.mkdir(parents=True, exist_ok=True)
+        (world / name).write_bytes((ran[0] / name).read_bytes())
     write_table(MADE.splits["test"][3:], SPLIT, world / "data/splits/test.parquet")
     said = complaint(run_here("evaluate", world))
     assert "data/predictions/test.parquet: " in said
     assert "(and 2 more): they are of different runs, run `dvc repro predict`" in said
-    assert contents(world) == before
+    assert contents(world) == contents(ran[0])
 
 
 def test_predictions_of_the_test_that_are_no_numbers_are_no_figures(world):
@@ -144,7 +152,7 @@ def test_images_of_val_without_numbers_are_left_out_and_counted(world):
     write_example(world, made)
     result = run_here("evaluate", world)
     assert result.returncode == 0, result.stderr
-    said = result.stdout + result.stderr
+    said = said_by(result)
     assert "the predictions for 4 of 150 val images are no numbers (NaN or infinite): they are left out" in said
     assert "the predictions for 60 of 60 unknown images are no numbers" in said
     assert "RuntimeWarning" not in said
@@ -152,36 +160,23 @@ def test_images_of_val_without_numbers_are_left_out_and_counted(world):
     assert read(world, "data/reports/test.json")["unknown"] is None
 
 
-def test_a_val_that_says_too_little_is_said_and_fits_nothing(world):
+def test_a_val_that_says_too_little_is_said_and_fits_nothing_and_no_unknown_species_has_no_figure(world):
     few = MADE.splits["val"].head(6)
     write_table(few, SPLIT, world / "data/splits/val.parquet")
     write_table(MADE.predictions["val"].head(6), PREDICTIONS, world / "data/predictions/val.parquet")
-    result = run_here("evaluate", world)
-    assert result.returncode == 0, result.stderr
-    said = " ".join((result.stdout + result.stderr).split())
+    for folder, schema in (("splits", SPLIT), ("predictions", PREDICTIONS)):
+        write_table(getattr(MADE, folder)["unknown"].clear(), schema, world / f"data/{folder}/unknown.parquet")
+    said = said_by(run_here("evaluate", world))
     assert f"no temperature is fitted: val has only {few['group'].n_unique()} observations, and 1 is taken" in said
     assert "no species is said at a risk of at most 5%, 10%, 20%: val has too few images for it" in said
     assert "no genus is said at a risk of at most 5%, 10%, 20%" in said
-    assert read(world, "models/calibration.json") == {
-        "temperature": 1.0,
-        "temperature_at_end": False,
-        "val_images": 0,
-        "val_groups": 0,
-        "thresholds": [{"max_risk": risk, "species": None, "genus": None} for risk in (0.05, 0.1, 0.2)],
-    }
+    calibration = read(world, "models/calibration.json")
+    assert (calibration["temperature"], calibration["val_images"]) == (1.0, 0)
     report = read(world, "data/reports/test.json")
     assert report["abstaining"][0]["test"]["coverage"]["value"] == 0
     assert report["abstaining"][0]["test"]["risk"]["value"] is None
+    assert report["unknown"] is None
     assert "test_coverage_at_risk_10" not in read(world, "metrics/test.json")
-
-
-def test_a_temperature_at_the_end_of_what_is_known_is_said(world):
-    write_example(world, MADE.with_logits("val", MADE.logits["val"] * 30))
-    said = run_here("evaluate", world)
-    assert "the temperature 4 stands at the end of those that predictions are known at (0.25 to 4)" in " ".join(
-        (said.stdout + said.stderr).split()
-    )
-    assert read(world, "models/calibration.json")["temperature_at_end"] is True
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -202,20 +197,6 @@ def test_a_parameter_of_evaluate_counts(world):
     assert not {"test_top1_low", "test_top1_high", "test_coverage_at_risk_10"} & metrics.keys()
     assert pl.read_csv(world / "plots/test_figures.csv")["low"].null_count() > 10
     assert pl.read_parquet(world / "data/model_suspects.parquet")["probability"].min() < 0.9
-
-
-def test_the_compared_figures_leave_out_what_is_not_known():
-    unsure = Estimate(0.5, None, None, 4, 4, 2)
-    figures = {
-        "top1": unsure,
-        "top5": unsure,
-        "mean_per_class_accuracy": unsure,
-        "calibration": {"all": {"after": {"nll": 1.25}}},
-        "abstaining": [{"max_risk": 0.1, "threshold": None, "test": {"coverage": unsure}}],
-    }
-    assert headline(figures) == {
-        "test_top1": 0.5, "test_top5": 0.5, "test_mean_per_class_accuracy": 0.5, "test_nll": 1.25
-    }  # fmt: skip
 
 
 def test_training_images_are_counted_by_species_whatever_the_order():

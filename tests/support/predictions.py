@@ -16,6 +16,7 @@ from stages.learning.trained_on import read_seen, write_trained_on
 from stages.splitting.figures import number_classes
 from stages.splitting.genera import number_genera
 from stages.tables.classes import CLASSES, LABELS
+from stages.tables.evaluate import CURVES
 from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES, TOP_CLASSES, TOP_GENERA
 from stages.tables.split import SPLIT
 from stages.tables.table import write_table
@@ -249,13 +250,15 @@ def evaluated_of(made: Example, split: str) -> Evaluated:
 
 
 def write_example(root: Path, made: Example) -> None:
-    """Write what the stage ``evaluate`` reads: predictions, tables of the splits, what the model has seen."""
+    """Write what the stage ``evaluate`` reads: predictions, splits, what the model has seen, curves of one epoch."""
     for split, table in made.splits.items():
         write_table(table, SPLIT, root / f"data/splits/{split}.parquet")
     for split, table in made.predictions.items():
         write_table(table, PREDICTIONS, root / f"data/predictions/{split}.parquet")
     write_classes(root / "data/splits", made.species, made.splits.values())
     write_trained_on(read_seen(root / "data/splits"), root / "models")
+    curves = pl.DataFrame({name: [1] if name == "epoch" else [0.5] for name in CURVES})
+    write_table(curves, CURVES, root / "plots/curves.csv")
 
 
 def write_classes(folder: Path, species: Sequence[str], splits: Iterable[pl.DataFrame]) -> None:

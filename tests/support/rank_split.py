@@ -2,8 +2,8 @@
 
     rank_split.py OUT PACKED ...
 
-Every process writes the ranks that it got of each split to OUT.<its number>.npz, once of the loop of validation and once
-of all that is kept of its answers.
+Every process writes the ranks that it got of each split to OUT.<its number>.npz: those of validation, and those that
+are kept of a model's answers.
 """
 
 import sys
