@@ -122,7 +122,7 @@ class TrackedFiles:
         try:
             outputs = {} if content is None else locked_outputs(content)
         except UserError:
-            return Found(there, dict.fromkeys(left, f"the {LOCK} of {tree.name} is none"))
+            return Found(there, dict.fromkeys(left, f"its {LOCK} is none of DVC's"))
         unknown = {name: "its pipeline does not write it" for name in left if not _out_of(name, outputs)}
         wanted = [name for name in left if name not in unknown]
         cached = self._cached(outputs, wanted)

@@ -125,7 +125,7 @@ def test_a_lock_that_is_none_is_said(repo):
         (repo / "dvc.lock").write_bytes(lock)
         with Repo() as dvc:
             found = TrackedFiles(dvc, wait_s=1).find(Tree("working tree"), ["model.bin"])
-        assert found.missing == {"model.bin": "the dvc.lock of working tree is none"}
+        assert found.missing == {"model.bin": "its dvc.lock is none of DVC's"}
 
 
 @pytest.mark.slow
