@@ -121,9 +121,11 @@ def test_a_browser_without_a_network_draws_all_of_it(better, tmp_path):
 
 def test_where_a_commit_has_no_predictions_the_page_shows_what_git_has(repo):
     set_crop(repo, "center")
+    (repo / "metrics/cut.json").write_text('{"a": ')
     page, comment, said = run_review("--base", "HEAD~1")
     assert "Of HEAD~1, data/predictions/test.parquet: its pipeline does not write it." in said
     assert "No verdict: the answers of both models" in page.text
+    assert "review: metrics/cut.json of working tree holds no figures: " in said
     assert "| crop.mode | smart | center |" in comment
     assert "None of the 2 figures in metrics/ differs." in page.text
     assert "No image moved between splits." in page.text  # its tables are in the cache
