@@ -41,7 +41,7 @@ compare: .venv/run.stamp ## show experiments: what each changed, and the figures
 
 review: export BASE := $(or $(BASE),main)
 review: .venv/run.stamp ## hold the working tree against BASE (a commit, branch or experiment; main): review.html, review.md (ARGS="--wait 30")
-	@python -m stages.commands.review --base "$$BASE" $(ARGS)
+	@python -m stages.commands.review --base="$$BASE" $(ARGS)
 	@test -z "$${GITHUB_STEP_SUMMARY:-}" || cat review.md >> "$$GITHUB_STEP_SUMMARY"
 
 comment: .venv/run.stamp ## put review.md into a pull request on GitHub, in the place of the comment before (PR=12)
