@@ -79,14 +79,13 @@ def mean_per_class(hits: np.ndarray, groups: np.ndarray, labels: np.ndarray, *, 
         return Estimate(math.nan, None, None, 0, 0, 0)
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     _, label, of_class = np.unique(labels, return_inverse=True, return_counts=True)
+    accuracy = np.bincount(label, weights=hits) / of_class
+    value = float(accuracy.mean())
     # A cell: what a group has of a class.
     cells, cell, images = np.unique(label * len(sizes) + group, return_inverse=True, return_counts=True)
     label, group_of_cell = cells // len(sizes), cells % len(sizes)
     rates = np.bincount(cell, weights=hits) / images
-    shares = images / of_class[label]
-    accuracy = np.bincount(label, weights=rates * shares)
-    value = float(accuracy.mean())
-    weights = shares / len(of_class)
+    weights = images / (of_class[label] * len(of_class))
     spread = np.sqrt(_spread(rates, label, accuracy))[label]
     variance = float((np.bincount(group_of_cell, weights=spread * weights) ** 2).sum())
     low, high = _interval(
