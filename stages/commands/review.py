@@ -118,6 +118,8 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
     except UserError as error:
         missing.append(f"The models cannot be compared: {error}.")
     plots, refused = _plots(base)
+    missing += refused
+    metrics, params = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
     names = {name for tree in (base, head) for name in tree.files("plots") if name.endswith(_PICTURES)}
     frames = {tree.name: _csv(tree, TRAINING) for tree in (base, head)}
     return Review(
@@ -125,12 +127,12 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
         head=head.name,
         about=[f"{base.name} is {said_of(base)}", f"The {head.name} is {said_of(head)}"],
         alarms=_alarms(repo, data),
-        missing=[*missing, *refused],
+        missing=missing,
         comparison=comparison,
         gallery=gallery,
         figures=_test_figures(base, head),
-        metrics=all_figures(_metrics(base), _metrics(head)),
-        params=changed_params(_params(base), _params(head)),
+        metrics=all_figures(*metrics),
+        params=changed_params(*params),
         code=changed_files(base, CODE),
         data=data,
         curves=curves_of({name: frame for name, frame in frames.items() if frame is not None}),
@@ -159,7 +161,8 @@ class _Tables:
         names: dict[str, list[str]] = {}
         for name, reason in self._why.items():
             names.setdefault(reason, []).append(name)
-        return [f"Of {self.tree.name}, {', '.join(some)}: {reason}." for reason, some in names.items()]
+        of = f"the {self.tree.name}" if self.tree.commit is None else self.tree.name
+        return [f"Of {of}, {', '.join(some)}: {reason}." for reason, some in names.items()]
 
     @property
     def side(self) -> Side | None:
@@ -228,27 +231,29 @@ def _alarms(repo: Repo, data: DataChange | None) -> list[str]:
     return [*alarms, stale] if stale else alarms
 
 
-def _params(tree: Tree) -> dict[str, Any]:
-    """Give all parameters of a tree, those of libraries.yaml under ``libraries``; none of a file that is no YAML."""
+def _params(tree: Tree, missing: list[str]) -> dict[str, Any]:
+    """Give all parameters of a tree, those of libraries.yaml under ``libraries``; of a file that is none it is said."""
     found = {}
     for name in ("params.yaml", "libraries.yaml"):
         try:
             content = parse_yaml(tree.read(name) or b"")
-        except NotYAMLError:
-            content = None
+        except NotYAMLError as error:
+            content = str(error)
         if isinstance(content, dict):
             found |= content if name == "params.yaml" else {"libraries": content}
+        else:
+            missing.append(f"{name} of {tree.name} is missing or none: {content or 'it is empty'}.")
     return found
 
 
-def _metrics(tree: Tree) -> dict[str, Any]:
-    """Give the figures of a tree's files in metrics/, by the file's name and the figure's."""
+def _metrics(tree: Tree, missing: list[str]) -> dict[str, Any]:
+    """Give the figures of a tree's files in metrics/, by the file's name and the figure's; what is none is said."""
     found = {}
     for name in tree.files("metrics"):
         try:
             found[Path(name).stem] = parse_json(tree.read(name) or b"")
-        except ValueError:
-            continue
+        except ValueError as error:
+            missing.append(f"{name} of {tree.name} holds no figures: {error}.")
     return found
 
 

@@ -143,7 +143,7 @@ def points(share: float | None) -> str:
 
 def percent(share: float | None) -> str:
     """Give a probability in percent."""
-    return "?" if share is None else f"{100 * share:.0f} %"
+    return "?" if share is None else f"{100 * share:.0f}\u00a0%"
 
 
 def shown(value: Any, longest: int = 200) -> str:

@@ -20,6 +20,8 @@ SHOWN = 24  # images gained, and as many lost
 def gallery_of(comparison: Comparison, rights: Rights, packed: Path) -> Gallery:
     """Choose images of those gained and lost, an observation once, those first of which the second model is surest.
 
+    Those whose photo may be shown come before all others.
+
     Args:
         comparison: of the models.
         rights: of the second's test images, and which licenses may be shown.
@@ -32,18 +34,19 @@ def gallery_of(comparison: Comparison, rights: Rights, packed: Path) -> Gallery:
     }
     chosen, notes = {}, []
     for what, rows in changed.items():
-        may_show = [rights.may_show(name) for name in rows["image_name"]]
-        open_ones = rows.filter(pl.Series(may_show, dtype=pl.Boolean))
-        chosen[what] = _chosen(open_ones)
-        if closed := rows.height - open_ones.height:
-            codes = Counter(map(rights.license, rows.filter(~pl.Series(may_show, dtype=pl.Boolean))["image_name"]))
+        may_show = pl.Series([rights.may_show(name) for name in rows["image_name"]], dtype=pl.Boolean)
+        open_ones, closed = rows.filter(may_show), rows.filter(~may_show)
+        chosen[what] = pl.concat([_chosen(open_ones), _chosen(closed)]).head(SHOWN)
+        if closed.height:
+            codes = Counter(map(rights.license, closed["image_name"]))
             notes.append(
-                f"{closed:,} images {what} are not shown for their license{in_words(codes)}: pictures.licenses allows "
-                f"{rights.what_is_allowed()}."
+                f"Photos of {closed.height:,} images {what} are not shown for their license{in_words(codes)}: "
+                f"pictures.licenses allows {rights.what_is_allowed()}."
             )
-        if more := open_ones.height - chosen[what].height:
-            notes.append(f"{more:,} more images {what} are not shown: at most {SHOWN} are, and one of an observation.")
-    photos, gone = _photos(packed, [name for rows in chosen.values() for name in rows["image_name"]])
+        if more := rows.height - chosen[what].height:
+            notes.append(f"{more:,} more images {what} are not listed: at most {SHOWN} are, and one of an observation.")
+    listed = [name for rows in chosen.values() for name in rows["image_name"]]
+    photos, gone = _photos(packed, list(filter(rights.may_show, listed)))
     gained, lost = ([_card(row, photos, rights) for row in rows.iter_rows(named=True)] for rows in chosen.values())
     return Gallery(gained, lost, [*notes, *gone])
 
@@ -71,6 +74,7 @@ def _photos(packed: Path, names: Sequence[str]) -> tuple[dict[str, str], list[st
 
 
 def _card(row: dict, photos: dict[str, str], rights: Rights) -> Card:
-    names = ("image_name", "species", "base_said", "base_probability", "head_said", "head_probability")
-    photo = photos.get(row["image_name"])
-    return Card(**{name: row[name] for name in names}, photo=photo, credit=rights.credit(row["image_name"]))
+    name = row["image_name"]
+    columns = ("image_name", "species", "base_said", "base_probability", "head_said", "head_probability")
+    credit = rights.credit(name) if rights.may_show(name) else f"photo not shown: {rights.license(name)}"
+    return Card(**{column: row[column] for column in columns}, photo=photos.get(name), credit=credit)

@@ -24,7 +24,7 @@ from stages.report.review_content import (
 _SPECIES = 15  # that gained most, and as many that lost most
 _ROWS = 60  # of parameters, files of code, images that moved
 _NAMED = 12  # in a sentence
-_BASE_COLOR, _HEAD_COLOR = "#4c78a8", "#f58518"
+_BASE_COLOR, _HEAD_COLOR = "#d55e00", "#0072b2"  # as in the plots of DVC (Okabe and Ito, 2008)
 
 Table = Sequence[Sequence[str]]  # the first row holds the headings
 

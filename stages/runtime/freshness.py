@@ -6,7 +6,7 @@ from typing import Any
 from dvc.repo import Repo
 
 _NAMED = 4
-_GONE = "deleted"
+_GONE = ("deleted", "not in cache")  # as in a clone without data
 
 
 def stale_stages(repo: Repo) -> str:
@@ -37,5 +37,5 @@ def _changed(entry: Any) -> Iterator[str]:
         for name, how in about.items():
             if isinstance(how, dict):
                 yield from how
-            elif how != _GONE:
+            elif how not in _GONE:
                 yield name

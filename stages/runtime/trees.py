@@ -75,6 +75,12 @@ def find_tree(name: str) -> Tree:
     if found:
         commits = ", ".join(commit[:10] for commit in found.values())
         raise UserError(f"{name}: {len(found)} experiments have this name: name the commit of one of them ({commits})")
+    there = f"origin/{name}"  # as in a clone of another branch
+    if (
+        name.strip()
+        and not _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{there}^{{commit}}").returncode
+    ):
+        raise UserError(f"{name} is no commit, branch, tag or experiment here, but {there} is one: name that")
     raise UserError(
         f"{name or 'BASE'} is no commit, branch, tag or experiment here: `git log --oneline` and `dvc exp list "
         "--all-commits` name them, and `git fetch` and `dvc exp pull` bring those of others"
@@ -116,7 +122,7 @@ class TrackedFiles:
         try:
             outputs = {} if content is None else locked_outputs(content)
         except UserError:
-            return Found(there, dict.fromkeys(left, f"the {LOCK} of {tree.name} is none"))
+            return Found(there, dict.fromkeys(left, f"its {LOCK} is none of DVC's"))
         unknown = {name: "its pipeline does not write it" for name in left if not _out_of(name, outputs)}
         wanted = [name for name in left if name not in unknown]
         cached = self._cached(outputs, wanted)
