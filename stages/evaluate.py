@@ -100,8 +100,8 @@ def main() -> None:
     }
     page = evaluation_page(
         headline=in_words(figures),
-        note=f"Temperature {temperature:g}. Intervals are of 95 %, over groups: images of one observation. Hollow: no "
-        f"interval, mostly as there are under {min_groups} groups.",
+        note=f"Temperature {temperature:.3g}. Intervals are of 95 %, over groups: images of one observation. Hollow: "
+        f"no interval, mostly as there are under {min_groups} groups.",
         size_bins=name_bins(SIZES),
         curves=curves,
         **drawn,

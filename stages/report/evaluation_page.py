@@ -145,7 +145,7 @@ def _lines(
             page.write("–", left + columns.value, base, 40, size=_TEXT, align="right", color=_GRAY)
             continue
         _draw_mark(axes, mark.value, middle, mark.low, mark.high, _BLUE)
-        interval = "none" if mark.low is None or mark.high is None else f"{mark.low:.2f}–{mark.high:.2f}"
+        interval = "none" if mark.low is None or mark.high is None else f"{mark.low:.3f}–{mark.high:.3f}"
         cells = [f"{mark.value:.3f}", interval, *(f"{count:,}" for count in mark.counts)]
         for x, cell, faint in zip(
             (columns.value, columns.interval, *columns.counts),
@@ -277,8 +277,9 @@ def _share_axes(page: Page, left: float, top: float, width: float, height: float
 
 def _draw_mark(axes: Axes, x: float, y: float, low: float | None, high: float | None, color: str) -> None:
     if low is not None and high is not None:
-        axes.plot((low, high), (y, y), color=color, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
-        axes.plot(x, y, color=color, marker="o", markersize=6)
+        # A narrow interval must not hide behind its mark.
+        axes.plot((low, high), (y, y), color=color, linewidth=5, alpha=0.45, solid_capstyle="butt")
+        axes.plot(x, y, color=color, marker="|", markersize=11, markeredgewidth=1.8)
     else:
         axes.plot(x, y, color=_GRAY, marker="o", markersize=6, markerfacecolor="white")
 

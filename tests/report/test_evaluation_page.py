@@ -99,7 +99,7 @@ def test_what_has_no_interval_is_hollow_and_every_mark_says_its_n():
     assert {"77", "66", "55"} <= set(texts(unsure))
     assert "none" in texts(unsure)
     assert "none" not in texts(sure)
-    assert "0.25–0.75" in texts(sure)
+    assert "0.250–0.750" in texts(sure)
     assert "3 of 5, 2 groups" in texts(sure)
     assert {"before temperature, 40 images a point", "the surest answers, 5 to 100 images a point"} <= set(texts(sure))
     for bar in sure.axes[2].patches:
