@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks try compare watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -38,6 +38,14 @@ try: .venv/run.stamp ## run an experiment from the last commit; your working tre
 
 compare: .venv/run.stamp ## show experiments: what each changed, and the figures that count (ARGS="-n 20", "--md", "--help")
 	@python -m stages.commands.compare $(ARGS)
+
+review: export BASE := $(or $(BASE),main)
+review: .venv/run.stamp ## hold the working tree against BASE (a commit, branch or experiment; main): review.html, review.md (ARGS="--wait 30")
+	@python -m stages.commands.review --base="$$BASE" $(ARGS)
+	@test -z "$${GITHUB_STEP_SUMMARY:-}" || cat review.md >> "$$GITHUB_STEP_SUMMARY"
+
+comment: .venv/run.stamp ## put review.md into a pull request on GitHub, in the place of the comment before (PR=12)
+	@python -m stages.commands.comment --pr "$(PR)"
 
 watch: .venv/run.stamp ## show what goes on here, on one screen, from another terminal (ARGS="--once")
 	@python -m stages.commands.watch $(ARGS)
@@ -88,13 +96,19 @@ sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages 
 	@python -m sample.make
 	@python -m stages.commands.inventory
 
+plots-page: .venv/run.stamp ## make the page of `dvc plots diff` anew, with the libraries that draw it (needs npm and a network)
+	@python -m offline.make
+
+chromium: ## install Chromium, in which tests look at pages, where there is none (Debian, Ubuntu)
+	@command -v chromium chromium-browser google-chrome >/dev/null || sudo apt-get install --yes chromium
+
 crop-figures: .venv/run.stamp ## say what crops are worth, on 2,400 composed photos (needs apt-get and dpkg-deb)
 	@python -m benchmarks.crops
 
 # Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script, nor
 # networks and same_bits, which say what can be trained and where to the same bits, nor gpu_training, which needs a GPU,
 # nor intervals and comparison, which say how often a figure's interval and a verdict are right.
-BENCHMARKS := busy_machine download dump_reading full_size growth inventory loading mongodb_export near_duplicates repacking
+BENCHMARKS := busy_machine download dump_reading evaluation full_size growth inventory loading mongodb_export near_duplicates repacking
 
 benchmark: .venv/dev.stamp ## measure speed (minutes; each file in benchmarks says what it compares)
 	@for name in $(BENCHMARKS); do python -m "benchmarks.$$name"; done

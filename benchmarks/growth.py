@@ -23,6 +23,7 @@ PARAMS = Split(
     val_share=0.1,
     test_share=0.1,
     min_images_per_class=1,
+    keep_unknown=False,
     max_train_images_per_class=None,
     one_photo_an_observation=False,
 )

@@ -36,6 +36,7 @@ from stages.images.decode import decode_rgb, read_header, reduction, shown_size
 from stages.images.originals import map_originals, read_image
 from stages.images.prepare import decode_and_crop
 from stages.images.saliency import saliency_map
+from stages.records.rights import rights_of, withheld_in_words
 from stages.report.crop_comparison import Comparison, draw_comparison
 from stages.runtime.errors import run
 from stages.runtime.progress import progress, say
@@ -54,6 +55,7 @@ PICTURE = Path("plots/crop_comparison.png")
 
 LEAST_KEPT, LEAST_GAIN, FELL_BACK = "least kept", "least gain", "fell back"  # why an image is shown
 
+_READ = ("image_name", "sha256", "species", "license", "observer")
 SHOWN_PX = 400  # short side of the images in the picture: a small crop of them still fills its place
 
 
@@ -64,10 +66,10 @@ def main() -> None:
     cache = cache_directory(params.profile)
     boxes = {name: tuple(box) for name, *box in read_table(boxes_path(params.profile), BOXES).iter_rows()}
     # By their names alone, so that another split, or another species for an image, compares the same images.
-    rows = read_table(AVAILABLE_IN, AVAILABLE, only=("image_name", "sha256", "species")).unique(
-        "image_name", keep="first"
-    )
+    available = read_table(AVAILABLE_IN, AVAILABLE, only=_READ)
+    rows = available.select("image_name", "sha256", "species").unique("image_name", keep="first")
     rows = draw_rows(rows, params.compare_crops.seed).head(params.compare_crops.figure_images)
+    rights = rights_of(available.join(rows, on="image_name", how="semi"), params.pictures.licenses)
 
     smart = params.crop.model_copy(update={"mode": "smart"})
     wanted = rows.select("image_name", "sha256").rows()
@@ -75,24 +77,28 @@ def main() -> None:
         pairs = map_originals(partial(measure_image, smart=smart, size_px=params.image.pack_px), wanted, cache)
         measured = dict(progress(pairs, what="compare crops", total=rows.height))
         table = tabulate(measured, boxes)
-        shown = choose_shown(rows, table, params.compare_crops)
+        may_be_shown = pl.col("image_name").is_in([name for name in rows["image_name"] if rights.may_show(name)])
+        open_rows, open_table = rows.filter(may_be_shown), table.filter(may_be_shown)
+        shown = choose_shown(open_rows, open_table, params.compare_crops)
         comparisons = []
         for name, sha256, species, why in shown.iter_rows():
             pixels = decode_to_show(read_image(cache, name, sha256))
             said = "" if why == FELL_BACK else why  # the picture says so of every image that did
+            credit, box = f"photo: {rights.credit(name)}", boxes.get(name)
             comparisons.append(
-                Comparison(species, said, pixels, saliency_map(pixels, smart), measured[name], boxes.get(name))
+                Comparison(species, said, pixels, saliency_map(pixels, smart), measured[name], box, credit)
             )
 
     figures = summarize(table)
-    note = f"{note_on(shown, table, params.compare_crops)}; {fallen_in_words(figures)}"
+    note = f"{note_on(shown, open_table, params.compare_crops)}; {fallen_in_words(figures)}"
     remainder = f"no further image to show: {rows.height:,} compared in all"
-    draw_comparison(comparisons, PICTURE, note=note, remainder=remainder)
+    withheld = withheld_in_words(rows.height - open_rows.height, rows.height, rights)
+    draw_comparison(comparisons, PICTURE, note=note, remainder=remainder, withheld=withheld)
     write_table(kept_curves(table), KEPT_CURVES, KEPT)
     write_table(gain_curves(table), GAIN_CURVES, GAIN)
     write_figures(REPORT, figures)
     write_figures(METRICS, compared_figures(figures))
-    say(f"compare_crops: {compared_in_words(figures)}; see {PICTURE}")
+    say(f"compare_crops: {compared_in_words(figures)}; see {PICTURE}{f' ({withheld})' if withheld else ''}")
 
 
 def draw_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:

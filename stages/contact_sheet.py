@@ -3,7 +3,7 @@
 For each verdict it shows the images that lie nearest to the limit on its either side, so that a person can judge
 where the limit should be; of broken files it shows what is there. What looks the same is shown once, with its number.
 It shows what this machine's cache holds: an image that is gone or changed is said to be, and stops nothing, as files
-with some verdicts are replaced by the next ``fetch``.
+with some verdicts are replaced by the next ``fetch``. In the place of a photo that may not be shown stands its license.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,15 +26,18 @@ from stages.images.originals import read_image
 from stages.images.salvage import decode_part, look_at_large
 from stages.images.shrink import shrink
 from stages.images.verdict import LIMITED, VERDICTS
-from stages.report.contact_sheet import Block, Tile, draw_contact_sheet, tiles_a_row
+from stages.records.rights import Rights, rights_of, withheld_in_words
+from stages.report.contact_sheet import Block, Tile, draw_contact_sheet, flow, tiles_a_row
 from stages.report.file_text import first_words
 from stages.runtime.errors import UserError, run
 from stages.runtime.progress import say
 from stages.tables.cache_filter import REJECTED
+from stages.tables.export import RECORDS
 from stages.tables.images import IMAGES
 from stages.tables.inventory import INVENTORY, MEASURES
 from stages.tables.table import read_table
 
+RECORDS_IN = Path("data/records.parquet")
 IMAGES_IN = Path("data/images.parquet")
 REJECTED_IN = Path("data/rejected.parquet")
 PICTURE = Path("plots/rejected_images.png")
@@ -70,15 +73,24 @@ def main() -> None:
         .join(measured.select("image_name", "phash"), on="image_name", how="left", maintain_order="left")
     )
     kept = measured.join(read_table(IMAGES_IN, IMAGES), on="image_name", how="semi")
+    records = read_table(RECORDS_IN, RECORDS, only=("image_name", "license", "observer"))
+    rights = rights_of(records.join(measured, on="image_name", how="semi"), params.pictures.licenses)
 
     a_side = params.contact_sheet.images_a_side
     with reading(cache):
         blocks = [
-            make_block(verdict, rejected.filter(pl.col("verdict") == verdict), kept, params.inventory, cache, a_side)
+            make_block(
+                verdict, rejected.filter(pl.col("verdict") == verdict), kept, params.inventory, cache, a_side, rights
+            )
             for verdict in in_order(rejected["verdict"].unique())
         ]
-    draw_contact_sheet(blocks, PICTURE, a_side=a_side)
-    say(f"contact_sheet: {rejected.height:,} rejected images of {len(blocks)} verdicts; see {PICTURE}")
+    shown = flow(blocks, a_side=a_side)
+    tiles = [tile for row in shown for block in row for tile in (*block.rejected, *block.kept)]
+    withheld = withheld_in_words(sum(tile.withheld for tile in tiles), len(tiles), rights)
+    credit = rights.credits(tile.image_name for tile in tiles if tile.pixels is not None)
+    draw_contact_sheet(shown, PICTURE, withheld=withheld, credit=f"Photos: {credit}" if credit else "")
+    said = f" ({withheld})" if withheld else ""
+    say(f"contact_sheet: {rejected.height:,} rejected images of {len(blocks)} verdicts; see {PICTURE}{said}")
 
 
 def in_order(verdicts: Iterable[str]) -> list[str]:
@@ -88,7 +100,13 @@ def in_order(verdicts: Iterable[str]) -> list[str]:
 
 
 def make_block(
-    verdict: str, rejected: pl.DataFrame, kept: pl.DataFrame, limits: Inventory, cache: Path, a_side: int
+    verdict: str,
+    rejected: pl.DataFrame,
+    kept: pl.DataFrame,
+    limits: Inventory,
+    cache: Path,
+    a_side: int,
+    rights: Rights,
 ) -> Block:
     """Choose and read the images of one verdict: those nearest to its limit, where it has one.
 
@@ -99,15 +117,16 @@ def make_block(
         limits: section ``inventory`` of params.yaml.
         cache: the image cache's directory.
         a_side: images to show to either side of a limit.
+        rights: which of the images may be shown.
     """
     name, most = verdict.replace("_", " "), tiles_a_row(a_side)
     if verdict not in LIMITED:
-        looks = find_looks(rejected.sort("image_name").with_columns(value=pl.lit(None, pl.Float64)))
+        looks = find_looks(rejected.sort("image_name").with_columns(value=pl.lit(None, pl.Float64)), rights)
 
         def read_as_it_is(look: Look) -> Tile:
             return read_tile(cache, look.image_name, look.sha256, limits.max_megapixels)
 
-        return Block(name, rejected.height, "", read_looks(looks, read_as_it_is, most), [])
+        return Block(name, rejected.height, "", read_looks(looks, read_as_it_is, most, rights), [])
 
     measure, key = LIMITED[verdict]
     upper, limit = key.startswith("max_"), getattr(limits, key)
@@ -126,49 +145,64 @@ def make_block(
         name,
         rejected.height,
         f"{'over' if upper else 'under'} inventory.{key} {limit:g}",
-        read_looks(find_looks(beyond), read_measured, most),
-        read_looks(find_looks(within.drop_nulls("value").head(NEAR_A_LIMIT)), read_measured, most),
+        read_looks(find_looks(beyond, rights), read_measured, most, rights),
+        read_looks(find_looks(within.drop_nulls("value").head(NEAR_A_LIMIT), rights), read_measured, most, rights),
     )
 
 
-def find_looks(images: pl.DataFrame) -> list[Look]:
+def find_looks(images: pl.DataFrame, rights: Rights) -> list[Look]:
     """Put images together that look the same by the inventory: the same bytes, or the same hash and measures.
 
     Even areas are put together by their bytes alone, as no measure says which level of gray they have.
 
     Args:
         images: image_name, sha256, phash, value and the measures, in their order.
+        rights: which of them may be shown.
 
     Returns:
-        In the order of the first of each.
+        In the order of the first of each; it is named, or the first that may be shown.
     """
     numbers = [pl.col(name).cast(pl.String) for name, kind in MEASURES.items() if kind.is_float()]
     look = pl.concat_str(pl.col("phash").bin.encode("hex"), *numbers, separator=" ")
     # What is of one shade has no structure for a perceptual hash, and black has the one of white.
     structured = (pl.col("gray_std") >= ONE_SHADE_STD).fill_null(False) & look.is_not_null()
     key = pl.when(structured).then(look).otherwise("sha256")
-    grouped = images.group_by(key.alias("look"), maintain_order=True).agg(
-        pl.col("image_name", "sha256", "value").first(), images=pl.len()
+    withheld = ~pl.col("image_name").map_elements(rights.may_show, pl.Boolean)
+    grouped = (
+        images.with_columns(key.alias("look"), withheld=withheld)
+        .group_by("look", maintain_order=True)
+        .agg(pl.col("image_name", "sha256", "value").sort_by("withheld", maintain_order=True).first(), images=pl.len())
     )
     return [Look(*row) for row in grouped.select(Look._fields).iter_rows()]
 
 
-def read_looks(looks: list[Look], read: Callable[[Look], Tile], most: int) -> list[Tile]:
+def read_looks(looks: list[Look], read: Callable[[Look], Tile], most: int, rights: Rights) -> list[Tile]:
     """Read images as tiles, ``most`` of them that look different; those that look the same are one, with their number.
 
-    Images are read in their order, until the first that has no place, or ``READ_A_SIDE`` files are read.
+    Images are read in their order, until the first that has no place, or ``READ_A_SIDE`` files are read. Of those that
+    look the same the first that may be shown is.
     """
     tiles: list[Tile] = []
     for look in looks[:READ_A_SIDE]:
-        tile = replace(read(look), images=look.images)
+        tile = replace(read(look), images=look.images, image_name=look.image_name)
         place = next((place for place, other in enumerate(tiles) if look_the_same(tile, other)), None)
         if place is not None:
-            tiles[place] = replace(tiles[place], images=tiles[place].images + look.images)
+            other = tiles[place]
+            named = other if rights.may_show(other.image_name) else tile
+            tiles[place] = replace(other, images=other.images + look.images, image_name=named.image_name)
         elif len(tiles) == most:
             break
         else:
             tiles.append(tile)
-    return tiles
+    return [
+        tile if tile.pixels is None or rights.may_show(tile.image_name) else withhold(tile, rights) for tile in tiles
+    ]
+
+
+def withhold(tile: Tile, rights: Rights) -> Tile:
+    """Put the license of a photo that may not be shown in its place; its caption stays."""
+    text = f"not shown:\n{rights.license(tile.image_name)}"
+    return replace(tile, pixels=None, text=text, cut=False, withheld=True)
 
 
 def look_the_same(one: Tile, other: Tile) -> bool:

@@ -1,120 +1,142 @@
-"""Stage ``evaluate``: the trained model on the test images -> metrics/test.json and accuracy by class size.
+"""Stage ``evaluate``: predictions and the tables of the splits -> all figures of the test, on a CPU, in seconds.
 
-Top-1 and top-5 count images, so common species decide them; mean per-class accuracy counts every species alike. The
-groups are those of the long-tail literature (Liu et al., CVPR 2019): many-, medium- and few-shot classes.
+Top-1 and top-5 count images, so common species decide them; mean per-class accuracy counts every species alike. What
+has an interval has one of 95 %, with observations (column ``group``) as its units. What is fitted (a temperature, and
+the thresholds from which on the model answers) is fitted on val and measured on the test. See docs/figures.md.
+
+No network and no photo is looked at, so a new figure costs no inference.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
-from stages.config.schema import Shots
-from stages.evaluation.shots import by_shots
-from stages.images.shards import check_shards
-from stages.learning.data import EpochBatches, PackedImages, PackedLoader
-from stages.learning.device import ColorTransform
-from stages.learning.memory_layout import set_layout
-from stages.learning.predict import predict
-from stages.learning.processes import make_accelerator
-from stages.learning.saved_model import load_model
-from stages.learning.scores import EvalResult
-from stages.learning.split import PackedSplit, open_splits
-from stages.learning.trained_on import check_unseen
+from stages.evaluation.confusion import confused_pairs, drawn_pairs, never_right, species_table
+from stages.evaluation.evaluated import check_finite, read_evaluated, with_numbers
+from stages.evaluation.figures import SIZES, accuracy_by_class_size, figures_table, for_people
+from stages.evaluation.fitted import fit, how_sure
+from stages.evaluation.risk_coverage import risk_coverage
+from stages.evaluation.summary import both_reliabilities, headline, in_words, summarize
+from stages.evaluation.suspects import model_suspects
+from stages.learning.trained_on import TRAINED_ON_FILE, check_unseen, read_trained_on
+from stages.report.evaluation_page import evaluation_page
+from stages.report.png import save_png
 from stages.runtime.errors import UserError, run
-from stages.runtime.outputs import replacing
+from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
+from stages.splitting.genera import number_genera
 from stages.splitting.label_order import label, read_labels
-from stages.tables.classes import CLASSES
-from stages.tables.json_files import write_figures
-from stages.tables.size_bins import bins_of, name_bins
-from stages.tables.table import read_table
+from stages.tables import evaluate as tables
+from stages.tables.classes import CLASSES, UNKNOWN
+from stages.tables.json_files import write_figures, write_json
+from stages.tables.size_bins import name_bins
+from stages.tables.table import Schema, read_table, write_table
 
+PREDICTIONS_IN = Path("data/predictions")
 SPLITS_IN = Path("data/splits")
-PACKED_IN = Path("data/packed")
 MODEL_IN = Path("models")
+CURVES_IN = Path("plots/curves.csv")
 METRICS = Path("metrics/test.json")
 REPORT = Path("data/reports/test.json")
-BY_SIZE = Path("plots/accuracy_by_class_size.csv")
+TABLES = Path("data/evaluation")
+SUSPECTS = Path("data/model_suspects.parquet")
+CALIBRATION = Path("models/calibration.json")
+PLOTS = Path("plots")
+PICTURE = Path("plots/evaluation.png")
 
-SHOTS = ("few_shot", "medium_shot", "many_shot")
-# Classes are drawn together by their number of training images: up to 1, 2, 5, ...
-SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+DIGITS = 5  # of figures in tables: the rest is of a processor, and shall make no difference
 
 
 def main() -> None:
-    """Rank every test image's species among the model's guesses, and sum up."""
+    """Fit on val, measure on the test, count what is taken for what, write."""
     params = stage_params("evaluate")
-    accelerator = make_accelerator()  # first: it says how torch computes
     check_libraries("evaluate")
-    model, description, trained_on = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
-    check_unseen(trained_on, SPLITS_IN)
-    check_shards(PACKED_IN)
     species = read_labels(SPLITS_IN / "labels.csv")
-    packed = open_splits(PACKED_IN, SPLITS_IN, ("test",), species)["test"]
-    if packed.size_px != description.pack_px or description.image_px > packed.size_px:
-        raise UserError(
-            f"{PACKED_IN} holds {packed.size_px} px, the model takes {description.pack_px}: run `dvc repro`"
-        )
-    if not len(packed):
-        raise UserError("test is empty: a species needs images of three observations to stand in it")
-
-    batches = EpochBatches(
-        packed.labels,
-        step_images=params.evaluate.batch_images * accelerator.num_processes,
-        micro_images=params.evaluate.batch_images,
-        process=accelerator.process_index,
-        processes=accelerator.num_processes,
+    trained_on = read_trained_on(MODEL_IN / TRAINED_ON_FILE)
+    for split in ("test", UNKNOWN):
+        check_unseen(trained_on, SPLITS_IN, split)
+    val, test, unknown = (
+        read_evaluated(PREDICTIONS_IN, SPLITS_IN, split, species) for split in ("val", "test", UNKNOWN)
     )
-    loader = PackedLoader(PackedImages(packed, description.image_px), batches, workers=0)
-    color = ColorTransform(description.mean, description.std).to(accelerator.device)
-    model = model.to(accelerator.device)
-    set_layout(model, accelerator.device)  # as in training
-    result = predict(model, loader, color, accelerator, what="test")
-    if not accelerator.is_main_process:
-        return
-    check_finite(result.finite, packed)
-    train_images = read_train_images(SPLITS_IN / "classes.csv", species)
+    if not len(val) or not len(test):
+        raise UserError("val or test is empty: a species needs images of three observations to stand in both")
+    check_finite(test)
+    val, unknown = with_numbers(val), with_numbers(unknown)
+    classes = read_table(SPLITS_IN / "classes.csv", CLASSES)
+    curves = read_table(CURVES_IN, tables.CURVES)
+    train_images = read_train_images(classes, species)
+    _, genus_of_class = number_genera(species)
 
-    figures = summarize(result, train_images, params.shots)
-    write_figures(REPORT, figures)
+    min_groups, resamples, seed = params.evaluate.min_groups, params.evaluate.resamples, params.evaluate.seed
+    fitted = fit(val, genus_of_class, params.evaluate)
+    temperature = fitted.temperature.value
+    sure = how_sure(test, temperature, genus_of_class)
+    curve, area = risk_coverage(
+        sure.confidences,
+        test.answers.hits,
+        test.groups,
+        test.labels,
+        min_groups=min_groups,
+        resamples=resamples,
+        seed=seed,
+    )
+    figures = summarize(sure, unknown, fitted, area, genus_of_class, train_images, params.shots, params.evaluate)
+    pairs = confused_pairs(test, species)
+    by_species = species_table(test, classes, pairs, species, min_groups=min_groups)
+    suspects = pl.concat(
+        model_suspects(part, temperature, species, confident=params.evaluate.confident) for part in (val, test)
+    )
+    drawn = {
+        "figures": rounded(figures_table(figures), tables.TEST_FIGURES),
+        "by_class_size": rounded(
+            accuracy_by_class_size(test, train_images, min_groups=min_groups), tables.BY_CLASS_SIZE
+        ),
+        "reliability": rounded(both_reliabilities(test, temperature, min_groups=min_groups), tables.RELIABILITY),
+        "risk_coverage": rounded(curve, tables.RISK_COVERAGE),
+        "confused_pairs": drawn_pairs(pairs),
+    }
+    page = evaluation_page(
+        headline=in_words(figures),
+        note=f"Temperature {temperature:g}. Intervals are of 95 %, over groups: images of one observation. Hollow: no "
+        f"interval, mostly as there are under {min_groups} groups.",
+        size_bins=name_bins(SIZES),
+        curves=curves,
+        **drawn,
+    )
+
+    with replacing_directory(TABLES) as folder:
+        write_table(rounded(by_species, tables.SPECIES), tables.SPECIES, folder / "species.csv")
+        write_table(pairs, tables.CONFUSED_PAIRS, folder / "confused_pairs.csv")
+        write_table(never_right(by_species), tables.NEVER_RIGHT, folder / "never_right.csv")
+    write_table(rounded(suspects, tables.MODEL_SUSPECTS), tables.MODEL_SUSPECTS, SUSPECTS)
+    write_table(drawn["figures"], tables.TEST_FIGURES, PLOTS / "test_figures.csv")
+    write_table(drawn["by_class_size"], tables.BY_CLASS_SIZE, PLOTS / "accuracy_by_class_size.csv")
+    write_table(drawn["reliability"], tables.RELIABILITY, PLOTS / "reliability.csv")
+    write_table(drawn["risk_coverage"], tables.RISK_COVERAGE, PLOTS / "risk_coverage.csv")
+    write_table(drawn["confused_pairs"], tables.DRAWN_PAIRS, PLOTS / "confused_pairs.csv")
+    save_png(page, PICTURE)
+    write_json(CALIBRATION, fitted.content())
+    write_figures(REPORT, for_people(figures))
     write_figures(METRICS, headline(figures))
-    with replacing(BY_SIZE) as temporary:
-        accuracy_by_class_size(result.ranks, result.labels, train_images).write_csv(temporary)
-    say(
-        f"evaluate: test top-1 {figures['top1']:.3f}, top-5 {figures['top5']:.3f}, mean per-class accuracy "
-        f"{figures['mean_per_class_accuracy']:.3f} ({figures['images']:,} images of {figures['classes']:,} species)"
-    )
+    for warning in fitted.warnings():
+        say(f"evaluate: warning: {warning}")
+    say(f"evaluate: {in_words(figures)}")
 
 
-def check_finite(finite: np.ndarray, packed: PackedSplit) -> None:
-    """Refuse predictions that are no numbers: what is counted of them is no figure.
+def read_train_images(classes: pl.DataFrame, species: list[str]) -> np.ndarray:
+    """Give the number of training images of each class, int64 [classes], in the order of labels.
 
     Args:
-        finite: bool [images], of an ``EvalResult``.
-        packed: the split that they are of.
+        classes: of classes.csv.
+        species: in the order of labels.
 
     Raises:
-        UserError: some are none: how many, and the first image.
+        UserError: they are of other classes.
     """
-    wrong = np.flatnonzero(~finite)
-    if len(wrong):
-        raise UserError(
-            f"the model's predictions for {len(wrong):,} of {len(finite):,} test images are no numbers (NaN or "
-            f"infinite), {packed.name(wrong[0])} the first: train again, at a lower train.learning_rate of the profile"
-        )
-
-
-def read_train_images(path: Path, species: list[str]) -> np.ndarray:
-    """Read from classes.csv the number of training images of each class, int64 [classes], in the order of labels.
-
-    Raises:
-        UserError: it is of other classes.
-    """
-    classes = read_table(path, CLASSES)
+    path = SPLITS_IN / "classes.csv"
     places = label(classes["species"], species, where=str(path))
     if len(np.unique(places)) != len(species) or len(places) != len(species):
         raise UserError(
@@ -125,45 +147,11 @@ def read_train_images(path: Path, species: list[str]) -> np.ndarray:
     return images
 
 
-def summarize(result: EvalResult, train_images: np.ndarray, shots: Shots) -> dict[str, Any]:
-    """Sum up the test.
-
-    Args:
-        result: of the test images.
-        train_images: int [classes], training images of each class.
-        shots: where few-shot ends and many-shot begins.
-    """
-    scores = result.scores()
-    return {
-        "images": len(result.labels),
-        "classes": len(np.unique(result.labels)),
-        "top1": scores.top1,
-        "top5": scores.top5,
-        "mean_per_class_accuracy": result.mean_per_class_accuracy(),
-    } | by_shots(result, train_images, shots)
-
-
-def headline(figures: dict[str, Any]) -> dict[str, float]:
-    """Give the few figures that people compare from run to run; the others stand in the report."""
-    of_shots = {f"test_{name}": figures[name]["mean_per_class_accuracy"] for name in SHOTS if name in figures}
-    return {f"test_{name}": figures[name] for name in ("top1", "top5", "mean_per_class_accuracy")} | of_shots
-
-
-def accuracy_by_class_size(ranks: np.ndarray, labels: np.ndarray, train_images: np.ndarray) -> pl.DataFrame:
-    """Give top-1 of the classes of each size: columns train_images (as text), top1, images, classes."""
-    bins, names = bins_of(train_images[labels], SIZES), name_bins(SIZES)
-    rows = []
-    for number in np.unique(bins):
-        members = bins == number
-        rows.append(
-            {
-                "train_images": names[number],
-                "top1": round(float((ranks[members] < 1).mean()), 5),
-                "images": int(members.sum()),
-                "classes": len(np.unique(labels[members])),
-            }
-        )
-    return pl.DataFrame(rows)
+def rounded(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Give the columns of a table's schema, fractions rounded to ``DIGITS``."""
+    return table.select(pl.col(name).cast(dtype) for name, dtype in schema.items()).with_columns(
+        pl.col(pl.Float64).round(DIGITS)
+    )
 
 
 if __name__ == "__main__":

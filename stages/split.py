@@ -13,6 +13,7 @@ The rules, in order:
 
 Labels are the ranks of the species' names; data/splits/labels.csv is the only source of label order anywhere, and
 data/splits/classes.csv says how many images each has. What is left out stands in data/left_out.csv, with the reason.
+With ``split.keep_unknown`` the species with too few images are a set of their own, ``unknown``, without labels.
 """
 
 from pathlib import Path
@@ -32,7 +33,7 @@ from stages.splitting.groups import drop_contradictions, group_rows, link_images
 from stages.splitting.leaks import count_leaks
 from stages.splitting.memory import drop_strays, follow, lost_sources, pin_groups, read_assignments, recall
 from stages.tables.cache_filter import AVAILABLE
-from stages.tables.classes import CLASSES, LABELS, SPLITS
+from stages.tables.classes import CLASSES, LABELS, SPLITS, UNKNOWN
 from stages.tables.json_files import write_figures
 from stages.tables.links import LINKS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
@@ -66,19 +67,21 @@ def main() -> None:
             "`ids_of`, or another path? What is met again by such an id alone counts as new"
         )
     rows, left_out = split_images(available, links, pairs, disputed, assignments, params.split)
-    if rows["species"].n_unique() < 2:
+    known = rows.filter(pl.col("split") != UNKNOWN) if params.split.keep_unknown else rows
+    if known["species"].n_unique() < 2:
         reasons = in_words(dict(left_out.group_by("reason").len().iter_rows()))
         raise UserError(
-            f"{rows['species'].n_unique()} of {available['species'].n_unique()} species of {AVAILABLE_IN} are left"
+            f"{known['species'].n_unique()} of {available['species'].n_unique()} species of {AVAILABLE_IN} are left"
             f"{reasons}, and a classifier needs two or more: see split.min_images_per_class, or bring more images"
         )
-    classes = number_classes(rows)
+    classes = number_classes(known)
     reasons = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
     del links  # what they say in their own words comes in now
     leaks = count_leaks(rows, read_table(LINKS_IN, LINKS, only=("image_name", "kind", "source", "raw")), pairs)
     figures = summarize(classes, leaks, params.shots) | {
         "left_out": reasons,
-        "remembered_images": rows.filter(pl.col("earlier").is_not_null()).height,
+        "remembered_images": known.filter(pl.col("earlier").is_not_null()).height,
+        "unknown": {"images": rows.height - known.height, "species": rows["species"].n_unique() - classes.height},
     }
 
     rows = rows.select("row", "group", "split")
@@ -95,6 +98,8 @@ def main() -> None:
     if torn := {kind: number for kind, number in leaks.items() if number}:
         say(f"split: warning: things stand in two splits{in_words(torn)}: ids that are spelled in a way nobody knows?")
     sizes = ", ".join(f"{name} {figures[name]['images']:,} of {figures[name]['classes']:,} classes" for name in SPLITS)
+    if params.split.keep_unknown:
+        sizes += f"; unknown {figures['unknown']['images']:,} of {figures['unknown']['species']:,} species"
     say(f"split: images in {sizes}; {left_out.height:,} left out{in_words(reasons)}")
 
 
@@ -134,7 +139,12 @@ def split_images(
     rows = rows.with_columns(split=assign_splits(rows, params))
     untrained = rows.filter(pl.col("split").is_null()).with_columns(reason=pl.lit("species_without_train"))
     rows = rows.filter(pl.col("split").is_not_null())
-    left_out = [contradictory, too_few, stray, untrained]
+    left_out = [contradictory, stray, untrained]
+    if params.keep_unknown:
+        unknown = too_few.with_columns(split=pl.lit(UNKNOWN)).select(rows.columns)
+        rows = pl.concat([rows, unknown])
+    else:
+        left_out.append(too_few)
     if params.one_photo_an_observation:
         rows, extra = drop_extra_photos(rows, assignments.filter("used")["image_name"])
         left_out.append(extra)
@@ -152,11 +162,11 @@ def write_splits(available: pl.DataFrame, rows: pl.DataFrame, folder: Path) -> N
     Args:
         available: columns of ``AVAILABLE``.
         rows: row (its number in ``available``), group and split.
-        folder: gets train.parquet, val.parquet and test.parquet.
+        folder: gets train.parquet, val.parquet, test.parquet and unknown.parquet.
     """
-    rows = pl.concat(rows.filter(pl.col("split") == name) for name in SPLITS)
+    rows = pl.concat(rows.filter(pl.col("split") == name) for name in (*SPLITS, UNKNOWN))
     table = pl.DataFrame([available.drop_in_place(name)[rows["row"]] for name in available.columns] + [rows["group"]])
-    for name in SPLITS:
+    for name in (*SPLITS, UNKNOWN):
         images = int((rows["split"] == name).sum())
         write_table(table.head(images).with_columns(split=pl.lit(name)), SPLIT, folder / f"{name}.parquet")
         table = table.slice(images)

@@ -247,6 +247,7 @@ class Split(Section):
     val_share: Annotated[float, Field(gt=0, lt=0.5)]
     test_share: Annotated[float, Field(gt=0, lt=0.5)]
     min_images_per_class: Count
+    keep_unknown: bool
     max_train_images_per_class: Count | None
     one_photo_an_observation: bool
 
@@ -306,6 +307,20 @@ class CompareCrops(Section):
     worst_kept_below: Share
     worst_gain_below: Annotated[float, Field(ge=-1, le=1)]
     fallback_images: Annotated[int, Field(ge=0, le=20)]
+
+
+class Pictures(Section):
+    """What pictures in plots/ may show, which are published with the repo."""
+
+    licenses: Annotated[list[License], Field(min_length=1)] | None
+
+
+class Mistakes(Section):
+    """How many mistakes of the model are shown."""
+
+    images: Annotated[int, Field(ge=1, le=60)]
+    pairs: Annotated[int, Field(ge=1, le=20)]
+    pair_images: Annotated[int, Field(ge=2, le=6)]
 
 
 class Image(Section):
@@ -416,10 +431,20 @@ class Augment(Section):
     cutmix: Annotated[float, Field(ge=0, le=10)]
 
 
+class Predict(Section):
+    """How predictions are made."""
+
+    batch_images: Count
+
+
 class Evaluate(Section):
     """How the test figures are taken."""
 
-    batch_images: Count
+    seed: Seed
+    min_groups: Annotated[int, Field(ge=2, le=1_000_000)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    max_risks: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10)]
+    confident: Share
 
 
 class Params(Section):
@@ -443,7 +468,10 @@ class Params(Section):
     model: Model
     train: Train
     augment: Augment
+    predict: Predict
     evaluate: Evaluate
+    pictures: Pictures
+    mistakes: Mistakes
 
     @field_validator("documents", mode="before")
     @classmethod

@@ -12,6 +12,8 @@ from stages.runtime.errors import UserError
 from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES
 from stages.tables.table import read_table
 
+DIGITS = 6  # that probabilities are rounded to where something is decided by them
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -51,6 +53,16 @@ class Answers:
         """Which images are right, bool [images]; one without numbers is wrong, whatever its rank."""
         return (self.ranks == 0) & self.finite
 
+    @property
+    def said(self) -> np.ndarray:
+        """Give the species that each image is said to be, int64 [images]: never its own where it is no hit.
+
+        A class that weighs as much as an image's own counts as put before it, so that one is said.
+        """
+        first = self.top_classes[:, 0]
+        tied = (first == self.labels) & ~self.hits
+        return np.where(tied, self.top_classes[:, 1], first)
+
     def take(self, rows: np.ndarray) -> "Answers":
         """Give some rows, by their numbers or a mask."""
         picked = np.flatnonzero(rows) if rows.dtype == bool else rows
@@ -63,12 +75,32 @@ class Answers:
         Raises:
             ValueError: the temperature is outside those that predictions are known at.
         """
-        kept = logsumexp(self.top_logits / temperature, axis=1)
-        return np.logaddexp(kept, self._rest_at(self.rest, TEMPERATURES, temperature))
+        rest = self._rest_at(self.rest, TEMPERATURES, temperature)
+        with np.errstate(invalid="ignore"):  # images without numbers have none here
+            return np.logaddexp(logsumexp(self.top_logits / temperature, axis=1), rest)
 
     def top_probabilities(self, temperature: float) -> np.ndarray:
         """Give the probabilities of the largest classes, float64 [images, k]."""
         return np.exp(self.top_logits / temperature - self.log_partition(temperature)[:, None])
+
+    def confidences(self, temperature: float) -> np.ndarray:
+        """Give the largest probability of each image, float64 [images], rounded to ``DIGITS``.
+
+        What is decided by a probability is decided by the rounded one: two processors' last bits decide nothing.
+        """
+        return np.round(self.top_probabilities(temperature)[:, 0], DIGITS)
+
+    def own_log_probabilities(self, temperature: float) -> np.ndarray:
+        """Give the logarithm of the probability of each image's own species, float64 [images]; NaN without a label."""
+        return self.own_logits / temperature - self.log_partition(temperature)
+
+    def squared_probabilities(self, temperature: float) -> np.ndarray:
+        """Give the sum of the squared probabilities of all classes, float64 [images]: that of half the temperature.
+
+        Raises:
+            ValueError: half the temperature is outside those that predictions are known at.
+        """
+        return np.exp(self.log_partition(temperature / 2) - 2 * self.log_partition(temperature))
 
     def genus_probabilities(self, temperature: float, genus_of_class: np.ndarray) -> np.ndarray:
         """Give the summed probabilities of the species of each of ``genus_top``, float64 [images, g].
@@ -88,7 +120,8 @@ class Answers:
             ],
             axis=1,
         )
-        return np.exp(sums - self.log_partition(temperature)[:, None])
+        # Both are interpolated, each with its own error.
+        return np.minimum(np.exp(sums - self.log_partition(temperature)[:, None]), 1)
 
     def _rest_at(self, rest: np.ndarray, grid: np.ndarray, temperature: float) -> np.ndarray:
         """Interpolate what is not kept: what it has beyond the smallest logit kept is smooth in log temperature."""

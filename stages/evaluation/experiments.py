@@ -84,26 +84,27 @@ def _read(entry: dict[str, Any], name: str, executor: dict[str, Any] | None = No
     if data is None:
         return row
     for file in (data.get("params") or {}).values():
-        row.params |= dict(_flat(file.get("data") or {}))
-    row.params = dict(_of_active_profile(row.params))
+        row.params |= dict(flat(file.get("data") or {}))
+    row.params = dict(of_active_profile(row.params))
     if row.state:  # DVC gives such a one the figures and digests of its commit
         return row
     for path, file in (data.get("metrics") or {}).items():
-        row.figures |= {(Path(path).stem, figure): value for figure, value in _flat(file.get("data") or {})}
+        row.figures |= {(Path(path).stem, figure): value for figure, value in flat(file.get("data") or {})}
     deps = data.get("deps") or {}
     row.digests = {what: (deps.get(path) or {}).get("hash") for what, (path, _) in _ALIKE.items()}
     return row
 
 
-def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested sections, with their names behind those of the sections, joined by dots."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{above}{name}.")
+            yield from flat(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
 
 
-def _of_active_profile(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def of_active_profile(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Leave out the profiles that a run did not go by, and name the keys of its own without it."""
     own = f"profiles.{params.get('profile')}."
     for name, value in params.items():
@@ -148,7 +149,7 @@ def note_stale(workspace: Row, made_with: dict[str, Any]) -> None:
         workspace: its row.
         made_with: the parameters of the stages' last runs, by name, as dvc.lock notes them.
     """
-    made_with = dict(_of_active_profile(dict(_flat(made_with))))
+    made_with = dict(of_active_profile(dict(flat(made_with))))
     if other := [name for name, value in made_with.items() if workspace.params.get(name) != value]:
         more = f" and {len(other) - 1} more" if len(other) > 1 else ""
         workspace.notes.append(f"its figures were made with another {other[0]}{more}; `dvc repro` makes them anew")

@@ -1,33 +1,22 @@
-"""Accuracy of many-, medium- and few-shot classes apart, as the literature on long tails reports it."""
-
-from typing import Any
+"""Images of many-, medium- and few-shot classes apart, as the literature on long tails reports them."""
 
 import numpy as np
 
 from stages.config.schema import Shots
-from stages.learning.scores import EvalResult, mean_per_class_accuracy
+
+SHOTS = ("few_shot", "medium_shot", "many_shot")
 
 
-def by_shots(result: EvalResult, train_images: np.ndarray, shots: Shots) -> dict[str, dict[str, Any]]:
-    """Give figures of many-, medium- and few-shot classes apart (Liu et al., CVPR 2019).
+def by_shots(train_images: np.ndarray, shots: Shots) -> dict[str, np.ndarray]:
+    """Say which images are of few-, medium- and many-shot classes (Liu et al., CVPR 2019), bool [images] each.
 
     Args:
-        result: what a model made of the images of a split.
-        train_images: int [classes], training images of each class.
+        train_images: int [images], training images of each image's class.
         shots: where few-shot ends and many-shot begins.
+
+    Returns:
+        By the names of ``SHOTS``; a kind of classes without any image is left out.
     """
-    size = train_images[result.labels]
-    groups = {
-        "few_shot": size < shots.few_below,
-        "medium_shot": (size >= shots.few_below) & (size <= shots.many_above),
-        "many_shot": size > shots.many_above,
-    }
-    return {
-        name: {
-            "classes": len(np.unique(result.labels[members])),
-            "images": int(members.sum()),
-            "mean_per_class_accuracy": mean_per_class_accuracy(result.ranks[members] < 1, result.labels[members]),
-        }
-        for name, members in groups.items()
-        if members.any()
-    }
+    few, many = train_images < shots.few_below, train_images > shots.many_above
+    members = dict(zip(SHOTS, (few, ~few & ~many, many), strict=True))
+    return {name: of for name, of in members.items() if of.any()}

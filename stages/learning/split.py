@@ -10,14 +10,14 @@ import polars as pl
 from stages.images.shards import PackedShards
 from stages.runtime.errors import UserError
 from stages.splitting.label_order import label
-from stages.tables.classes import read_split
+from stages.tables.classes import UNKNOWN, read_split
 
 
 class PackedSplit:
     """The images of a split as one sequence of (JPEG bytes, label): a view of the shards, in the table's order.
 
     Attributes:
-        labels: int64 [images].
+        labels: int64 [images]; -1 in the split ``unknown``, whose species are none of the classes.
         size_px: side of the images.
         fingerprint: digest of all that a network learns of the split: each label and JPEG, in their order.
     """
@@ -95,7 +95,8 @@ def _open(shards: PackedShards, rows: pl.DataFrame, tables: Path, name: str, spe
                 f"{found['image_name'][0]} of {path} {what} {shards.folder} (and {found.height - 1:,} more): "
                 "run `dvc repro pack`"
             )
-    labels = label(table["species"], species, where=str(path))
+    unknown = name == UNKNOWN
+    labels = np.full(table.height, -1) if unknown else label(table["species"], species, where=str(path))
     digest = hashlib.sha256()
     for number, jpeg_sha256 in zip(labels.tolist(), images["jpeg_sha256"], strict=True):
         digest.update(f"{number} {jpeg_sha256}\n".encode())

@@ -73,7 +73,7 @@ def mark_seen(images: pl.DataFrame, trained_on: pl.DataFrame) -> pl.DataFrame:
     return images.with_columns(pl.col("seen").any().over("group"))
 
 
-def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
+def check_unseen(trained_on: pl.DataFrame, tables: Path, split: str = "test") -> None:
     """Refuse a test with images that a model has seen, or with images of groups that it has seen.
 
     See ``mark_seen``; of a group all images of today's splits are looked at.
@@ -81,12 +81,13 @@ def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
     Args:
         trained_on: columns of ``TRAINED_ON``.
         tables: the folder with the present splits' tables.
+        split: that the model is to be tested on.
 
     Raises:
         UserError: there are such images: how many, and the first of them; or a table is missing or damaged.
     """
-    present = mark_seen(_read(tables, (*_SEEN, "test")), trained_on)
-    test = present.filter(pl.col("split") == "test")
+    present = mark_seen(_read(tables, (*_SEEN, split)), trained_on)
+    test = present.filter(pl.col("split") == split)
     seen = test.filter("seen")
     if not seen.height:
         return
@@ -94,7 +95,7 @@ def check_unseen(trained_on: pl.DataFrame, tables: Path) -> None:
     first = ", ".join(seen["image_name"].head(_NAMED))
     more = f" and {seen.height - _NAMED:,} more" if seen.height > _NAMED else ""
     raise UserError(
-        f"the model has seen {seen.height:,} of {test.height:,} test images in "
+        f"the model has seen {seen.height:,} of {test.height:,} {split} images in "
         f"its training or validation ({seen.height - of_group:,} themselves, {of_group:,} by others of their group): "
         f"{first}{more}. The splits are others since then: train again (`dvc repro train`), then evaluate"
     )

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from stages.report.page import Page
 from stages.report.png import save_png
 
-_REJECTED_COLOR, _KEPT_COLOR, _GRAY, _DARK = "#c92a2a", "#2b8a3e", "#868e96", "#495057"
+# Orange and blue, of Okabe and Ito (2008): told apart by those who do not see red or green.
+_REJECTED_COLOR, _KEPT_COLOR, _GRAY, _DARK = "#D55E00", "#0072B2", "#868e96", "#495057"
 
 # In pixels.
 _MARGIN = 12
@@ -24,8 +25,9 @@ _TITLE, _CAPTION, _BELOW = 32, 14, 14
 _ROW = _TITLE + _TILE_HEIGHT + _CAPTION + _BELOW
 _LINE = 18
 _NARROWEST = 5 * (_TILE + _GAP)  # for the title
-_LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 12  # of a text in a tile
-_SMALLEST = 6.5  # points that a caption may become
+_LETTERS_A_LINE, _LINES, _TEXT_LINE = 18, 5, 13  # of a text in a tile
+_SMALLEST = 8  # points that a caption may become
+_CREDIT, _LETTER = 16, 5.2  # of the names below: a line's height, and a letter's width, about
 _BADGE = 15  # height of the number of images that look the same
 
 
@@ -39,6 +41,8 @@ class Tile:
         caption: the measure with its unit, or the size.
         images: how many look like this.
         cut: a part of the picture is marked as missing.
+        image_name: of the image, or of one of those that look the same.
+        withheld: there are pixels to be seen, and they may not be shown.
     """
 
     pixels: np.ndarray | None
@@ -46,6 +50,8 @@ class Tile:
     caption: str
     images: int = 1
     cut: bool = False
+    image_name: str = ""
+    withheld: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,16 @@ class Block:
         return replace(self, rejected=self.rejected[:rejected], kept=self.kept[:kept])
 
 
-def draw_contact_sheet(blocks: list[Block], path: Path, *, a_side: int) -> None:
-    """Write the picture to ``path`` (PNG): of each verdict up to ``a_side`` images, and more where a row has room."""
-    save_png(lay_out(flow(blocks, a_side=a_side)), path)
+def draw_contact_sheet(rows: list[list[Block]], path: Path, *, withheld: str = "", credit: str = "") -> None:
+    """Write the picture to ``path`` (PNG).
+
+    Args:
+        rows: of blocks, as ``flow`` gives them.
+        path: of the picture.
+        withheld: how many images may not be shown, and why; a line of the head.
+        credit: who made the photos, below them.
+    """
+    save_png(lay_out(rows, withheld=withheld, credit=credit), path)
 
 
 def tiles_a_row(a_side: int) -> int:
@@ -126,13 +139,14 @@ def _width(row: list[Block]) -> int:
     return sum(block.width for block in row) + _BETWEEN * (len(row) - 1)
 
 
-def lay_out(rows: list[list[Block]]) -> Figure:
-    """Draw rows of blocks."""
-    head = _head([block for row in rows for block in row])
+def lay_out(rows: list[list[Block]], *, withheld: str = "", credit: str = "") -> Figure:
+    """Draw what ``draw_contact_sheet`` writes."""
+    head = [*_head([block for row in rows for block in row]), *([withheld] if withheld else [])]
     width = 2 * _MARGIN + max([_NARROWEST, *map(_width, rows)])
     top = _MARGIN + _LINE * len(head) + _MARGIN
-    height = top + _ROW * len(rows) + (0 if rows else 2 * _LINE)
-    page = Page(width, height)
+    foot = textwrap.wrap(credit, int((width - 2 * _MARGIN) / _LETTER))
+    below = top + _ROW * len(rows) + (0 if rows else 2 * _LINE)
+    page = Page(width, below + _CREDIT * len(foot) + (_MARGIN if foot else 0))
     for number, line in enumerate(head):
         size = 10 if number else 13
         page.write(line, _MARGIN, _MARGIN + 14 + number * _LINE, width - 2 * _MARGIN, size=size, smallest=_SMALLEST)
@@ -143,16 +157,19 @@ def lay_out(rows: list[list[Block]]) -> Figure:
         for block in row:
             _draw_block(page, block, left, top + number * _ROW)
             left += block.width + _BETWEEN
+    for number, line in enumerate(foot):
+        base = below + _CREDIT * number + 11
+        page.write(line, _MARGIN, base, width - 2 * _MARGIN, size=8.5, smallest=_SMALLEST, color=_GRAY)
     return page.figure
 
 
 def _head(blocks: list[Block]) -> list[str]:
     """Give the title and what explains the signs on the sheet, those that are there."""
     tiles = [tile for block in blocks for tile in (*block.rejected, *block.kept)]
-    kept = ", and kept ones (green) that lie nearest to the same limit" if any(block.kept for block in blocks) else ""
+    kept = ", and kept ones (blue) that lie nearest to the same limit" if any(block.kept for block in blocks) else ""
     signs = ["×: so many images that look the same"] if any(tile.images > 1 for tile in tiles) else []
     signs += ["striped: the part that a broken file lacks"] if any(tile.cut for tile in tiles) else []
-    return [f"Rejected images (red){kept}", *(["; ".join(signs)] if signs else [])]
+    return [f"Rejected images (orange){kept}", *(["; ".join(signs)] if signs else [])]
 
 
 def _draw_block(page: Page, block: Block, left: float, top: float) -> None:
@@ -182,13 +199,14 @@ def _draw_tile(page: Page, tile: Tile, color: str, left: float, top: float) -> N
     if tile.pixels is not None:
         page.picture(tile.pixels, x, y, width, height)
     page.box(x, y, width, height, edge=color, face="#f1f3f5" if tile.pixels is None else None)
-    lines = [line for part in tile.text.split("\n") for line in textwrap.wrap(part, _LETTERS_A_LINE)][:_LINES]
+    lines = [line for part in tile.text.split("\n") for line in textwrap.wrap(part, _LETTERS_A_LINE)]
+    lines = lines[: _LINES - 1 if tile.images > 1 else _LINES]
     middle = left + _TILE / 2
     room = top + _BADGE if tile.images > 1 else top
     base = (room + top + _TILE_HEIGHT - _TEXT_LINE * len(lines)) / 2 + 8
     for number, line in enumerate(lines):
         below = base + _TEXT_LINE * number
-        page.write(line, middle, below, _TILE - 6, size=7.5, smallest=5.5, align="center", color=_DARK)
+        page.write(line, middle, below, _TILE - 6, size=8, smallest=_SMALLEST, align="center", color=_DARK)
     if tile.images > 1:
         badge = min(_TILE, 12 + 6 * len(f"× {tile.images:,}"))
         right = left + _TILE  # of the tile: the picture may be narrower than its number

@@ -20,8 +20,8 @@ _SMART_COLOR, _CENTER_COLOR, _TRUTH_COLOR, _GRAY = "#e8590c", "#1c7ed6", "#fffff
 # In pixels.
 _MARGIN, _GUTTER, _GAP = 12, 24, 8
 _FRAME, _CROP = 150, 114  # widths of the places for originals and maps, and for crops
-_HIGHEST = 132  # original or map
-_CAPTION, _BELOW = 18, 14
+_HIGHEST = _CROP  # original or map
+_CAPTION, _BELOW = 18, 24
 _LINE = 19  # of the title
 _HALF = 2 * _FRAME + 2 * _CROP + 3 * _GAP
 _WIDTH = 2 * _MARGIN + 2 * _HALF + _GUTTER
@@ -39,6 +39,7 @@ class Comparison:
         saliency: uint8 [h, w], its map, at any scale.
         crops: both, and the size of the original, in pixels of it.
         true_box: of the subject, where it is known.
+        credit: who made the photo, and its license.
     """
 
     species: str
@@ -47,32 +48,38 @@ class Comparison:
     saliency: np.ndarray
     crops: Measured
     true_box: Box | None
+    credit: str = ""
 
 
-def draw_comparison(comparisons: list[Comparison], path: Path, *, note: str, remainder: str) -> None:
+def draw_comparison(
+    comparisons: list[Comparison], path: Path, *, note: str, remainder: str, withheld: str = ""
+) -> None:
     """Write the picture to ``path`` (PNG): two images a row, each as original, map, smart crop and center crop.
 
     Args:
-        comparisons: the images, one or more, in their order.
+        comparisons: the images, in their order; perhaps none.
         path: of the picture.
         note: what is shown, a line below the title.
         remainder: why the last row has one image, where it has.
+        withheld: how many images may not be shown, and why.
     """
-    save_png(lay_out(comparisons, note=note, remainder=remainder), path)
+    save_png(lay_out(comparisons, note=note, remainder=remainder, withheld=withheld), path)
 
 
-def lay_out(comparisons: list[Comparison], *, note: str, remainder: str) -> Figure:
+def lay_out(comparisons: list[Comparison], *, note: str, remainder: str, withheld: str = "") -> Figure:
     """Draw what ``draw_comparison`` writes."""
-    head = [_title(comparisons), _legend(comparisons), note]
+    head = [_title(comparisons), _legend(comparisons), note, *([withheld] if withheld else [])]
     head_height = _MARGIN + _LINE * len(head) + _MARGIN
     rows = -(-len(comparisons) // 2)
-    page = Page(_WIDTH, head_height + _ROW * rows)
+    page = Page(_WIDTH, head_height + _ROW * max(rows, 1))
     for number, line in enumerate(head):
         size, color = (13, "black") if number == 0 else (10.5, "#495057")
         page.write(line, _MARGIN, _MARGIN + _LINE * number + 14, _WIDTH - 2 * _MARGIN, size=size, color=color)
     for number, comparison in enumerate(comparisons):
         left = _MARGIN + (number % 2) * (_HALF + _GUTTER)
         _draw_one(page, comparison, left, head_height + number // 2 * _ROW)
+    if not comparisons:
+        page.write("no image to show", _MARGIN, head_height + _LINE, _HALF, size=10.5, color=_GRAY)
     if len(comparisons) % 2:
         left, middle = _MARGIN + _HALF + _GUTTER, head_height + (rows - 0.5) * _ROW
         page.write(remainder, left, middle, _HALF, size=10.5, color=_GRAY)
@@ -106,6 +113,7 @@ def _draw_one(page: Page, comparison: Comparison, left: float, top: float) -> No
     taken = page.write(_reasons(comparison), left + both, base, 0.6 * both, size=10, align="right")
     for_species = both - taken - (_GAP if taken else 0)
     page.write(comparison.species, left, base, for_species, size=11, style="italic")
+    page.write(comparison.credit, left, top + _HIGHEST + 13, _HALF, size=8.5, smallest=8, color=_GRAY)
 
     width, height = comparison.crops.width, comparison.crops.height
     scale = min(_FRAME / width, _HIGHEST / height)

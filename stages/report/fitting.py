@@ -18,7 +18,7 @@ def renderer_of(figure: Figure) -> RendererAgg:
     return FigureCanvasAgg(figure).get_renderer()
 
 
-def fit(text: Text, width_px: float, renderer: RendererAgg, *, size_pt: float, smallest_pt: float = 7.5) -> float:
+def fit(text: Text, width_px: float, renderer: RendererAgg, *, size_pt: float, smallest_pt: float = 8) -> float:
     """Make a line of text no wider than ``width_px``, and give its width in pixels.
 
     From ``size_pt`` it becomes smaller, to ``smallest_pt``; where that does not do, an ellipsis takes the place of its

@@ -29,7 +29,7 @@ class Page:
         width: float,
         *,
         size: float,
-        smallest: float = 7.5,
+        smallest: float = 8,
         align: Literal["left", "center", "right"] = "left",
         color: str = "black",
         weight: Literal["normal", "bold"] = "normal",

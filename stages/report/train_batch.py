@@ -41,7 +41,7 @@ def lay_out(pixels: np.ndarray, targets: np.ndarray, species: list[str]) -> Figu
         page.picture(pixels[number], left, top, _TILE, _TILE)
         lines = caption(targets[number], species)
         for line, base in zip(lines, range(top - 5 - _LINE * (len(lines) - 1), top, _LINE), strict=True):
-            page.write(line, left + _TILE / 2, base, _TILE, size=9, smallest=7, align="center", style="italic")
+            page.write(line, left + _TILE / 2, base, _TILE, size=9, align="center", style="italic")
     return page.figure
 
 

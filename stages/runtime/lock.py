@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.runtime.errors import UserError
 from stages.runtime.progress import say
-from stages.runtime.yaml_files import NotYAMLError, read_yaml
+from stages.runtime.yaml_files import NotYAMLError, parse_yaml
 
 LOCK = Path("dvc.lock")
 
@@ -114,14 +114,18 @@ def _noted_params(entry: dict[str, Any]) -> dict[str, Any] | None:
     return entry.get("params", {}).get("params.yaml")
 
 
-def locked_outputs() -> dict[str, str]:
+def locked_outputs(content: bytes | None = None) -> dict[str, str]:
     """Give the outputs of all stages' last runs as dvc.lock has them: MD5 by path.
+
+    Args:
+        content: of another dvc.lock than that of this working tree.
 
     Raises:
         UserError: the lock is none of DVC's.
     """
+    entries = _read_lock() if content is None else _parse_lock(content)
     try:
-        outputs = {out["path"]: out["md5"] for entry in _read_lock().values() for out in entry.get("outs", ())}
+        outputs = {out["path"]: out["md5"] for entry in entries.values() for out in entry.get("outs", ())}
     except (KeyError, TypeError, AttributeError):
         raise _no_lock() from None
     if not all(isinstance(digest, str) for digest in outputs.values()):
@@ -151,10 +155,12 @@ def _locked_stage(stage: str) -> dict[str, Any] | None:
 
 def _read_lock() -> dict[str, Any]:
     """Give the entries of the stages; none where there is no lock yet."""
+    return _parse_lock(LOCK.read_bytes()) if LOCK.exists() else {}
+
+
+def _parse_lock(content: bytes) -> dict[str, Any]:
     try:
-        stages = read_yaml(LOCK)["stages"]
-    except FileNotFoundError:
-        return {}
+        stages = parse_yaml(content)["stages"]
     except (NotYAMLError, KeyError, TypeError):
         stages = None
     if not isinstance(stages, dict):

@@ -34,9 +34,14 @@ def read_yaml(path: Path) -> Any:
         NotYAMLError: it is no YAML, holds a key twice, or a date or number that there cannot be.
         FileNotFoundError: it is missing.
     """
+    return parse_yaml(path.read_bytes())
+
+
+def parse_yaml(content: bytes) -> Any:
+    """Read the content of a file, as ``read_yaml`` does."""
     text = ""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode()
         return YAML(typ="safe").load(text)
     except MarkedYAMLError as error:
         said = error.problem or error.context or "cannot be read"

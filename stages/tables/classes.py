@@ -12,6 +12,7 @@ from stages.runtime.errors import UserError
 from stages.tables.table import SHA256_CHARACTERS, Ruled, read_table
 
 SPLITS = ("train", "val", "test")
+UNKNOWN = "unknown"  # beside these: images of species that are none of the classes
 LABELS = Ruled({"label": pl.Int32, "species": pl.String}, required=("label", "species"))
 _COUNTS = [f"{split}_{what}" for split in SPLITS for what in ("images", "observations")]
 CLASSES = Ruled({"species": pl.String, **dict.fromkeys(_COUNTS, pl.Int32)}, unique=("species",), required=_COUNTS)

@@ -164,7 +164,7 @@ def test_the_lists_of_before_are_refused_with_what_is_written_now(params_content
         ),
         ("profiles.sample.source.flie", "did you mean file? the keys are kind, file"),
         ("profiles.sample.model.weights.url", "the keys are kind, package, file, sha256"),
-        ("evaluate.x", "the keys are batch_images"),
+        ("evaluate.x", "the keys are seed, min_groups, resamples, max_risks, confident"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_keys_that_there_are(params_content, path, said):
@@ -295,7 +295,11 @@ def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, 
     section[last] = section.get(new.split(".")[-1], 1)
     with pytest.raises(UserError, match=said):
         validate(params_content)
-    section.pop(new.split(".")[-1], None)
+    *parents, last = new.split(".")
+    section = params_content
+    for name in parents:
+        section = section[name]
+    section.pop(last, None)
     with pytest.raises(UserError, match=said):
         validate(params_content)
 

@@ -35,7 +35,8 @@ def test_processes_rank_a_split_together_as_one_does_alone(tmp_path, monkeypatch
     with one_thread():
         rank_split.main("alone", *folders)
     of_each = (np.load(tmp_path / f"{name}.npz") for name in ("alone.0", "together.0", "together.1"))
-    for images, alone, *together in zip(sizes, *(ranks.values() for ranks in of_each), strict=True):
+    # Of each split the ranks of validation, and those kept by the stage predict.
+    for images, alone, *together in zip(np.repeat(sizes, 2), *(ranks.values() for ranks in of_each), strict=True):
         assert len(alone) == images
         assert images == 1 or len(set(alone.tolist())) > 1
         assert all(np.array_equal(alone, ranks) for ranks in together)

@@ -5,15 +5,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.report.contact_sheet import Block, Tile, draw_contact_sheet, flow, lay_out, tiles_a_row
-from tests.support.figures import HIGH_AND_LOW, assert_nothing_touches, texts, written
+from tests.support.figures import HIGH_AND_LOW, assert_can_be_read, assert_nothing_touches, texts, written
 
 BLACK = np.zeros((30, 40, 3), np.uint8)
 
 
 def block(rejected: int, kept: int, name: str = "blank", limit: str = "under inventory.blank_std 4") -> Block:
-    red = [Tile(BLACK, "", f"{number} gray levels") for number in range(rejected)]
-    green = [Tile(BLACK + 200, "", f"{number} gray levels") for number in range(kept)]
-    return Block(name, rejected, limit, red, green)
+    rejects = [Tile(BLACK, "", f"{number} gray levels") for number in range(rejected)]
+    others = [Tile(BLACK + 200, "", f"{number} gray levels") for number in range(kept)]
+    return Block(name, rejected, limit, rejects, others)
 
 
 def width(row: list[Block]) -> int:
@@ -65,6 +65,7 @@ def test_no_caption_touches_another():
     for images, text in ((1, "W" * 400), (100_000_000, "W W " * 99)):
         figure = sheets(name, f"under inventory.min_{name}_px 1234567", text, "1,234,567 × 1,234,567 px", images)
         assert_nothing_touches(figure, written(figure))
+        assert_can_be_read(figure)
 
 
 @settings(max_examples=15)
@@ -79,13 +80,13 @@ def test_no_caption_touches_another_whatever_files_hold(name, text, caption):
 def test_bytes_that_are_no_image_are_no_formula_either(tmp_path):
     """What a file begins with is shown, and ``$`` begins a formula where it may."""
     tile = Tile(None, "#!/bin/sh\n$A{$B $^$_", "12 bytes")
-    draw_contact_sheet([Block("not an image", 1, "", [tile], [])], tmp_path / "sheet.png", a_side=3)
+    draw_contact_sheet([[Block("not an image", 1, "", [tile], [])]], tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
 def test_what_is_not_shown_is_counted_and_signs_are_explained_where_they_stand():
     plain = lay_out(flow([block(2, 0)], a_side=3))
-    assert texts(plain)[0] == "Rejected images (red)"
+    assert texts(plain)[0] == "Rejected images (orange)"
     assert "blank: 2" in texts(plain)
     assert not any("×" in text or "striped" in text for text in texts(plain))
 
@@ -98,8 +99,18 @@ def test_what_is_not_shown_is_counted_and_signs_are_explained_where_they_stand()
 def test_the_same_blocks_are_the_same_bytes(tmp_path):
     blocks = [block(3, 4), Block("truncated", 9, "", [Tile(BLACK, "", "9 bytes", images=9, cut=True)], [])]
     for name in ("one.png", "two.png"):
-        draw_contact_sheet(blocks, tmp_path / name, a_side=5)
+        draw_contact_sheet(flow(blocks, a_side=5), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_who_made_the_photos_stands_below_them_and_what_may_not_be_shown_above():
+    rows = flow([block(6, 5), block(6, 5)], a_side=5)
+    credit = "Photos: " + ", ".join(f"{HIGH_AND_LOW} of the photographers {number}" for number in range(60))
+    figure = lay_out(rows, withheld="7 of 22 images may not be shown", credit=credit)
+    assert_nothing_touches(figure, written(figure))
+    assert "7 of 22 images may not be shown" in texts(figure)
+    said = " ".join(texts(figure))
+    assert all(f"photographers {number}" in said for number in range(60))
 
 
 def test_nothing_rejected_is_said():

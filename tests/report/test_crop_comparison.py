@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from stages.evaluation.crops import Measured
 from stages.images.crop import FALLBACKS, Square
 from stages.report.crop_comparison import Comparison, draw_comparison, lay_out
-from tests.support.figures import HIGH_AND_LOW, assert_nothing_touches, pictures, texts, written
+from tests.support.figures import HIGH_AND_LOW, assert_can_be_read, assert_nothing_touches, pictures, texts, written
 
 LONG = "Pelargonium × hortorum subsp. longissimum var. quoddam f. incredibile cv. Abracadabra"
 REASONS = ("", "least kept", "least gain")
@@ -24,7 +24,8 @@ def comparison(species="Rosa canina", why="", how="smart", size=(400, 300), box:
     smart, center = (Square(0, 0, side, word, -0.0 if how == "flat" else 0.4) for word in (how, "center"))
     pixels = np.full((max(2, height // 8), max(2, width // 8), 3), 90, np.uint8)
     true_box = (0, 0, side // 2, side // 2) if box else None
-    return Comparison(species, why, pixels, pixels[..., 0], Measured(smart, center, width, height), true_box)
+    crops = Measured(smart, center, width, height)
+    return Comparison(species, why, pixels, pixels[..., 0], crops, true_box, f"photo: {species}, CC BY-SA")
 
 
 def drawn(comparisons: list[Comparison]) -> Figure:
@@ -33,6 +34,7 @@ def drawn(comparisons: list[Comparison]) -> Figure:
 
 def assert_no_caption_touches(figure: Figure) -> None:
     assert_nothing_touches(figure, written(figure) + pictures(figure))
+    assert_can_be_read(figure)
 
 
 @pytest.mark.parametrize("species", ["Poa annua", LONG, LONG.replace(" ", "")])
@@ -83,6 +85,16 @@ def test_half_a_row_says_why_it_is():
     remainder = "no further image to show: 1 can be used"
     assert remainder in texts(drawn([comparison()]))
     assert remainder not in texts(drawn([comparison(), comparison()]))
+
+
+def test_what_may_not_be_shown_is_counted_and_where_nothing_may_it_is_said():
+    withheld = "139 of 326 images may not be shown"
+    some = lay_out([comparison(), comparison()], note="shown: some", remainder="", withheld=withheld)
+    assert withheld in texts(some)
+    assert "photo: Rosa canina, CC BY-SA" in texts(some)
+    none = lay_out([], note="shown: none", remainder="", withheld=withheld)
+    assert {withheld, "no image to show"} <= set(texts(none))
+    assert_no_caption_touches(none)
 
 
 def test_the_same_images_are_the_same_bytes(tmp_path):

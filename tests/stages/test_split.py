@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from stages.runtime.errors import UserError
 from stages.split import drop_small_classes, split_images
 from stages.splitting.groups import drop_contradictions
-from stages.tables.classes import CLASSES, SPLITS
+from stages.splitting.label_order import read_labels
+from stages.tables.classes import CLASSES, SPLITS, UNKNOWN, read_split
 from stages.tables.near_duplicates import DISPUTED
 from stages.tables.split import LEFT_OUT, SPLIT
 from stages.tables.table import read_table, write_table
@@ -100,6 +101,34 @@ def test_another_seed_gives_another_split():
     rows = available_rows([{"species": "A"}] * 200)
     first, second = (split_population(rows, SHARES.model_copy(update={"seed": seed})) for seed in (1, 2))
     assert first["split"].to_list() != second["split"].to_list()
+
+
+@given(populations(), st.integers(1, 30))
+def test_unknown_species_are_those_of_too_few_images_and_change_no_split(rows, min_images):
+    limited = SHARES.model_copy(update={"min_images_per_class": min_images})
+    without, left_out = split(rows, params=limited)
+    kept, still_out = split(rows, params=limited.model_copy(update={"keep_unknown": True}))
+    unknown = kept.filter(pl.col("split") == UNKNOWN)
+    assert kept.filter(pl.col("split") != UNKNOWN).equals(without)
+    too_few = pl.col("reason") == "species_with_too_few_images"
+    assert sorted(unknown["image_name"]) == sorted(left_out.filter(too_few)["image_name"])
+    assert still_out.equals(left_out.filter(~too_few))
+    assert not set(unknown["species"]) & set(without["species"])
+    assert not set(unknown["group"]) & set(without["group"])
+
+
+def test_unknown_species_have_a_table_and_no_label(workspace):
+    write_inputs(workspace, available_rows([{"species": name} for name in "AAABBBC"]))
+    content = yaml.safe_load((workspace / "params.yaml").read_text())
+    content["split"] |= {"min_images_per_class": 2, "keep_unknown": True}
+    (workspace / "params.yaml").write_text(yaml.safe_dump(content))
+    result = run_here("split", workspace)
+    assert result.returncode == 0, result.stderr
+    assert "unknown 1 of 1 species; 0 left out" in result.stdout + result.stderr
+    splits = workspace / "data/splits"
+    assert read_split(splits, UNKNOWN)["species"].to_list() == ["C"]
+    assert read_labels(splits / "labels.csv") == ["A", "B"]
+    assert read_table(splits / "classes.csv", CLASSES)["species"].to_list() == ["A", "B"]
 
 
 def test_small_classes_are_left_out_and_counted():

@@ -2,7 +2,8 @@
 
     rank_split.py OUT PACKED ...
 
-Every process writes the ranks that it got of each split to OUT.<its number>.npz.
+Every process writes the ranks that it got of each split to OUT.<its number>.npz: those of validation, and those that
+are kept of a model's answers.
 """
 
 import sys
@@ -17,6 +18,7 @@ from stages.learning.device import ColorTransform
 from stages.learning.model import create_model
 from stages.learning.predict import predict
 from stages.learning.processes import make_accelerator
+from stages.predicting.answers import predict_answers
 from tests.support.packed import open_split
 
 
@@ -37,7 +39,10 @@ def main(out: str, *folders: str) -> None:
             processes=accelerator.num_processes,
         )
         loader = PackedLoader(PackedImages(packed, 48), batches, workers=0)
-        ranks.append(predict(model, loader, ColorTransform((0.5,) * 3, (0.25,) * 3), accelerator, what="test").ranks)
+        color = ColorTransform((0.5,) * 3, (0.25,) * 3)
+        ranks.append(predict(model, loader, color, accelerator, what="test").ranks)
+        kept = predict_answers(model, loader, color, accelerator, np.array([0, 1, 1]), what="test")
+        ranks.append(kept["rank"].to_numpy().astype(np.int64))
     np.savez(f"{out}.{accelerator.process_index}.npz", *ranks)
 
 

@@ -36,13 +36,13 @@ def digest(text: str) -> str:
 
 
 def write_groups(folder: Path, splits: dict[str, list[Row]]) -> None:
-    """Write tables of splits, with the columns that are read; species take turns."""
-    for split, rows in splits.items():
+    """Write tables of splits, with the columns that are read; species take turns, unknown ones are all one."""
+    for split, rows in ({"unknown": []} | splits).items():
         table = pl.DataFrame(
             {
                 "image_name": [row[0] for row in rows],
                 "sha256": [digest(row[-1] if len(row) == 3 else row[0]) for row in rows],
-                "species": [SPECIES[number % 3] for number in range(len(rows))],
+                "species": ["Drosera anglica" if split == "unknown" else SPECIES[n % 3] for n in range(len(rows))],
                 "group": [row[1] for row in rows],
                 "split": [split] * len(rows),
             },
@@ -72,7 +72,7 @@ def tiny_model(seed: int = 1, *, species: Iterable[str] = SPECIES) -> tuple[nn.M
 
 
 def write_all(root: Path, splits: dict[str, list[Row]] = SPLITS) -> None:
-    """Write all that the stage ``evaluate`` reads, of a model that was trained on these very splits."""
+    """Write all that the stage ``predict`` reads, of a model that was trained on these very splits."""
     write_packed(root / "data/packed", splits)
     write_groups(root / "data/splits", splits)
     write_labels(root / "data/splits/labels.csv")

@@ -98,6 +98,8 @@ class Walk:
         if "train: this very run was made before" in said:
             at_once.add("train")
             assert "images to train" not in said
+        if "predict: images" in said and "the very same were made before" in said:
+            at_once.add("predict")
         return Walked(set(re.findall(r"Running stage '(\w+)'", said)), at_once)
 
     def params(self) -> dict:
@@ -140,12 +142,16 @@ class Walk:
 
     def relabel(self, urls: list[str], species: str) -> None:
         """Let the documents of some images name another species."""
+        self.correct(urls, "scientific_name", species)
+
+    def correct(self, urls: list[str], name: str, value: str) -> None:
+        """Let the documents of some images have another value in a field."""
         path = self.repo / SOURCES / "dump/plants.bson.gz"
         documents = [document for document in read_dump(path) if not isinstance(document, Unreadable)]
         found = [document for document in documents if document.get("url") in urls]
         assert {document["url"] for document in found} == set(urls)
         for document in found:
-            document["scientific_name"] = species
+            document[name] = value
         path.write_bytes(gzip.compress(b"".join(map(bson.encode, documents)), mtime=0))
 
     def add_synonym(self, synonym: str, accepted: str) -> None:
@@ -213,6 +219,12 @@ def _another_species(walk: Walk) -> None:
 
 def _a_new_class(walk: Walk) -> None:
     walk.relabel(_three_of_a_species(walk)["image_url"].to_list(), "Zea mays")
+
+
+def _another_license(walk: Walk) -> None:
+    """Of an image of the test, so that nothing that a model sees is another, and the table of its split is."""
+    test = pl.read_parquet(walk.repo / "data/splits/test.parquet").filter(source="legacy")
+    walk.correct(test["image_url"].head(1).to_list(), "rights", "public domain")
 
 
 def _another_profile(walk: Walk) -> None:
@@ -290,7 +302,11 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     ),
     "weights of another model are noted (`make weights`)": _note_weights,
     "`augment`": lambda walk: walk.set("augment.flip", False),
-    "`evaluate`": lambda walk: walk.set("evaluate.batch_images", 16),
+    "`predict`": lambda walk: walk.set("predict.batch_images", 16),
+    "`evaluate`": lambda walk: walk.set("evaluate.min_groups", 12),
+    "`mistakes`": lambda walk: walk.set("mistakes.pairs", 2),
+    "`pictures`": lambda walk: walk.set("pictures.licenses", ["cc0", "cc-by-sa"]),
+    "a test image is under another license, which is allowed too": _another_license,
     "an image is of another species": _another_species,
     "a new class": _a_new_class,
     "an image of train goes": lambda walk: walk.drop(walk.images("train")["image_name"][0]),

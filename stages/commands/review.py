@@ -1,0 +1,322 @@
+"""Command ``review``: what the working tree has that another commit has not, as a page and as a comment.
+
+python -m stages.commands.review --base main
+
+The page begins with a verdict: both models on the images that both are tested on and that neither has seen. BASE is a
+commit, a branch, a tag or an experiment. Its answers and tables come from DVC's cache, or its remote; its figures,
+parameters and plots from git. What cannot be had is named, with what brings it.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from stages.config.reading import all_params
+from stages.evaluation.paired import Comparison, Side, compare
+from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
+from stages.records.rights import rights_of
+from stages.report.review_comment import write_comment
+from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review
+from stages.report.review_gallery import gallery_of
+from stages.report.review_page import write_page
+from stages.report.review_sections import moved_in_words, verdict
+from stages.runtime.errors import UserError, run
+from stages.runtime.freshness import stale_stages
+from stages.runtime.outputs import write_bytes
+from stages.runtime.plain_text import first_line, plain
+from stages.runtime.progress import say
+from stages.runtime.trees import TrackedFiles, Tree, changed_files, find_tree, said_of
+from stages.runtime.wording import size_in_words
+from stages.runtime.yaml_files import NotYAMLError, parse_yaml
+from stages.splitting.label_order import read_labels
+from stages.tables.classes import SPLITS
+from stages.tables.json_files import parse_json
+from stages.tables.predictions import PREDICTIONS
+from stages.tables.split import SPLIT
+from stages.tables.table import Ruled, read_table
+from stages.tables.trained_on import TRAINED_ON
+
+PAGE, COMMENT = Path("review.html"), Path("review.md")
+PLOTS_PAGE = Path(".dvc/plots/page.html")
+PACKED = Path("data/packed")
+WORKING = "working tree"
+PREDICTED, SEEN, LABELS = "data/predictions/test.parquet", "models/trained_on.parquet", "models/labels.csv"
+CALIBRATION = "models/calibration.json"
+TABLES = {split: f"data/splits/{split}.parquet" for split in SPLITS}
+TRAINING, TEST_FIGURES = "plots/curves.csv", "plots/test_figures.csv"
+# Of git: what decides on results beside parameters.
+CODE = ("stages", "dvc.yaml", "requirements.txt", "constraints.txt", "libraries.yaml")
+WAIT_S = 120.0
+_OF_SPLITS = ("image_name", "sha256", "species", "group", "split", "license", "observer")  # what is read of them
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+_VEGA = re.compile(r'<script id="vega">(.*?)</script>', re.DOTALL)
+
+
+def main() -> None:
+    """Write the page and the comment."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="main", help="a commit, branch, tag or experiment (default %(default)s)")
+    parser.add_argument("--wait", type=float, default=WAIT_S, help="seconds for DVC's remote (default %(default)s)")
+    arguments = parser.parse_args()
+    vega = read_vega(PLOTS_PAGE)
+    try:
+        with Repo() as repo:
+            review = review_of(repo, find_tree(arguments.base), wait_s=arguments.wait)
+    except DvcException as error:
+        raise UserError(f"DVC cannot read this repo: {error}; `dvc doctor` may say more") from None
+    page, comment = write_page(review, vega).encode(), write_comment(review).encode()
+    write_bytes(PAGE, page)
+    write_bytes(COMMENT, comment)
+    for line in (*review.alarms, *review.missing, verdict(review)[0]):
+        say(f"review: {line}")
+    say(f"review: {review.head} against {review.base} -> {PAGE} ({size_in_words(len(page))}), {COMMENT}")
+
+
+def read_vega(page: Path) -> str:
+    """Give the script that draws plots out of the page that has it for DVC.
+
+    Raises:
+        UserError: it is not there.
+    """
+    found = _VEGA.search(page.read_text(encoding="utf-8")) if page.is_file() else None
+    if found is None:
+        raise UserError(
+            f"{page} is missing, or has no script that draws plots: bring it back with `git restore {page}`"
+        )
+    return found[1]
+
+
+def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
+    """Hold the working tree against another one.
+
+    Args:
+        repo: DVC's.
+        base: the other one.
+        wait_s: how long DVC's remote is waited for, for each of both.
+    """
+    head = Tree(WORKING)
+    tracked = TrackedFiles(repo, wait_s=wait_s)
+    of_base, of_head = _Tables(base, tracked), _Tables(head, tracked)
+    missing = [*of_base.missing, *of_head.missing]
+    data = _data(of_base, of_head)
+    comparison, gallery = None, Gallery()
+    try:
+        comparison = _compared(of_base, of_head)
+        if comparison is not None:
+            rights = rights_of(of_head.splits["test"], all_params().pictures.licenses)
+            gallery = gallery_of(comparison, rights, PACKED)
+    except UserError as error:
+        missing.append(f"The models cannot be compared: {error}.")
+    plots, refused = _plots(base)
+    missing += refused
+    metrics, params = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
+    names = {name for tree in (base, head) for name in tree.files("plots") if name.endswith(_PICTURES)}
+    frames = {tree.name: _csv(tree, TRAINING) for tree in (base, head)}
+    return Review(
+        base=base.name,
+        head=head.name,
+        about=[f"{base.name} is {said_of(base)}", f"The {head.name} is {said_of(head)}"],
+        alarms=_alarms(repo, data),
+        missing=missing,
+        comparison=comparison,
+        gallery=gallery,
+        figures=_test_figures(base, head),
+        metrics=all_figures(*metrics),
+        params=changed_params(*params),
+        code=changed_files(base, CODE),
+        data=data,
+        curves=curves_of({name: frame for name, frame in frames.items() if frame is not None}),
+        plots=plots,
+        pictures=[Picture(name, base.read(name), head.read(name)) for name in sorted(names)],
+    )
+
+
+class _Tables:
+    """What a tree has of answers and tables, as far as it can be had."""
+
+    def __init__(self, tree: Tree, tracked: TrackedFiles) -> None:
+        self.tree = tree
+        found = tracked.find(tree, [PREDICTED, SEEN, LABELS, CALIBRATION, *TABLES.values()])
+        self._paths, self._why = found.paths, found.missing
+        self._why.pop(CALIBRATION, None)  # without one, a temperature is 1
+        self.predictions = self._read(PREDICTED, PREDICTIONS)
+        self.trained_on = self._read(SEEN, TRAINED_ON)
+        tables = {split: self._read(name, SPLIT, _OF_SPLITS) for split, name in TABLES.items()}
+        self.splits = {split: table for split, table in tables.items() if table is not None}
+        self.species = self._labels()
+
+    @property
+    def missing(self) -> list[str]:
+        """What cannot be had, a line for each reason."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self._why.items():
+            names.setdefault(reason, []).append(name)
+        of = f"the {self.tree.name}" if self.tree.commit is None else self.tree.name
+        return [f"Of {of}, {', '.join(some)}: {reason}." for reason, some in names.items()]
+
+    @property
+    def side(self) -> Side | None:
+        """What is compared; ``None`` where a part of it is missing."""
+        test = self.splits.get("test")
+        if self.predictions is None or self.trained_on is None or self.species is None or test is None:
+            return None
+        return Side(self.predictions, test, self.species, self.trained_on, self.tree.name, self._temperature())
+
+    def _read(self, name: str, schema: Ruled, only: Collection[str] | None = None) -> pl.DataFrame | None:
+        return self._under_its_name(name, lambda path: read_table(path, schema, only=only))
+
+    def _labels(self) -> list[str] | None:
+        return self._under_its_name(LABELS, read_labels)
+
+    def _under_its_name(self, name: str, read: Any) -> Any:
+        """Read a file that bears another name in DVC's cache, which tells nobody what it is."""
+        if name not in self._paths:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / Path(name).name
+            link.symlink_to(self._paths[name].resolve())
+            try:
+                return read(link)
+            except UserError as error:
+                older = "other columns than this version" in str(error)
+                said = "written by another version" if older else str(error).replace(str(link), name)
+                self._why[name] = f"it cannot be read: {said}"
+                return None
+
+    def _temperature(self) -> float:
+        path = self._paths.get(CALIBRATION)
+        try:
+            value = {} if path is None else parse_json(path.read_bytes()).get("temperature")
+        except ValueError:
+            value = None
+        return float(value) if isinstance(value, int | float) and value > 0 else 1.0
+
+
+def _compared(base: _Tables, head: _Tables) -> Comparison | None:
+    sides = base.side, head.side
+    if sides[0] is None or sides[1] is None:
+        return None
+    return compare(sides[0], sides[1], min_groups=all_params().evaluate.min_groups)
+
+
+def _data(base: _Tables, head: _Tables) -> DataChange | None:
+    if any(len(side.splits) < len(SPLITS) or side.species is None for side in (base, head)):
+        return None
+    tables = [pl.concat(side.splits[split] for split in SPLITS) for side in (base, head)]
+    return compare_splits(tables[0], tables[1], (base.species or [], head.species or []))
+
+
+def _alarms(repo: Repo, data: DataChange | None) -> list[str]:
+    """Say what nobody may overlook."""
+    alarms = []
+    if data is not None and (moved := moved_in_words(data)):
+        alarms.append(
+            f"{moved} What a model was trained on is left out of the comparison; figures of each on its own "
+            "test are not of the same task"
+        )
+    try:
+        stale = stale_stages(repo)
+    except DvcException as error:
+        stale = f"DVC cannot say whether the working tree's results are of its code and parameters: {first_line(error)}"
+    return [*alarms, stale] if stale else alarms
+
+
+def _params(tree: Tree, missing: list[str]) -> dict[str, Any]:
+    """Give all parameters of a tree, those of libraries.yaml under ``libraries``; of a file that is none it is said."""
+    found = {}
+    for name in ("params.yaml", "libraries.yaml"):
+        try:
+            content = parse_yaml(tree.read(name) or b"")
+        except NotYAMLError as error:
+            content = str(error)
+        if isinstance(content, dict):
+            found |= content if name == "params.yaml" else {"libraries": content}
+        else:
+            missing.append(f"{name} of {tree.name} is missing or none: {content or 'it is empty'}.")
+    return found
+
+
+def _metrics(tree: Tree, missing: list[str]) -> dict[str, Any]:
+    """Give the figures of a tree's files in metrics/, by the file's name and the figure's; what is none is said."""
+    found = {}
+    for name in tree.files("metrics"):
+        try:
+            found[Path(name).stem] = parse_json(tree.read(name) or b"")
+        except ValueError as error:
+            missing.append(f"{name} of {tree.name} holds no figures: {error}.")
+    return found
+
+
+def _csv(tree: Tree, name: str) -> pl.DataFrame | None:
+    """Read a small table of plots/; ``None`` where it is missing, empty or none."""
+    try:
+        return pl.read_csv(tree.read(name) or b"")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None
+
+
+def _test_figures(base: Tree, head: Tree) -> list[FigureRow]:
+    """Give the figures of the test that either has, in the order of the second's."""
+    wanted = {"figure", "value", "low", "high", "images", "groups"}
+    tables = [
+        frame if (frame := _csv(tree, TEST_FIGURES)) is not None and wanted <= {*frame.columns} else None
+        for tree in (base, head)
+    ]
+    rows = [{} if frame is None else {row["figure"]: row for row in frame.iter_rows(named=True)} for frame in tables]
+    found = []
+    for name in dict.fromkeys([*rows[1], *rows[0]]):
+        both = [row.get(name) for row in rows]
+        values = [
+            None if row is None or row["value"] is None else (row["value"], row["low"], row["high"]) for row in both
+        ]
+        images = " -> ".join(dict.fromkeys(str(row["images"]) for row in both if row is not None))
+        found.append(FigureRow(str(name), values[0], values[1], images))
+    return found
+
+
+def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
+    """Let DVC lay out its plots of both; give those that are drawn, and what went wrong.
+
+    Curves of the training are left out: they are drawn in a place of their own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "dvc", "plots", "diff", "--json", "-o", folder, str(base.commit)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        data = json.loads(done.stdout)["data"]
+    except (ValueError, KeyError, TypeError):
+        said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        return [], [f"DVC lays out no plots: {plain(said)}"]
+    plots = []
+    for name, drawn in data.items():
+        for each in drawn:
+            if each.get("type") != "vega":
+                continue
+            spec = named(each["content"], {str(base.commit): base.name, "workspace": WORKING})
+            rows = spec.get("data", {}).get("values") or [{}]
+            if not {*CURVES} & {*rows[0]}:
+                plots.append(Plot(name, spec if rows[0] else {}))
+    return plots, []
+
+
+def named(value: Any, names: dict[str, str]) -> Any:
+    """Give a specification of a plot with other names, where such a name is all of a text."""
+    if isinstance(value, dict):
+        return {key: named(entry, names) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [named(entry, names) for entry in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,176 @@
+"""`make review`: the verdict, what is said where something is missing, and a page that trusts no name that it shows."""
+
+import io
+import re
+import shutil
+import sys
+from contextlib import chdir, redirect_stdout
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dvc.repo import Repo
+
+from stages.commands import review
+from stages.runtime.errors import UserError
+from stages.tables.split import SPLIT
+from stages.tables.table import read_table, write_table
+from tests.support.chromium import chromium, needs_chromium
+from tests.support.clones import git
+from tests.support.markup import Markup
+from tests.support.reviewed import HOSTILE, make_reviewed, set_crop
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The repo that all tests copy, and its commits."""
+    folder = tmp_path_factory.mktemp("reviewed")
+    return folder / "repo", make_reviewed(folder / "repo")
+
+
+@pytest.fixture
+def repo(made, tmp_path, monkeypatch):
+    shutil.copytree(made[0], tmp_path / "repo", symlinks=True)
+    monkeypatch.chdir(tmp_path / "repo")
+    return tmp_path / "repo"
+
+
+def run_review(*words: str) -> tuple[Markup, str, str]:
+    """Run the command; give the page, the comment and what was said."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(said):
+        patched.setattr(sys, "argv", ["review", *words])
+        review.main()
+    return Markup(Path("review.html").read_text()), Path("review.md").read_text(), said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def better(made, tmp_path_factory):
+    """The experiment in the working tree, reviewed against main: the page's path, and what ``run_review`` gives."""
+    repo = tmp_path_factory.mktemp("better") / "repo"
+    shutil.copytree(made[0], repo, symlinks=True)
+    with chdir(repo):
+        git(repo, "checkout", "-q", made[1]["experiment"])
+        with Repo() as dvc:
+            dvc.checkout(force=True)
+        return repo / "review.html", *run_review()
+
+
+def evict(repo: Path, commit: str, out: str) -> None:
+    """Delete an output of a commit from DVC's cache, with all that is in it."""
+    lock = git(repo, "show", f"{commit}:dvc.lock")
+    digest = lock.split(f"path: {out}\n", 1)[1].split("md5: ", 1)[1].split("\n", 1)[0].strip()
+    stored = repo / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    stored.chmod(0o644)
+    stored.unlink()
+
+
+def test_a_better_model_is_called_better_and_names_of_strangers_stay_names(better):
+    path, page, comment, said = better
+    assert "review: top-1: better by " in said
+    assert "top-1: better by " in page.text
+    assert "What another seed of the training would change is not in it" in page.text
+    assert "🟢 **top-1: better by " in comment
+    # Parameters, figures and data of both.
+    assert "| crop.mode | smart | center |" in comment
+    assert "| test.test\\_top1 | 0.500 | 0.900 | +0.400 |" in comment
+    assert "No image moved between splits." in page.text
+    # Photos: of those that may be shown all, of the others only how many.
+    images = [value for name, value in page.attributes if name == "src"]
+    assert sum(value.startswith("data:image/jpeg;base64,") for value in images) == 24
+    assert re.search(r"Photos of \d+ images gained are not shown for their license \(CC BY-NC ", page.text)
+    # Whatever a species is called, it is text: nothing is asked for, and nothing runs.
+    assert HOSTILE.split("`")[0].strip() in " ".join(page.text.split())
+    assert page.asks_for() == []
+    assert page.runs() == []
+    assert "onerror" not in {name for name, _ in page.attributes}
+    assert "<img" not in comment
+    assert "@everybody" not in comment
+    assert path.stat().st_size < 5_000_000
+    assert len(comment.encode()) < 60_000
+
+
+def test_an_experiment_is_a_base_by_its_name_and_photos_that_are_not_at_hand_are_said(repo):
+    shutil.rmtree("data/packed")
+    page, comment, _ = run_review("--base", "sharp-eyed")
+    assert "🔴 **top-1: worse by " in comment
+    assert "sharper eyes" in comment  # what the commit says of itself
+    assert "Lost: " in page.text
+    assert "No photo is shown: data/packed/shards.csv is missing" in page.text
+    assert not any(value.startswith("data:image/jpeg") for _, value in page.attributes)
+
+
+@needs_chromium
+def test_a_browser_without_a_network_draws_all_of_it(better, tmp_path):
+    with chromium(tmp_path) as browser:
+        page = browser.open(better[0])
+        page.until("document.querySelectorAll('.plot').length === document.querySelectorAll('.plot svg.marks').length")
+        assert page.run("document.querySelectorAll('.plot').length") == 2  # curves, class_sizes
+        assert page.run("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
+        curves = "[...document.querySelectorAll('.plot')][0]"
+        drawn_lines = page.run(f"{curves}.querySelectorAll('.mark-line path').length")
+        assert drawn_lines == 8  # top-1 and top-5, training and validation, of both
+        legend = page.run(f"{curves}.querySelector('.role-legend').parentNode.textContent")
+        for name in ("main", "working tree", "training", "validation"):
+            assert name in legend
+        assert page.asked == []
+        assert page.errors == []
+
+
+def test_where_a_commit_has_no_predictions_the_page_shows_what_git_has(repo):
+    set_crop(repo, "center")
+    (repo / "metrics/cut.json").write_text('{"a": ')
+    page, comment, said = run_review("--base", "HEAD~1")
+    assert "Of HEAD~1, data/predictions/test.parquet: its pipeline does not write it." in said
+    assert "No verdict: the answers of both models" in page.text
+    assert "review: metrics/cut.json of working tree holds no figures: " in said
+    assert "| crop.mode | smart | center |" in comment
+    assert "None of the 2 figures in metrics/ differs." in page.text
+    assert "No image moved between splits." in page.text  # its tables are in the cache
+
+
+def test_what_is_not_in_the_cache_is_named_with_what_brings_it(made, repo):
+    commit = made[1]["experiment"]
+    for out in ("data/predictions", "models/trained_on.parquet"):
+        evict(repo, commit, out)
+    _, comment, said = run_review("--base", commit)
+    assert (
+        f"Of {commit}, data/predictions/test.parquet, models/trained_on.parquet: not in DVC's cache, and there" in said
+    )
+    assert f"git worktree add ../{commit[:10]} {commit[:10]}" in said
+    assert "test.test\\_top1 | 0.900 | 0.500 | -0.400" in comment
+
+
+def test_a_base_that_is_none_is_one_line(repo):
+    for base in ("nowhere", "", "--help-me", "HEAD:params.yaml", "HEAD~99"):
+        with pytest.raises(UserError, match="is no commit, branch, tag or experiment here: ") as refused:
+            run_review(f"--base={base}")
+        assert "\n" not in str(refused.value)
+
+
+def test_results_that_are_not_of_the_code_and_images_that_moved_are_said_loudly(repo):
+    (repo / "model.py").write_text("SEED = 2\n")
+    train, test = (read_table(repo / f"data/splits/{name}.parquet", SPLIT) for name in ("train", "test"))
+    moved = test.head(3).with_columns(split=pl.lit("train"))
+    for name in ("data/splits/train.parquet", "data/splits/test.parquet", "data/predictions/test.parquet"):
+        (repo / name).unlink()  # in the cache it stays as it is
+    write_table(pl.concat([train, moved]), SPLIT, repo / "data/splits/train.parquet")
+    write_table(test.tail(-3), SPLIT, repo / "data/splits/test.parquet")
+    page, comment, said = run_review()
+    assert "review: 3 images are in another split now: 3 test -> train." in said
+    assert "Results of made are not of this working tree: they were made with another model.py" in said
+    assert page.text.count("3 images are in another split now: 3 test -> train.") == 2  # first, and in its place
+    assert "> **3 images are in another split now" in comment
+    # Predictions of another test than that are refused, and none of it is a verdict.
+    assert "No verdict" in said
+    assert "are not of the images of its test" in said
+
+
+def test_without_the_script_that_draws_plots_it_says_what_brings_it_back(repo):
+    (repo / ".dvc/plots/page.html").unlink()
+    with pytest.raises(UserError, match=r"bring it back with `git restore \.dvc/plots/page\.html`"):
+        run_review()
+    assert not (repo / "review.html").exists()

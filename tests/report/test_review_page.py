@@ -1,0 +1,163 @@
+"""The page and the comment of a review: no larger than they may be, and whatever names hold, it is text."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from stages.evaluation.paired import Side, compare
+from stages.evaluation.review import Change, curves_of
+from stages.report import review_comment, review_page
+from stages.report.review_comment import escaped, write_comment
+from stages.report.review_content import Card, FigureRow, Gallery, Picture, Plot, Review, points, shown, with_interval
+from stages.report.review_page import write_page
+from stages.report.review_pictures import plot_picture, thumbnail
+from stages.report.review_sections import tone, verdict
+from tests.support.markup import Markup
+from tests.support.pictures import encoded, exif_jpeg, picture
+from tests.support.predictions import Example, example
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}{% raw %}<!--|`*_[a](b)@all"
+VEGA = "window.vegaEmbed = () => Promise.resolve();"
+
+
+def side(made: Example, name: str) -> Side:
+    trained_on = made.splits["train"].select("split", "image_name", "sha256", "group")
+    return Side(made.predictions["test"], made.splits["test"], made.species, trained_on, name)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    base, head = (example(1, classes=8, train=30, val=10, test=120, skill=skill) for skill in (1.5, 5.0))
+    return compare(side(base, "main"), side(head, "mine"), min_groups=10)
+
+
+def everywhere(text: str, comparison) -> Review:
+    """Give a review in which a text stands wherever one of strangers may."""
+    images = comparison.images.with_columns(species=comparison.images["species"].replace_strict({}, default=text))
+    species = comparison.species.with_columns(species=comparison.species["species"].replace_strict({}, default=text))
+    card = Card(text, text, text, 0.5, None, None, None, text)
+    return Review(
+        base=text,
+        head="working tree",
+        about=[text],
+        alarms=[text],
+        missing=[text, f"`{text}` `"],
+        comparison=replace(comparison, images=images, species=species),
+        gallery=Gallery([card], [card], [text]),
+        figures=[FigureRow(text, (0.5, None, None), None, text)],
+        metrics=[Change(text, text, 1)],
+        params=[Change(text, text, [text])],
+        code=[text],
+        curves=[{"run": text, "epoch": 1, "share": 0.5, "of": "top-1", "images": "training"}],
+        plots=[Plot(text, {"data": {"values": [{"name": text}]}})],
+        pictures=[Picture(text, b"no picture", None)],
+    )
+
+
+def test_no_text_of_strangers_becomes_a_tag_a_script_or_a_link(comparison):
+    plain, hostile = (Markup(write_page(everywhere(text, comparison), VEGA)) for text in ("Rosa", HOSTILE))
+    del hostile.tags["code"], plain.tags["code"]  # what stands between backticks, wherever they come from
+    assert hostile.tags == plain.tags
+    assert hostile.asks_for() == []
+    assert hostile.runs() == []
+    assert " ".join(HOSTILE.replace("`", "").split()) in hostile.text.replace("`", "")
+    assert "49" not in write_page(everywhere(HOSTILE, comparison), VEGA).split("{{ 7*7 }}")[0][-40:]
+    comment = write_comment(everywhere(HOSTILE, comparison))
+    assert not re.search(r"<[a-z/!]", comment.replace("&lt;", ""))
+    assert "@all" not in comment
+    assert comment.count("\n|") == write_comment(everywhere("Rosa", comparison)).count("\n|")
+
+
+@given(st.text(max_size=60))
+def test_markdown_shows_every_text_as_it_is(text):
+    """What is written, with its escapes taken away as Markdown does, is what stood there."""
+    found = escaped(text)
+    assert "\n" not in found
+    assert not re.search(r"(?<!\\)[`*_\[\]<>~]", found.replace("&lt;", "").replace("&gt;", ""))
+    back = found.replace("\u2060", "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    assert re.sub(r"\\([\\`*_{}\[\]#~!])", r"\1", back) == shown(text.replace("\u2060", ""), 1_000)
+
+
+def test_a_page_is_never_too_large_and_names_what_it_leaves_out(comparison):
+    noise = np.random.default_rng(1).integers(0, 255, (700, 700, 3)).astype(np.uint8)
+    pictures = [
+        Picture(f"plots/{number}.png", encoded(noise, "PNG"), encoded(noise[::-1], "PNG")) for number in range(2)
+    ]
+    plots = [Plot(f"plot {number}", {"data": {"values": ["x" * 900_000]}}) for number in range(9)]
+    review = replace(everywhere("Rosa", comparison), pictures=pictures, plots=plots)
+    page = write_page(review, f"/* {'v' * 900_000} */")
+    assert 4_000_000 < len(page.encode()) < review_page.LARGEST_BYTES
+    text = Markup(page).text
+    assert re.search(r"\d plots are left out, as the page would be too large: plot \d", text)
+    assert "is left out, as the page would be too large." in text
+    assert "top-1: better by" in text
+
+
+def test_a_comment_is_never_too_large_and_names_what_it_leaves_out(comparison):
+    long = "Ä" * 5_000
+    many = [Change(f"{long}{number}", long, long) for number in range(5_000)]
+    review = replace(everywhere(long, comparison), params=many, metrics=many, alarms=[long] * 99, missing=[long] * 99)
+    comment = write_comment(review)
+    assert len(comment.encode()) < review_comment.LARGEST_BYTES
+    assert "top-1: better by" in comment
+    assert "More is said in the page." in comment
+    assert re.search("Not in this comment, for its length, but in the page: .*Data", comment)
+
+
+def test_the_verdict_is_of_what_was_compared_and_says_what_is_not_in_it(comparison):
+    review = everywhere("main", comparison)
+    first, *_, last = verdict(review)
+    assert first.startswith("top-1: better by ")
+    assert last.startswith("What another seed of the training would change is not in it")
+    assert tone(review) == "better"
+    worse = {name: replace(found, verdict="worse") for name, found in comparison.differences.items()}
+    assert tone(replace(review, comparison=replace(comparison, differences=worse))) == "worse"
+    both = comparison.differences | {"top5": worse["top5"]}
+    assert tone(replace(review, comparison=replace(comparison, differences=both))) == ""
+    assert verdict(replace(review, comparison=None))[0].startswith("No verdict: ")
+    assert tone(replace(review, comparison=None)) == ""
+
+
+def test_two_names_of_one_picture_and_what_is_no_picture(comparison):
+    content = encoded(picture(), "PNG")
+    pictures = [Picture("plots/a.png", content, content), Picture("plots/b.png", b"cut", content)]
+    text = Markup(write_page(replace(everywhere("main", comparison), pictures=pictures), VEGA)).text
+    assert "the same in both" in text
+    assert "That of main is damaged, and cannot be shown." in text
+
+
+def test_photos_become_small_and_keep_nothing_beside_their_pixels():
+    uri = thumbnail(exif_jpeg(picture(640, 480), 6))
+    assert uri is not None
+    small = opened(uri)
+    assert max(small.size) == 160
+    assert not small.getexif()
+    assert thumbnail(b"none") is None
+    assert plot_picture(b"none") is None
+    assert opened(plot_picture(encoded(picture(), "PNG")) or "").size == (160, 120)
+
+
+def opened(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2])))
+
+
+def test_figures_are_said_with_their_intervals():
+    assert with_interval(0.9166, 0.8, 0.95) == "0.917 (0.800 to 0.950)"
+    assert with_interval(0.5, None, None) == "0.500"
+    assert (points(0.0151), points(-0.2), points(None)) == ("+1.5", "-20.0", "")
+
+
+def test_curves_of_one_epoch_are_points():
+    frame = pl.DataFrame({"epoch": [1], "val_top1": [0.5]})
+    review = Review("main", "working tree", curves=curves_of({"main": frame, "working tree": frame}))
+    page = write_page(review, VEGA)
+    assert '"type": "point"' in page
+    assert page.count('"epoch": 1') == 2

@@ -1,0 +1,158 @@
+"""A headless Chromium without a network: what a page shows, asks others for and complains of.
+
+It is spoken to over its debugging pipe: https://chromedevtools.github.io/devtools-protocol/
+"""
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: install it (Debian: apt-get install chromium) to see that pages are drawn"
+)
+_WAIT_S = 60.0
+_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-default-apps", "--disable-sync", "--hide-scrollbars",
+    "--remote-debugging-pipe", "--window-size=1400,1000", "--proxy-server=127.0.0.1:9",
+)  # fmt: skip
+
+
+@dataclass
+class Page:
+    """A page that was opened: what it asked others for, and its errors, until now."""
+
+    _browser: "Chromium"
+    _session: str
+    asked: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def run(self, script: str) -> Any:
+        """Give what an expression of JavaScript gives, or the promise that it gives does."""
+        found = self._browser.call(
+            "Runtime.evaluate", self._session, expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def until(self, condition: str) -> None:
+        """Wait until an expression is true."""
+        again = f"({condition}) ? then(true) : Date.now() > end ? then(false) : setTimeout(look, 20)"
+        end = f"Date.now() + {500 * _WAIT_S}"
+        found = self.run(f"new Promise(then => {{ const end = {end}; const look = () => {again}; look() }})")
+        assert found, (condition, self.asked, self.errors)
+
+    def screenshot(self, path: Path) -> None:
+        """Write a picture of the whole page."""
+        found = self._browser.call("Page.captureScreenshot", self._session, format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(found["data"]))
+
+    def note(self, method: str, about: dict[str, Any]) -> None:
+        """Take an event of the browser."""
+        if method == "Network.requestWillBeSent" and not about["request"]["url"].startswith(
+            ("file:", "data:", "blob:")
+        ):
+            self.asked.append(about["request"]["url"])
+        elif method == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(about["exceptionDetails"])[:500])
+        elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "assert"):
+            self.errors.append(json.dumps(about["args"])[:500])
+        elif method == "Log.entryAdded" and about["entry"]["level"] == "error":
+            self.errors.append(about["entry"]["text"])
+
+
+class Chromium:
+    """A browser that runs."""
+
+    def __init__(self, to_browser: int, from_browser: int) -> None:
+        self._to, self._from = to_browser, from_browser
+        self._read = b""
+        self._number = 0
+        self._pages: dict[str, Page] = {}
+        self._loaded: set[str] = set()
+
+    def open(self, path: Path) -> Page:
+        """Open a file and wait until it is loaded."""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        page = self._pages[session] = Page(self, session)
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable", session)
+        self._loaded.discard(session)
+        self.call("Page.navigate", session, url=path.resolve().as_uri())
+        while session not in self._loaded:
+            self._take(self._next())
+        return page
+
+    def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+        """Ask the browser for something and give its answer; events that come before it are noted."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        os.write(self._to, json.dumps(message).encode() + b"\0")
+        while (answer := self._next()).get("id") != self._number:
+            self._take(answer)
+        assert "error" not in answer, (method, answer["error"])
+        return answer["result"]
+
+    def _take(self, event: dict[str, Any]) -> None:
+        session = event.get("sessionId", "")
+        if event.get("method") == "Page.loadEventFired":
+            self._loaded.add(session)
+        elif session in self._pages:
+            self._pages[session].note(event.get("method", ""), event.get("params", {}))
+
+    def _next(self) -> dict[str, Any]:
+        end = time.monotonic() + _WAIT_S
+        while b"\0" not in self._read:
+            ready, _, _ = select.select([self._from], [], [], max(0.0, end - time.monotonic()))
+            assert ready, "Chromium says nothing"
+            got = os.read(self._from, 1 << 20)
+            assert got, "Chromium has ended"
+            self._read += got
+        message, _, self._read = self._read.partition(b"\0")
+        return json.loads(message)
+
+
+@contextmanager
+def chromium(folder: Path) -> Iterator[Chromium]:
+    """Start a browser that keeps its profile in a folder, and end it."""
+    assert CHROMIUM is not None
+    their_in, our_out = os.pipe()
+    our_in, their_out = os.pipe()
+    # Where this user may, in a network of its own with nothing in it; the proxy, which nobody is, stands there anyway.
+    alone = (
+        ["unshare", "-rn"]
+        if not subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode
+        else []
+    )
+    command = [*alone, CHROMIUM, *_FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"]
+    process = subprocess.Popen(
+        ["bash", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "bash", *command],
+        pass_fds=(their_in, their_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(their_in)
+    os.close(their_out)
+    try:
+        browser = Chromium(our_out, our_in)
+        yield browser
+        browser.call("Browser.close")
+    finally:
+        os.close(our_out)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.close(our_in)
