@@ -5,7 +5,7 @@
 Pairs of models are compared on simulated tests of 12,000 images, in observations of 2.2 photos (``benchmarks.hits``):
 by ours, sign flips per observation; by a z-test over observations; and by McNemar's test, which takes images for
 independent. Printed is the share of comparisons that are called a difference, and how often the interval of ours holds
-the true difference. docs/figures.md has what came out.
+the true difference; then the same of small tests, of which few images change. docs/figures.md has what came out.
 """
 
 import argparse
@@ -15,14 +15,14 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks.hits import IMAGES, Drawn, Source
+from benchmarks.hits import IMAGES, PHOTO_SHARES, PHOTOS, Drawn, Source
 from stages.evaluation.differences import Difference, class_difference, image_difference
 from stages.evaluation.intervals import Estimate
 
 SEED, MIN_GROUPS, FLIPS = 20261129, 10, 9_999
 # Of two models: how alike they are, how images of an observation go together, and where one is better at some species.
 PAIRS = {
-    "as in training again": ({}, 0.0),
+    "photos partly alike": ({}, 0.0),
     "photos differ": ({"together": 0.3}, 0.0),
     "photos alike": ({"together": 0.9}, 0.0),
     "very like models": ({"shared": 0.9}, 0.0),
@@ -47,6 +47,8 @@ def main() -> None:
                 for drawn, hits, found in compare(arguments, spread, gain, comparisons)
             ]
             print(f"| {name} | {' | '.join(f'{value:.3f}' for value in np.mean(rows, axis=0))} |", flush=True)
+    print("\nSmall tests, top-1: the interval holds the truth (called better, worse)")
+    few_observations(comparisons)
     print("\nMean per-class accuracy, no true difference of any species")
     print("| models | sign flips | the interval holds the truth |\n|---|---|---|")
     for name, (arguments, spread) in PAIRS.items():
@@ -89,6 +91,31 @@ def compare_classes(
         yield class_difference(
             NOT_NEEDED, NOT_NEEDED, *hits, drawn.groups, drawn.labels, min_groups=MIN_GROUPS, flips=flips, seed=SEED
         )
+
+
+def few_observations(comparisons: int) -> None:
+    """Print how small tests are judged, of which so many images are gained and lost, half of them by observation."""
+    sizes = (30, 100, 300, 1000)
+    print(f"| gained, lost | {' | '.join(f'{size} observations' for size in sizes)} |\n|---|{'---|' * len(sizes)}")
+    for gained, lost in ((0.002, 0.0), (0.01, 0.0), (0.03, 0.0), (0.01, 0.01), (0.1, 0.1), (0.15, 0.05), (0.6, 0.05)):
+        cells = []
+        for size in sizes:
+            found = [one for one, _ in zip(compare_few(size, gained, lost), range(comparisons), strict=False)]
+            held = np.mean([holds(one, gained - lost) for one in found])
+            called = [np.mean([one.verdict == verdict for one in found]) for verdict in ("better", "worse")]
+            cells.append(f"{held:.3f} ({called[0]:.3f}, {called[1]:.3f})")
+        print(f"| {100 * gained:.1f} %, {100 * lost:.1f} % | {' | '.join(cells)} |", flush=True)
+
+
+def compare_few(observations: int, gained: float, lost: float) -> Iterator[Difference]:
+    """Yield comparisons without end: in half of the observations all images change alike, if at all."""
+    rng = np.random.default_rng(SEED)
+    shares = (gained, lost, 1 - gained - lost)
+    while True:
+        groups = np.repeat(np.arange(observations), rng.choice(PHOTOS, observations, p=PHOTO_SHARES))
+        of_group, own = (rng.choice((1, -1, 0), number, p=shares) for number in (observations, len(groups)))
+        change = np.where((rng.random(observations) < 0.5)[groups], of_group[groups], own)
+        yield image_difference(NOT_NEEDED, NOT_NEEDED, change < 0, change > 0, groups, min_groups=MIN_GROUPS)
 
 
 def holds(found: Difference, truth: float) -> bool:

@@ -46,6 +46,9 @@ The pipeline ran on the embedded sample.
 Where to look:
   plots/rejected_images.png   what was rejected, and what nearly was
   plots/crop_comparison.png   what the crops do
+  plots/evaluation.png        all figures of the test, with their intervals
+  plots/mistakes.png          what the model takes for something else, and how sure it is
+  plots/confused_pairs.png    the species that it confuses, side by side
   plots/curves.csv            training and validation, epoch by epoch
   metrics/                    the figures that people compare, a JSON file a stage
   data/reports/               all other figures, likewise

@@ -33,6 +33,7 @@ RENAMED = {
     "train.head_learning_rate": "train.crt_learning_rate",
     "train.watched_images": "train.train_eval_images",
     "augment.recipe": "augment.crop",
+    "evaluate.batch_images": "predict.batch_images",
 }
 # Keys that are gone, and what to know instead.
 _ALWAYS_DONE, _OTHER_CUES = "always done", "crop.cues weighs what the map of the plant is made of"

@@ -178,9 +178,18 @@ def debiased_error(confidences: np.ndarray, hits: np.ndarray, bins: np.ndarray) 
 
 
 def reliability(evaluated: Evaluated, temperature: float, *, min_groups: int) -> pl.DataFrame:
-    """Give the share of hits by confidence, a row a bin with images: columns of ``RELIABILITY`` but for model."""
+    """Give the share of hits by confidence, a row a bin with images: columns of ``RELIABILITY`` but for model.
+
+    There are as many bins as can have an interval, and ``BINS`` at most: a share of three images is no measurement.
+
+    Args:
+        evaluated: the images, all with numbers; one or more.
+        temperature: that logits are divided by.
+        min_groups: with fewer observations a bin has no interval.
+    """
     confidences, hits = evaluated.answers.confidences(temperature), evaluated.answers.hits
-    bins = equal_mass_bins(confidences)
+    wanted = len(np.unique(evaluated.groups)) // min_groups
+    bins = equal_mass_bins(confidences, bins=max(1, min(BINS, wanted)))
     rows = []
     for number in np.unique(bins):
         members = bins == number

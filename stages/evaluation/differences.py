@@ -99,14 +99,16 @@ def class_difference(
     """
     _, group = np.unique(groups, return_inverse=True)
     _, label, images = np.unique(labels, return_inverse=True, return_counts=True)
-    each = 1 / (images[label] * max(len(images), 1))
     change = head_hits.astype(np.int64) - base_hits
-    sums = np.bincount(group, weights=change * each)
-    sums[np.bincount(group, weights=change != 0) == 0] = 0
+    # A cell: what a group has of a class. Whole numbers there, so that gains and losses cancel exactly.
+    number = int(group.max(initial=-1)) + 1
+    cells, cell, sizes = np.unique(label * number + group, return_inverse=True, return_counts=True)
+    each = 1 / (images[cells // number] * len(images)) if number else np.zeros(0)
+    of_cell = cells % number if number else cells
+    sums = np.bincount(of_cell, weights=np.rint(np.bincount(cell, weights=change)) * each)
+    weights = np.bincount(of_cell, weights=sizes * each)
     flipped = flip(sums, flips=flips, seed=seed)
-    return _difference(
-        base, head, change, sums, np.bincount(group, weights=each), flipped.p, flipped.largest, min_groups
-    )
+    return _difference(base, head, change, sums, weights, flipped.p, flipped.largest, min_groups)
 
 
 def _difference(
@@ -127,40 +129,44 @@ def _difference(
     """
     gained, lost, changed = int((change > 0).sum()), int((change < 0).sum()), int((sums != 0).sum())
     value = float(sums.sum()) if len(sums) else math.nan
-    low = high = None
+    ends = None
     few_changed = 0 < changed < min_groups
     if few_changed:  # then no sum is a rare one
         largest = max(float(np.abs(sums).sum()), _NORMAL * math.sqrt(float((sums**2).sum())))
     rare = p < ALPHA and not few_changed
     if len(sums) >= max(min_groups, 2):
-        low, high = _interval(sums, weights, largest)
-        if not rare:  # 0 may be where it ends, but for rounding
-            low, high = min(low, 0.0), max(high, 0.0)
+        ends = _interval(sums, weights, largest)
+    low, high = ends or (None, None)
+    if low is not None and high is not None and not rare:  # 0 may be where it ends, but for rounding
+        low, high = min(low, 0.0), max(high, 0.0)
     too_few = low is None or few_changed
     verdict: Verdict = (
         "too few to say" if too_few else "no difference shown" if not rare else "better" if value > 0 else "worse"
     )
-    words = _words(verdict, value, low, high, changed, len(sums))
+    words = _words(verdict, value, low, high, changed, len(sums), min_groups)
     return Difference(base, head, value, low, high, None if too_few else p, gained, lost, changed, verdict, words)
 
 
-def _interval(sums: np.ndarray, weights: np.ndarray, largest: float) -> tuple[float, float]:
+def _interval(sums: np.ndarray, weights: np.ndarray, largest: float) -> tuple[float, float] | None:
     """Give the differences d that are not rare: (value - d)² <= factor² Σ (sums - d weights)².
 
     Args:
         sums: float64 [observations], as for ``_difference``.
         weights: float64 [observations].
         largest: difference that is no rare one if there is none: what makes the factor.
+
+    Returns:
+        The ends; none where any difference might be, as a few observations are most of the weight.
     """
     value = float(sums.sum())
     pairs = ((sums, sums), (sums, weights), (weights, weights))
     of_sums, of_both, of_weights = (float((one * other).sum()) for one, other in pairs)
     factor = largest / math.sqrt(of_sums) if of_sums else _NORMAL
+    if max(factor, _NORMAL) ** 2 * of_weights >= 1:
+        return None
     a = 1 - factor**2 * of_weights
     b = value - factor**2 * of_both
     c = value**2 - factor**2 * of_sums
-    if a <= 0:
-        return -1.0, 1.0
     root = math.sqrt(max(b * b - a * c, 0))
     low, high = (b - root) / a, (b + root) / a
     # However few changes are seen, or however alike: if d came of observations that all changed one way, as many as it
@@ -187,9 +193,12 @@ def _one_way(value: float, square: float) -> list[float]:
     return [max(0.0, (value + shift / 2 - half) / (1 + shift)), (value + shift / 2 + half) / (1 + shift)]
 
 
-def _words(verdict: Verdict, value: float, low: float | None, high: float | None, changed: int, groups: int) -> str:
+def _words(
+    verdict: Verdict, value: float, low: float | None, high: float | None, changed: int, groups: int, min_groups: int
+) -> str:
     if low is None or high is None:
-        return f"too few to say: {groups:,} observations to compare"
+        uneven = ", of which a few have most of the images" if groups >= max(min_groups, 2) else ""
+        return f"too few to say: {groups:,} observations to compare{uneven}"
     ruled_out = f"differences above {_points(max(-low, high), up=True)} points are ruled out"
     if verdict == "too few to say":
         return f"too few to say which is better: {changed:,} of {groups:,} observations changed; {ruled_out}"

@@ -172,7 +172,17 @@ def test_the_reliability_of_each_bin_is_its_share_of_hits_with_an_interval():
     np.testing.assert_allclose(table["confidence"], confidences[order].mean(1), atol=1e-4)
     np.testing.assert_allclose(table["accuracy"], hits[order].mean(1))
     assert ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).all()
-    assert reliability(VAL, 1.0, min_groups=100)["low"].null_count() == 15
+
+
+def test_a_few_images_are_few_bins_each_with_an_interval():
+    groups = len(np.unique(VAL.groups))
+    few = reliability(VAL, 2.0, min_groups=groups // 3)
+    assert few.height == 3
+    assert few["low"].null_count() == 0
+    assert few["images"].sum() == 600
+    none = reliability(VAL, 2.0, min_groups=groups + 1)
+    assert none["images"].to_list() == [600]
+    assert none["low"].null_count() == 1
 
 
 def test_the_same_images_in_another_order_are_as_calibrated():

@@ -38,6 +38,8 @@ def sound(schema: Ruled) -> pl.DataFrame:
             columns[name] = [f"{row:0{size}x}" for row in range(ROWS)]
         elif dtype == pl.Binary:
             columns[name] = [row.to_bytes(size) for row in range(ROWS)]
+        elif isinstance(dtype, pl.List):
+            columns[name] = [[row] for row in range(ROWS)]
         else:
             columns[name] = list(range(ROWS))
     return pl.DataFrame(columns).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
@@ -61,8 +63,8 @@ def test_the_tables_of_stages_have_rules():
 @pytest.mark.parametrize("schema", RULED.values(), ids=RULED)
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_each_rule_of_each_table_is_held(tmp_path, schema, suffix):
-    if suffix == "csv" and pl.Binary in schema.values():
-        pytest.skip("no table with bytes is a CSV")
+    if suffix == "csv" and any(dtype == pl.Binary or isinstance(dtype, pl.List) for dtype in schema.values()):
+        pytest.skip("no table with bytes or lists is a CSV")
     path, frame = tmp_path / f"table.{suffix}", sound(schema)
     write_table(frame, dict(schema), path)
     assert read_table(path, schema).equals(frame)
