@@ -295,7 +295,11 @@ def test_the_old_name_of_a_key_is_refused_with_the_new_one(params_content, old, 
     section[last] = section.get(new.split(".")[-1], 1)
     with pytest.raises(UserError, match=said):
         validate(params_content)
-    section.pop(new.split(".")[-1], None)
+    *parents, last = new.split(".")
+    section = params_content
+    for name in parents:
+        section = section[name]
+    section.pop(last, None)
     with pytest.raises(UserError, match=said):
         validate(params_content)
 
