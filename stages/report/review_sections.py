@@ -296,7 +296,7 @@ def _curves(review: Review) -> Section:
 
 
 def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[str, Any]:
-    """Give a plot of both runs' curves: a panel for top-1 and one for top-5, color by run, dashes by images.
+    """Give a plot of both runs' curves: a panel for top-1 and one for top-5, color by run, dashes and points by images.
 
     Points stand on the lines, so that a run of one epoch shows.
     """
@@ -307,14 +307,27 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
         "scale": {"domain": [base, head], "range": [_BASE_COLOR, _HEAD_COLOR]},
         "legend": {"symbolType": "stroke", "symbolStrokeWidth": 4, "labelLimit": 300},
     }
-    dash = {
+    shape = {
         "field": "images",
         "type": "nominal",
         "title": None,
-        "scale": {"domain": ["validation", "training"], "range": [[1, 0], [4, 4]]},
-        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolStrokeColor": "#333"},
+        "scale": {"domain": ["validation", "training"], "range": ["circle", "triangle"]},
+        "legend": {
+            "symbolFillColor": "#333",
+            "symbolStrokeColor": "#333",
+            "labelExpr": "datum.label == 'training' ? 'training, dashed' : datum.label",
+        },
     }
-    of_base, of_head = ({"filter": {"field": "run", "equal": run}} for run in (base, head))
+    # The first run is drawn broad and pale, so that it shows under a second one that is the same.
+    looks = {base: {"strokeWidth": 6, "opacity": 0.5}, head: {"strokeWidth": 2}}
+    lines = [
+        {
+            "transform": [{"filter": {"field": "run", "equal": run}}, {"filter": {"field": "images", "equal": images}}],
+            "mark": {"type": "line", "strokeDash": dash, **look},
+        }
+        for run, look in looks.items()
+        for images, dash in (("validation", [1, 0]), ("training", [4, 4]))
+    ]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "data": {"values": list(curves)},
@@ -334,14 +347,8 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
                 "tooltip": [{"field": name} for name in ("run", "images", "of", "epoch", "share")],
             },
             "layer": [
-                # The first one is drawn broad and pale, so that it shows under a second one that is the same.
-                {
-                    "transform": [of_base],
-                    "mark": {"type": "line", "strokeWidth": 6, "opacity": 0.5},
-                    "encoding": {"strokeDash": dash},
-                },
-                {"transform": [of_head], "mark": {"type": "line", "strokeWidth": 2}, "encoding": {"strokeDash": dash}},
-                {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}},
+                *lines,
+                {"mark": {"type": "point", "filled": True, "size": 50, "opacity": 1}, "encoding": {"shape": shape}},
             ],
         },
     }
