@@ -153,21 +153,22 @@ def shown(value: Any, longest: int = 200) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
-def left_out(counts: dict[str, int]) -> str:
-    """Say on which images models are compared, and which are not."""
+def left_out(counts: dict[str, int], base: str, head: str) -> str:
+    """Say on which images models are compared, and which are not; the trees by their names."""
     said = {
+        "removed": f"that only the test of {base} has",
+        "added": f"that only the test of the {head} has",
         "seen": "that a model has seen in training or validation, or others of their observations",
         "relabelled": "whose species is another one now",
         "of_unknown_species": "of species that a model does not know",
     }
-    without = [f"{counts[name]:,} {words}" for name, words in said.items() if counts[name]]
-    alone = [
-        f"{counts[name]:,} of the {which} test alone"
-        for name, which in (("removed", "first"), ("added", "second"))
-        if counts[name]
-    ]
+    without = "; ".join(f"{counts[name]:,} {words}" for name, words in said.items() if counts[name])
     return (
         f"Compared on {counts['compared']:,} images of {counts['observations']:,} observations that are in both tests "
-        f"({counts['base_images']:,} and {counts['head_images']:,} images). "
-        + (f"Left out: {'; '.join(without + alone)}." if without or alone else "None is left out.")
+        f"({counts['base_images']:,} and {counts['head_images']:,} images). Left out: {without or 'none'}."
     )
+
+
+def other_tests(counts: dict[str, int]) -> bool:
+    """Say whether the tests are not of the same images."""
+    return bool(counts["added"] or counts["removed"])

@@ -15,6 +15,7 @@ from stages.report.review_content import (
     Review,
     left_out,
     number,
+    other_tests,
     percent,
     points,
     shown,
@@ -24,6 +25,7 @@ from stages.report.review_content import (
 _SPECIES = 15  # that gained most, and as many that lost most
 _ROWS = 60  # of parameters, files of code, images that moved
 _NAMED = 12  # in a sentence
+_OTHER_TESTS = "The tests are not of the same images, so these figures do not compare; those of the common images do."
 _BASE_COLOR, _HEAD_COLOR = "#d55e00", "#0072b2"  # as in the plots of DVC (Okabe and Ito, 2008)
 
 Table = Sequence[Sequence[str]]  # the first row holds the headings
@@ -114,7 +116,7 @@ def _compared(review: Review) -> Section:
     if review.comparison is None:
         return section
     comparison = review.comparison
-    section.words(left_out(comparison.counts))
+    section.words(left_out(comparison.counts, review.base, review.head))
     header = [
         "figure",
         review.base,
@@ -144,6 +146,8 @@ def _compared(review: Review) -> Section:
         ),
     )
     section.heading("Each on all of its own test")
+    if other_tests(comparison.counts):
+        section.words(_OTHER_TESTS)
     section.table(
         ["figure", review.base, review.head],
         (
@@ -204,7 +208,8 @@ def _params(review: Review) -> Section:
 def _figures(review: Review) -> Section:
     section = Section("figures", "All figures, as each commit has them")
     if review.figures:
-        section.words("Of the test, each of its own one, with 95 % intervals:")
+        other = review.comparison is not None and other_tests(review.comparison.counts)
+        section.words("Of the test, each of its own one, with 95 % intervals." + f" {_OTHER_TESTS}" * other)
         section.table(["figure", review.base, review.head, "images"], map(_figure_row, review.figures))
     changed = [change for change in review.metrics if change.base != change.head]
     alike = len(review.metrics) - len(changed)
@@ -291,7 +296,7 @@ def _curves(review: Review) -> Section:
 
 
 def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[str, Any]:
-    """Give a plot of both runs' curves: a panel for top-1 and one for top-5, color by run, dashes by images.
+    """Give a plot of both runs' curves: a panel for top-1 and one for top-5, color by run, dashes and points by images.
 
     Points stand on the lines, so that a run of one epoch shows.
     """
@@ -302,14 +307,27 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
         "scale": {"domain": [base, head], "range": [_BASE_COLOR, _HEAD_COLOR]},
         "legend": {"symbolType": "stroke", "symbolStrokeWidth": 4, "labelLimit": 300},
     }
-    dash = {
+    shape = {
         "field": "images",
         "type": "nominal",
         "title": None,
-        "scale": {"domain": ["validation", "training"], "range": [[1, 0], [4, 4]]},
-        "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolStrokeColor": "#333"},
+        "scale": {"domain": ["validation", "training"], "range": ["circle", "triangle"]},
+        "legend": {
+            "symbolFillColor": "#333",
+            "symbolStrokeColor": "#333",
+            "labelExpr": "datum.label == 'training' ? 'training, dashed' : datum.label",
+        },
     }
-    of_base, of_head = ({"filter": {"field": "run", "equal": run}} for run in (base, head))
+    # The first run is drawn broad and pale, so that it shows under a second one that is the same.
+    looks = {base: {"strokeWidth": 6, "opacity": 0.5}, head: {"strokeWidth": 2}}
+    lines = [
+        {
+            "transform": [{"filter": {"field": "run", "equal": run}}, {"filter": {"field": "images", "equal": images}}],
+            "mark": {"type": "line", "strokeDash": dash, **look},
+        }
+        for run, look in looks.items()
+        for images, dash in (("validation", [1, 0]), ("training", [4, 4]))
+    ]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "data": {"values": list(curves)},
@@ -329,14 +347,8 @@ def curves_spec(curves: Sequence[dict[str, Any]], base: str, head: str) -> dict[
                 "tooltip": [{"field": name} for name in ("run", "images", "of", "epoch", "share")],
             },
             "layer": [
-                # The first one is drawn broad and pale, so that it shows under a second one that is the same.
-                {
-                    "transform": [of_base],
-                    "mark": {"type": "line", "strokeWidth": 6, "opacity": 0.5},
-                    "encoding": {"strokeDash": dash},
-                },
-                {"transform": [of_head], "mark": {"type": "line", "strokeWidth": 2}, "encoding": {"strokeDash": dash}},
-                {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}},
+                *lines,
+                {"mark": {"type": "point", "filled": True, "size": 50, "opacity": 1}, "encoding": {"shape": shape}},
             ],
         },
     }

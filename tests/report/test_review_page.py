@@ -126,6 +126,16 @@ def test_the_verdict_is_of_what_was_compared_and_says_what_is_not_in_it(comparis
     assert tone(replace(review, comparison=None)) == ""
 
 
+def test_figures_of_other_tests_are_said_not_to_compare(comparison):
+    said = "The tests are not of the same images, so these figures do not compare"
+    review = everywhere("main", comparison)
+    assert said not in write_comment(review)
+    counts = comparison.counts | {"removed": 3, "common": 117, "compared": 117}
+    comment = write_comment(replace(review, comparison=replace(comparison, counts=counts)))
+    assert comment.count(said) == 2
+    assert "Left out: 3 that only the test of main has." in comment
+
+
 def test_two_names_of_one_picture_and_what_is_no_picture(comparison):
     content = encoded(picture(), "PNG")
     pictures = [Picture("plots/a.png", content, content), Picture("plots/b.png", b"cut", content)]
