@@ -41,18 +41,19 @@ The pipeline ran on the embedded sample.
   split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
   crops        {compared_in_words(crops)}
   validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
-  test         top-1 {test["top1"]:.3f}, top-5 {test["top5"]:.3f}, mean per-class accuracy {test["mean_per_class_accuracy"]:.3f}; by chance {1 / split["classes"]:.3f}
+  test         top-1 {_figure(test["top1"])}, top-5 {_figure(test["top5"])}, mean per-class accuracy {_figure(test["mean_per_class_accuracy"])}; by chance {1 / split["classes"]:.3f}
 
 Where to look:
   plots/rejected_images.png   what was rejected, and what nearly was
   plots/crop_comparison.png   what the crops do
-  plots/evaluation.png        all figures of the test, with their intervals
+  plots/evaluation.png        the run at a glance: all figures of the test, with their intervals
   plots/mistakes.png          what the model takes for something else, and how sure it is
   plots/confused_pairs.png    the species that it confuses, side by side
   plots/curves.csv            training and validation, epoch by epoch
   metrics/                    the figures that people compare, a JSON file a stage
   data/reports/               all other figures, likewise
-  models/                     the weights, and the order of their labels
+  data/evaluation/            each species: how good, and what it is taken for; which are never right
+  models/                     the weights, the order of their labels, the calibration of their probabilities
   data/splits/labels.csv      the species, in the order of their labels
   data/splits/classes.csv     how many images each has in each split
   data/names.csv              what was done to species' names
@@ -61,8 +62,15 @@ Where to look:
   data/unreadable.csv         documents that could not be read, and why
   data/left_out.csv           what no split uses, and why
 
-Next: `. .venv/bin/activate`, then `dvc plots show` (the page loads its drawing code from the internet), or an
-experiment: `make try ARGS="-S crop.mode=center"`, then `make compare`."""  # noqa: E501
+Next: an experiment, `make try ARGS="-S crop.mode=center -n center"`, then `make compare`, and
+`make review BASE=center`: a page that says what is better and worse, with photos."""  # noqa: E501
+
+
+def _figure(estimate: dict[str, Any]) -> str:
+    """Give a share of the test, and its 95 % interval where there is one."""
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
 
 
 def _read(name: str) -> dict[str, Any]:
