@@ -30,7 +30,7 @@ from stages.tables.classes import read_split
 from stages.tables.evaluate import CONFUSED_PAIRS
 from stages.tables.json_files import parse_json
 from stages.tables.mistakes import PHOTOS
-from stages.tables.predictions import TEMPERATURES
+from stages.tables.predictions import COLDEST, HOTTEST
 from stages.tables.table import read_table
 
 SPLITS_IN = Path("data/splits")
@@ -110,7 +110,7 @@ def read_temperature(path: Path) -> float:
         raise UserError(f"{path} is missing: run `dvc repro evaluate` or `dvc pull`") from None
     except (ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
-    least, most = TEMPERATURES[0], TEMPERATURES[-1]
+    least, most = COLDEST, HOTTEST
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not least <= temperature <= most:
         raise UserError(
             f"{path}: temperature must be {least:g} to {most:g} (found {temperature!r:.40}): run `dvc repro evaluate`"

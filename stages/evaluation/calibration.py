@@ -18,10 +18,9 @@ from scipy.optimize import root_scalar
 from stages.evaluation.answers import Answers
 from stages.evaluation.evaluated import Evaluated
 from stages.evaluation.intervals import share
-from stages.tables.predictions import TEMPERATURES
+from stages.tables.predictions import COLDEST, HOTTEST
 
 BINS = 15
-_COLDEST, _HOTTEST = np.round(TEMPERATURES[[0, -1]], 6).tolist()
 _DRAWS = 100  # of what chance shows
 _STEP = 1e-4  # relative, by which the slope of the loss is taken
 
@@ -56,11 +55,11 @@ def fit_temperature(val: Evaluated, *, min_groups: int) -> Temperature:
     if groups < min_groups:
         return Temperature(1.0, 0, 0, at_end=False)
     # The slope is taken from one step below to one step above.
-    least, most = 1 / _HOTTEST / (1 - _STEP), 1 / _COLDEST / (1 + _STEP)
+    least, most = 1 / HOTTEST / (1 - _STEP), 1 / COLDEST / (1 + _STEP)
     if _slope(val.answers, least) >= 0:
-        return Temperature(_HOTTEST, len(val), groups, at_end=True)
+        return Temperature(HOTTEST, len(val), groups, at_end=True)
     if _slope(val.answers, most) <= 0:
-        return Temperature(_COLDEST, len(val), groups, at_end=True)
+        return Temperature(COLDEST, len(val), groups, at_end=True)
     found = root_scalar(lambda inverse: _slope(val.answers, inverse), bracket=(least, most), xtol=1e-12)
     return Temperature(float(f"{1 / found.root:.6g}"), len(val), groups, at_end=False)
 
@@ -85,7 +84,7 @@ def calibration_figures(evaluated: Evaluated, temperature: float, *, seed: int) 
 
     Returns:
         images; nll, mean negative log-likelihood of their own species; brier, mean squared distance of all classes'
-        probabilities from what is (0 to 2), ``None`` where the temperature is too low for it to be known; ece,
+        probabilities from what is (0 to 2); ece,
         ece_if_calibrated (mean of what chance would show), ece_if_calibrated_high (19 of 20 such show less) and
         debiased_l2, all of the largest probability in ``BINS`` bins of as many images each.
     """
@@ -107,13 +106,8 @@ def calibration_figures(evaluated: Evaluated, temperature: float, *, seed: int) 
     }
 
 
-def brier(answers: Answers, temperature: float) -> float | None:
-    """Give the mean squared distance of the probabilities of all classes from what is, 0 to 2 (Brier, 1950).
-
-    The sum of all squared probabilities needs the answers at half the temperature; ``None`` where these are not known.
-    """
-    if temperature / 2 < _COLDEST * (1 - 1e-9):
-        return None
+def brier(answers: Answers, temperature: float) -> float:
+    """Give the mean squared distance of the probabilities of all classes from what is, 0 to 2 (Brier, 1950)."""
     own = np.exp(answers.own_log_probabilities(temperature))
     return float((1 - 2 * own + answers.squared_probabilities(temperature)).mean())
 

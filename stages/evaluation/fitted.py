@@ -10,7 +10,7 @@ from stages.evaluation.abstaining import Thresholds, fit_thresholds
 from stages.evaluation.calibration import Temperature, fit_temperature
 from stages.evaluation.evaluated import Evaluated
 from stages.evaluation.hierarchy import GenusAnswers, genus_answers
-from stages.tables.predictions import TEMPERATURES
+from stages.tables.predictions import COLDEST, HOTTEST
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Fitted:
         if self.temperature.at_end:
             said.append(
                 f"the temperature {self.temperature.value:g} stands at the end of those that predictions are known at "
-                f"({TEMPERATURES[0]:g} to {TEMPERATURES[-1]:g}): the best one lies beyond it"
+                f"({COLDEST:g} to {HOTTEST:g}): the best one lies beyond it"
             )
         for level in ("species", "genus"):
             if none := [f"{fitted.max_risk * 100:g}%" for fitted in self.thresholds if getattr(fitted, level) is None]:

@@ -19,8 +19,10 @@ from stages.tables.table import SHA256_CHARACTERS, Ruled
 
 TOP_CLASSES = 10  # the largest logits, or all where there are fewer classes
 TOP_GENERA = 3  # those of the largest summed probability at a temperature of 1, or all
-# At which the weight of what is not kept is known: of all classes, and of each genus.
-TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(4), 11))
+COLDEST, HOTTEST = 0.25, 4.0  # temperatures that logits may be divided by
+# At which the weight of what is not kept is known: of all classes, and of each genus. They begin with half of the
+# coldest, as squared probabilities are those of half a temperature.
+TEMPERATURES = np.exp(np.linspace(np.log(COLDEST / 2), np.log(HOTTEST), 13))
 GENUS_TEMPERATURES = TEMPERATURES[::2]
 
 PREDICTIONS = Ruled(

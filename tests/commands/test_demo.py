@@ -11,7 +11,11 @@ OTHERS = {
     "alike": {"pairs": 1, "mirrored_pairs": 0, "disputed_images": 0},
     "split": SPLIT,
     "train": {"val_top1": 0.5, "val_top5": 1.0, "best_epoch": 1, "epochs": 2},
-    "test": {"top1": 0.5, "top5": 1.0, "mean_per_class_accuracy": 0.5},
+    "test": {
+        "top1": {"value": 0.5, "low": 0.25, "high": 0.75},
+        "top5": {"value": 1.0, "low": None, "high": None},
+        "mean_per_class_accuracy": {"value": 0.5, "low": 0.3, "high": 0.7},
+    },
 }
 
 
@@ -26,3 +30,10 @@ def test_crops_are_told_by_true_boxes_and_without_them_by_what_they_gain():
     without = told({})
     assert "no true box is known" in without
     assert "plant" not in without
+
+
+def test_figures_of_the_test_have_their_interval_where_there_is_one():
+    crops = summarize(tabulate({"a": measured("smart"), "b": measured("smart")}, {}))
+    assert "top-1 0.500 (0.25 to 0.75), top-5 1.000, mean per-class accuracy 0.500 (0.30 to 0.70);" in tell(
+        **OTHERS, crops=crops
+    )

@@ -76,7 +76,7 @@ def test_a_table_of_12_000_images_is_small(tmp_path):
     logits = rng.normal(size=(images, classes)).astype(np.float32)
     logits[np.arange(images), labels] += rng.normal(5, 3, images).astype(np.float32)
     kept = kept_of(torch.from_numpy(logits), torch.from_numpy(labels), torch.from_numpy(genera)).numpy()
-    parts = np.split(kept, np.cumsum([1, 1, 10, 10, 11, 3]), axis=1)
+    parts = np.split(kept, np.cumsum([1, 1, 10, 10, len(TEMPERATURES), 3]), axis=1)
     names = ("rank", "own_logit", "top_classes", "top_logits", "rest", "genus_top", "genus_rest")
     columns = {n: pl.Series(p[:, 0] if p.shape[1] == 1 else p) for n, p in zip(names, parts, strict=True)}
     columns = {n: c if n in names[:2] else c.cast(pl.List(pl.Float64)) for n, c in columns.items()}
