@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
@@ -78,7 +79,8 @@ def tried(prepared, tmp_path_factory) -> Tried:
     (repo / "notes.txt").write_text("mine\n", encoding="utf-8")
     status = git(repo, "status", "--porcelain")
     assert status.split() == ["M", "metrics/test.json", "M", "params.yaml", "??", "notes.txt"]
-    of_commit = Running(repo, "stages.commands.try_out", "-S", "split.min_images_per_class=5", "-n", "A")
+    limits = ["-S", "split.min_images_per_class=5", "-S", "split.keep_unknown=true"]
+    of_commit = Running(repo, "stages.commands.try_out", *limits, "-n", "A")
     of_tree = Running(repo, "dvc", "exp", "run", "--temp", "-S", "train.label_smoothing=0.2", "-n", "smooth")
     assert of_commit.ends() == 0, of_commit.said
     assert of_tree.ends() == 0, of_tree.said
@@ -91,7 +93,8 @@ def test_make_try_is_of_the_commit_and_temp_of_the_working_tree(tried):
     assert git(tried.repo, "status", "--porcelain") == tried.status
     committed = parameters(git(tried.repo, "show", "HEAD:params.yaml"))
     of_commit, of_tree = (parameters(show(tried.repo, name, "params.yaml")) for name in ("A", "smooth"))
-    assert of_commit == committed | {"split": committed["split"] | {"min_images_per_class": 5}}
+    limits = {"min_images_per_class": 5, "keep_unknown": True}
+    assert of_commit == committed | {"split": committed["split"] | limits}
     assert of_tree["model"]["drop_rate"] == 0.5
     assert git(tried.repo, "for-each-ref", "--format=%(refname)", "refs/exps").split() == sorted(
         BASE.format(tried.commit[:2], tried.commit[2:], name) for name in ("A", "smooth")
@@ -154,6 +157,12 @@ def test_an_applied_experiment_is_its_run_and_a_branch_leaves_the_tree_alone(cle
         assert read(clean, path) == show(clean, "A", path) == git(clean, "show", f"few-classes:{path}")
     assert set(git(clean, "status", "--porcelain").split()[1::2]) > {"dvc.lock", "params.yaml", "metrics/split.json"}
     assert "up to date" in dvc(clean, "status")
+    # The species that the limit leaves out is predicted, too.
+    unknown = pl.read_parquet(clean / "data/predictions/unknown.parquet")
+    assert (unknown.height, unknown["label"].null_count()) == (3, 3)
+    assert json.loads(read(clean, "data/reports/split.json"))["unknown"] == {"images": 3, "species": 1}
+    told = json.loads(read(clean, "data/reports/test.json"))["unknown"]
+    assert told["images"] == 3
 
 
 def test_two_branches_are_merged_by_the_recipe_of_the_docs(clean):
@@ -163,7 +172,7 @@ def test_two_branches_are_merged_by_the_recipe_of_the_docs(clean):
     git(clean, "checkout", "-q", "few-classes")
     said = follow(clean, recipe("Merge two branches", OTHER="smoother"))
     assert "Merge conflict in dvc.lock" in said
-    assert set(re.findall(r"Running stage '(\w+)'", said)) == {"train", "evaluate"}
+    assert set(re.findall(r"Running stage '(\w+)'", said)) == {"train", "predict", "evaluate", "mistakes"}
     merged = parameters(read(clean, "params.yaml"))
     assert merged["split"]["min_images_per_class"] == 5
     assert (merged["model"]["drop_rate"], merged["train"]["label_smoothing"]) == (0.5, 0.2)

@@ -100,6 +100,24 @@ def test_an_empty_test_is_said(world):
     assert "test is empty" in complaint(run_here("predict", world))
 
 
+def test_a_model_of_before_says_train_again(world):
+    fields = json.loads((world / "models/model.json").read_text())
+    before = {name: value for name, value in fields.items() if name not in ("tensors_sha256", "trained_on_sha256")}
+    (world / "models/model.json").write_text(json.dumps(before))
+    (world / "models/trained_on.parquet").unlink()
+    said = complaint(run_here("predict", world))
+    assert "did not say what a model was trained on: train again (`dvc repro train`)" in said
+
+
+def test_images_of_another_size_than_the_models_are_refused(world):
+    fields = json.loads((world / "models/model.json").read_text())
+    model, description = tiny_model()
+    another = description.model_copy(update={"pack_px": 72})
+    save_model(world / "models", model.state_dict(), another, read_seen(world / "data/splits"))
+    assert fields["pack_px"] == 64
+    assert "data/packed holds 64 px, the model takes 72: run `dvc repro`" in complaint(run_here("predict", world))
+
+
 @pytest.fixture
 def made_before(world):
     """The same, with a first run in DVC's cache; gives the names of its objects."""
