@@ -34,7 +34,9 @@ class Change:
 
 @dataclass(frozen=True)
 class DataChange:
-    """What became of images between two versions of the splits. An image is known by its bytes.
+    """What became of images between two versions of the splits.
+
+    An image is known by its bytes; of several with the same ones the first by name is the first in both, and so on.
 
     Attributes:
         images: by split, of both: images.
@@ -98,9 +100,14 @@ def compare_splits(base: pl.DataFrame, head: pl.DataFrame, labels: tuple[Sequenc
         head: the same of the second's.
         labels: species in their order of labels, of both.
     """
-    sides = [side.unique("sha256", keep="first", maintain_order=True) for side in (base, head)]
-    both = sides[1].join(sides[0], on="sha256", suffix="_base", maintain_order="left")
-    added, removed = (one.join(other, on="sha256", how="anti") for one, other in (sides[::-1], sides))
+    # Copies of one file are images of their own, so that what is added and removed makes up what differs.
+    sides = [
+        side.sort("sha256", "image_name").with_columns(copy=pl.int_range(pl.len()).over("sha256"))
+        for side in (base, head)
+    ]
+    same = ["sha256", "copy"]
+    both = sides[1].join(sides[0], on=same, suffix="_base", maintain_order="left")
+    added, removed = (one.join(other, on=same, how="anti") for one, other in (sides[::-1], sides))
     moved = both.filter(pl.col("split") != pl.col("split_base"))
     relabelled = both.filter(pl.col("species") != pl.col("species_base"))
     return DataChange(

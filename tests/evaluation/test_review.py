@@ -73,6 +73,20 @@ def test_every_image_that_moved_came_went_or_is_another_species_is_counted(base,
         assert counted[split] == sides
 
 
+@given(PLACES, PLACES)
+def test_two_images_of_the_same_bytes_are_two_images(base, head):
+    """Each split's table says how many images it has, and what came and went makes up what differs."""
+    first = table({n: (split, "A") for n, (split, _) in base.items()})
+    second = table({n: (base[n][0] if n in base else split, "A") for n, (split, _) in head.items()})
+    copies = second.with_columns(image_name="copy of " + pl.col("image_name"))
+    found = compare_splits(first, pl.concat([second, copies]), (["A"], ["A"]))
+    for change in found.images:
+        of_base, of_head = (change.base or 0), (change.head or 0)
+        assert of_head == 2 * second.filter(split=change.name).height
+        assert of_head - of_base == found.added.get(change.name, 0) - found.removed.get(change.name, 0)
+    assert not found.moved.height
+
+
 def test_classes_that_are_new_or_gone_and_labels_that_mean_others_are_told_apart():
     none = table({})
     found = compare_splits(none, none, (["A", "B"], ["B", "C"]))
