@@ -11,13 +11,17 @@ LARGEST_BYTES = 60_000
 _CARDS = 10  # images gained or lost that are listed
 _SIGNS = {"better": "🟢", "worse": "🔴"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~!&])")
+# What a forge turns into a call, a reference or a link after it has read the Markdown, so that no escape keeps it from
+# it: @somebody, #12, GH-12, ://, www.
+_LINKED = re.compile(r"(@|#|:(?=//)|gh-(?=\d)|www(?=\.))", re.IGNORECASE)
+_JOINER = "\u2060"  # is not seen, and parts words
 
 
 def write_comment(review: Review) -> str:
     """Give the comment: verdict, tables and what cannot be had; in UTF-8 no more than ``LARGEST_BYTES``.
 
-    Text is of strangers: none of it is read as Markdown or HTML, and nobody is called by an @. What does not fit is
-    left out from the end, section by section, and named.
+    Text is of strangers: none of it is read as Markdown or HTML, nobody is called by an @, and no pull request by its
+    number. What does not fit is left out from the end, section by section, and named.
     """
     lines = [f"## The {escaped(review.head)} against {escaped(review.base)}", ""]
     first, *others = verdict(review)
@@ -79,4 +83,4 @@ def escaped(text: str) -> str:
     line = (
         _SPECIAL.sub(r"\\\1", shown(text, 1_000)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
     )
-    return line.replace("@", "@\u2060").replace("://", ":\u2060//")  # neither calls somebody nor becomes a link
+    return _LINKED.sub(rf"\1{_JOINER}", line)

@@ -86,6 +86,16 @@ def test_markdown_shows_every_text_as_it_is(text):
     assert re.sub(r"\\([\\`*_{}\[\]#~!])", r"\1", back) == shown(text.replace("\u2060", ""), 1_000)
 
 
+@pytest.mark.parametrize(
+    "text", ["@all", "#12", "ann/flora#12", "Merge pull request #12 from ann/roses", "GH-12", "_gh-1",
+             "www.host.example", "_www.host.example", "http://host.example", "ftp://host.example"]
+)  # fmt: skip
+def test_nothing_in_a_comment_calls_somebody_or_another_issue_or_becomes_a_link(text):
+    """A forge looks for these in the text that Markdown has become, where an escape is gone."""
+    shown_there = re.sub(r"\\(?=[#@_])", "", escaped(text))
+    assert not re.search(r"@\w|#\d|gh-\d|www\.|://", shown_there, re.IGNORECASE)
+
+
 def test_a_page_is_never_too_large_and_names_what_it_leaves_out(comparison):
     noise = np.random.default_rng(1).integers(0, 255, (700, 700, 3)).astype(np.uint8)
     pictures = [
