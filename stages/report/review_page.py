@@ -1,6 +1,7 @@
 """The page of a review: one file of HTML that holds all that it shows, and asks nobody for anything."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,10 +123,21 @@ def _dropped(count: int, what: str, which: str) -> list[Part]:
 
 
 def as_script(content: Any) -> str:
-    """Give JSON that may stand in a script of HTML: nothing in it can end the script or begin a comment."""
+    """Give JSON that may stand in a script of HTML: nothing in it can end the script or begin a comment.
+
+    NaN and infinity are ``null``: a browser reads no JSON that has them, and then draws none of the plots that follow.
+    """
     return (
-        json.dumps(content, ensure_ascii=False, default=str)
+        json.dumps(_numbers(content), ensure_ascii=False, default=str, allow_nan=False)
         .replace("<", "\\u003c")
         .replace(">", "\\u003e")
         .replace("&", "\\u0026")
     )
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -150,6 +151,15 @@ def test_figures_of_other_tests_are_said_not_to_compare(comparison):
     comment = write_comment(replace(review, comparison=replace(comparison, counts=counts)))
     assert comment.count(said) == 2
     assert "Left out: 3 that only the test of main has." in comment
+
+
+def test_a_plot_of_what_is_no_number_is_json_that_a_browser_reads():
+    curve = pl.read_csv(b"epoch,val_top1\n1,NaN\n2,inf\n3,0.5\n")
+    page = write_page(Review("main", "mine", curves=curves_of({"mine": curve})), VEGA)
+    written = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    assert len(written) == 1
+    values = json.loads(written[0], parse_constant=pytest.fail)["data"]["values"]
+    assert [point["share"] for point in values] == [None, None, 0.5]
 
 
 def test_two_names_of_one_picture_and_what_is_no_picture(comparison):
