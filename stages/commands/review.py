@@ -292,8 +292,10 @@ def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dvc", "plots", "diff", "--json", "-o", folder, str(base.commit)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+    names = {str(base.commit): base.name, "workspace": WORKING}
     try:
-        data = json.loads(done.stdout)["data"]
+        found = json.loads(done.stdout)
+        data, refused = found["data"], [_refused(error, names) for error in found.get("errors", ())]
     except (ValueError, KeyError, TypeError):
         said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
         return [], [f"DVC lays out no plots: {plain(said)}"]
@@ -302,11 +304,20 @@ def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
         for each in drawn:
             if each.get("type") != "vega":
                 continue
-            spec = named(each["content"], {str(base.commit): base.name, "workspace": WORKING})
+            spec = named(each["content"], names)
             rows = spec.get("data", {}).get("values") or [{}]
             if not {*CURVES} & {*rows[0]}:
                 plots.append(Plot(name, spec if rows[0] else {}))
-    return plots, []
+    return plots, refused
+
+
+def _refused(error: dict[str, Any], names: dict[str, str]) -> str:
+    """Say which plot DVC could not read or lay out, of which side, and why: it draws the other side alone."""
+    about = error.get("source") or error.get("name") or "the plots"
+    rev = str(error.get("rev"))
+    of = f"the {WORKING}" if rev == "workspace" else names.get(rev, rev)
+    said = (str(error.get("msg") or error.get("type")).strip().splitlines() or ["it says nothing"])[0][:200]
+    return f"DVC does not draw {plain(str(about))} of {of}: {plain(said).removesuffix('.')}."
 
 
 def named(value: Any, names: dict[str, str]) -> Any:

@@ -144,6 +144,14 @@ def test_what_is_not_in_the_cache_is_named_with_what_brings_it(made, repo):
     assert "test.test\\_top1 | 0.900 | 0.500 | -0.400" in comment
 
 
+def test_a_plot_that_dvc_cannot_draw_is_named(repo):
+    (repo / "plots/class_sizes.csv").write_text("shade,leaves\n1,2\n")
+    page, _, said = run_review()
+    wrong = "DVC does not draw plots/class_sizes.csv of the working tree: "
+    assert f"review: {wrong}" in said
+    assert wrong in page.text
+
+
 def test_a_base_that_is_none_is_one_line(repo):
     for base in ("nowhere", "", "--help-me", "HEAD:params.yaml", "HEAD~99"):
         with pytest.raises(UserError, match="is no commit, branch, tag or experiment here: ") as refused:
