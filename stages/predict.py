@@ -10,24 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from accelerate import Accelerator
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.images.shards import check_shards
-from stages.learning.data import EpochBatches, PackedImages, PackedLoader
-from stages.learning.device import ColorTransform
-from stages.learning.memory_layout import set_layout
 from stages.learning.processes import all_reduce_max, make_accelerator
 from stages.learning.saved_model import SavedModel, load_model
 from stages.learning.split import PackedSplit, open_splits
-from stages.predicting.answers import predict_answers
+from stages.predicting.answers import predict_splits
 from stages.predicting.previous import predictions_identity, take_over_predictions, write_made_by
 from stages.runtime.errors import UserError, run
 from stages.runtime.last_run import GoneError
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
-from stages.splitting.genera import number_genera
 from stages.splitting.label_order import read_labels
 from stages.tables.classes import UNKNOWN, read_split
 from stages.tables.predictions import PREDICTIONS
@@ -96,45 +91,6 @@ def find_predictions(identity: dict) -> bool:
     return True
 
 
-def predict_splits(
-    model: SavedModel,
-    packed: Mapping[str, PackedSplit],
-    species: list[str],
-    accelerator: Accelerator,
-    *,
-    batch_images: int,
-) -> dict[str, pl.DataFrame]:
-    """Let the model look at each image of some splits once.
-
-    Args:
-        model: on the CPU; it goes to the accelerator's device.
-        packed: the splits, by name.
-        species: in the order of labels.
-        accelerator: of ``make_accelerator``.
-        batch_images: images that a process looks at at once.
-
-    Returns:
-        For each split what ``predict_answers`` gives.
-    """
-    description = model.description
-    color = ColorTransform(description.mean, description.std).to(accelerator.device)
-    network = model.network.to(accelerator.device)
-    set_layout(network, accelerator.device)  # as in training
-    _, genus_of_class = number_genera(species)
-    answers = {}
-    for name, split in packed.items():
-        batches = EpochBatches(
-            split.labels,
-            step_images=batch_images * accelerator.num_processes,
-            micro_images=batch_images,
-            process=accelerator.process_index,
-            processes=accelerator.num_processes,
-        )
-        loader = PackedLoader(PackedImages(split, description.image_px), batches, workers=0)
-        answers[name] = predict_answers(network, loader, color, accelerator, genus_of_class, what=f"predict {name}")
-    return answers
-
-
 def check_numbers(answers: Mapping[str, pl.DataFrame], tables: Mapping[str, pl.DataFrame]) -> None:
     """Refuse predictions of test images that are no numbers, and say how many of others are.
 
@@ -152,7 +108,7 @@ def check_numbers(answers: Mapping[str, pl.DataFrame], tables: Mapping[str, pl.D
         )
         if name == "test":
             raise UserError(f"{what}: train again, at a lower train.learning_rate of the profile")
-        say(f"predict: warning: {what}: they count as wrong")
+        say(f"predict: warning: {what}: they are left out of every figure")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""What is kept of a model's logits, so that no later figure needs the network: see ``stages.tables.predictions``."""
+"""A model asked once, and what is kept of its logits, so that no later figure needs it: ``stages.tables.predictions``.
+
+All that decides on an answer is here or below, as predictions are known to be the same by the code of this file.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -6,11 +11,54 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from stages.learning.data import PackedLoader
+from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
+from stages.learning.memory_layout import set_layout
 from stages.learning.predict import each_batch, of_all_processes
+from stages.learning.saved_model import SavedModel
 from stages.learning.scores import label_ranks
+from stages.learning.split import PackedSplit
+from stages.splitting.genera import number_genera
 from stages.tables.predictions import GENUS_TEMPERATURES, TEMPERATURES, TOP_CLASSES, TOP_GENERA
+
+
+def predict_splits(
+    model: SavedModel,
+    packed: Mapping[str, PackedSplit],
+    species: list[str],
+    accelerator: Accelerator,
+    *,
+    batch_images: int,
+) -> dict[str, pl.DataFrame]:
+    """Let the model look at each image of some splits once.
+
+    Args:
+        model: on the CPU; it goes to the accelerator's device.
+        packed: the splits, by name.
+        species: in the order of labels.
+        accelerator: of ``make_accelerator``.
+        batch_images: images that a process looks at at once.
+
+    Returns:
+        For each split what ``predict_answers`` gives.
+    """
+    description = model.description
+    color = ColorTransform(description.mean, description.std).to(accelerator.device)
+    network = model.network.to(accelerator.device)
+    set_layout(network, accelerator.device)  # as in training
+    _, genus_of_class = number_genera(species)
+    answers = {}
+    for name, split in packed.items():
+        batches = EpochBatches(
+            split.labels,
+            step_images=batch_images * accelerator.num_processes,
+            micro_images=batch_images,
+            process=accelerator.process_index,
+            processes=accelerator.num_processes,
+        )
+        loader = PackedLoader(PackedImages(split, description.image_px), batches, workers=0)
+        answers[name] = predict_answers(network, loader, color, accelerator, genus_of_class, what=f"predict {name}")
+    return answers
 
 
 def predict_answers(

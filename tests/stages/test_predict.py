@@ -92,6 +92,7 @@ def test_test_predictions_that_are_no_numbers_are_refused(world):
     assert result.returncode == 1 and "Traceback" not in said
     assert "predictions for 4 of 4 test images are no numbers (NaN or infinite), f1 the first: train again" in said
     assert "warning: the model's predictions for 3 of 3 val images are no numbers" in said
+    assert "they count as wrong" not in said  # as evaluate leaves them out
     assert not (world / OUT).exists()
 
 
