@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from stages.evaluation.paired import Comparison
 from stages.evaluation.review import Change, DataChange
 from stages.runtime.plain_text import plain
@@ -169,6 +171,11 @@ def left_out(counts: dict[str, int], base: str, head: str) -> str:
     )
 
 
-def other_tests(counts: dict[str, int]) -> bool:
-    """Say whether the tests are not of the same images."""
-    return bool(counts["added"] or counts["removed"])
+def other_tests(review: Review) -> bool:
+    """Say whether the tests are not of the same images, as far as it is known: by answers, else by the splits."""
+    if review.comparison is not None:
+        return bool(review.comparison.counts["added"] or review.comparison.counts["removed"])
+    if review.data is None:
+        return False
+    moved = review.data.moved.filter((pl.col("base_split") == "test") | (pl.col("head_split") == "test"))
+    return bool(review.data.added.get("test") or review.data.removed.get("test") or moved.height)

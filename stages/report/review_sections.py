@@ -26,6 +26,7 @@ _SPECIES = 15  # that gained most, and as many that lost most
 _ROWS = 60  # of parameters, files of code, images that moved
 _NAMED = 12  # in a sentence
 _OTHER_TESTS = "The tests are not of the same images, so these figures do not compare; those of the common images do."
+_OTHER_FIGURES = "The tests are not of the same images, so these figures do not compare."
 _BASE_COLOR, _HEAD_COLOR = "#d55e00", "#0072b2"  # as in the plots of DVC (Okabe and Ito, 2008)
 
 Table = Sequence[Sequence[str]]  # the first row holds the headings
@@ -148,7 +149,7 @@ def _compared(review: Review) -> Section:
         ),
     )
     section.heading("Each on all of its own test")
-    if other_tests(comparison.counts):
+    if other_tests(review):
         section.words(_OTHER_TESTS)
     section.table(
         ["figure", review.base, review.head],
@@ -210,8 +211,8 @@ def _params(review: Review) -> Section:
 def _figures(review: Review) -> Section:
     section = Section("figures", "All figures, as each commit has them")
     if review.figures:
-        other = review.comparison is not None and other_tests(review.comparison.counts)
-        section.words("Of the test, each of its own one, with 95 % intervals." + f" {_OTHER_TESTS}" * other)
+        said = f" {_OTHER_TESTS if review.comparison is not None else _OTHER_FIGURES}" if other_tests(review) else ""
+        section.words(f"Of the test, each of its own one, with 95 % intervals.{said}")
         section.table(["figure", review.base, review.head, "images"], map(_figure_row, review.figures))
     changed = [change for change in review.metrics if change.base != change.head]
     alike = len(review.metrics) - len(changed)

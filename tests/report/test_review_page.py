@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stages.evaluation.paired import Side, compare
-from stages.evaluation.review import Change, curves_of
+from stages.evaluation.review import Change, compare_splits, curves_of
 from stages.report import review_comment, review_page
 from stages.report.review_comment import escaped, write_comment
 from stages.report.review_content import Card, FigureRow, Gallery, Picture, Plot, Review, points, shown, with_interval
@@ -160,6 +160,31 @@ def test_a_plot_of_what_is_no_number_is_json_that_a_browser_reads():
     assert len(written) == 1
     values = json.loads(written[0], parse_constant=pytest.fail)["data"]["values"]
     assert [point["share"] for point in values] == [None, None, 0.5]
+
+
+COLUMNS = ("image_name", "sha256", "species", "group", "split")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "other"),
+    [
+        ({"a": "test", "b": "train"}, {"a": "test", "b": "train"}, False),
+        ({"a": "test", "b": "train"}, {"a": "test"}, False),
+        ({"a": "test"}, {"a": "test", "b": "test"}, True),
+        ({"a": "test", "b": "test"}, {"a": "test"}, True),
+        ({"a": "test", "b": "train"}, {"a": "test", "b": "test"}, True),
+        ({"a": "test", "b": "test"}, {"a": "test", "b": "val"}, True),
+    ],
+)
+def test_figures_of_other_tests_are_said_not_to_compare_without_a_comparison_too(base, head, other):
+    """As where the base is of before the stage predict: its splits are at hand, its answers are not."""
+    sides = [
+        pl.DataFrame([(name, name, "Rosa", name, split) for name, split in side.items()], schema=COLUMNS, orient="row")
+        for side in (base, head)
+    ]
+    data = compare_splits(sides[0], sides[1], (["Rosa"], ["Rosa"]))
+    review = Review("main", "mine", figures=[FigureRow("top-1", (0.5, None, None), None, "2")], data=data)
+    assert ("The tests are not of the same images, so these figures do not compare." in write_comment(review)) == other
 
 
 def test_two_names_of_one_picture_and_what_is_no_picture(comparison):
