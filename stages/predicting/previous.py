@@ -29,7 +29,7 @@ from stages.learning import (
     scores,
 )
 from stages.learning.split import PackedSplit
-from stages.predicting import answers
+from stages.predicting import answers, precision
 from stages.provenance.code import code_digest
 from stages.provenance.libraries import TRAINING, installed_versions
 from stages.runtime.digests import sha256_of
@@ -44,8 +44,8 @@ from stages.tables.json_files import parse_json, write_json
 _CODE = [
     Path(str(module.__file__))
     for module in (
-        activations, answers, arithmetic, augment, data, device, genera, memory_layout, model, portable, predict,
-        predictions, processes, saved_model, scores,
+        activations, answers, arithmetic, augment, data, device, genera, memory_layout, model, portable, precision,
+        predict, predictions, processes, saved_model, scores,
     )
 ]  # fmt: skip
 
