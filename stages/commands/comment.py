@@ -41,11 +41,9 @@ def main() -> None:
         raise UserError(f"{COMMENT} is missing: `make review` writes it")
     body = {"body": f"{MARK}\n{COMMENT.read_text(encoding='utf-8')}"}
     try:
-        earlier = next(_earlier(repository, number), None)
-        if earlier is None:
+        rewritten = any(_rewrite(repository, earlier, body) for earlier in _earlier(repository, number))
+        if not rewritten:
             _ask("POST", f"/repos/{repository}/issues/{number}/comments", body)
-        else:
-            _ask("PATCH", f"/repos/{repository}/issues/comments/{earlier}", body)
     except HTTPError as error:
         if error.code not in _MAY_NOT:
             raise UserError(f"GitHub refuses the comment ({error.code} {error.reason}): try again later") from None
@@ -53,7 +51,7 @@ def main() -> None:
         return
     except (URLError, OSError, ValueError) as error:
         raise UserError(f"GitHub cannot be asked ({first_line(error)}): try again later") from None
-    say(f"comment: {'written' if earlier is None else 'rewritten'} on pull request {number} of {repository}")
+    say(f"comment: {'rewritten' if rewritten else 'written'} on pull request {number} of {repository}")
 
 
 def _earlier(repository: str, number: int) -> Iterator[int]:
@@ -63,6 +61,17 @@ def _earlier(repository: str, number: int) -> Iterator[int]:
         yield from (comment["id"] for comment in found if str(comment.get("body")).startswith(MARK))
         if len(found) < _A_PAGE:
             return
+
+
+def _rewrite(repository: str, comment: int, body: dict[str, Any]) -> bool:
+    """Rewrite a comment; say whether it may be: anybody can write one that begins as ours do."""
+    try:
+        _ask("PATCH", f"/repos/{repository}/issues/comments/{comment}", body)
+    except HTTPError as error:
+        if error.code not in _MAY_NOT:
+            raise
+        return False
+    return True
 
 
 def _ask(method: str, path: str, content: dict[str, Any] | None = None) -> Any:

@@ -18,6 +18,7 @@ class Forge(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.comments: list[dict] = []
         self.refused = 0  # with this status, where it is one
+        self.of_others: set[int] = set()  # comments that may not be rewritten
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -32,7 +33,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(201, {})
 
     def do_PATCH(self) -> None:
-        self.server.comments[int(self.path.rpartition("/")[2])]["body"] = self._body()
+        number, body = int(self.path.rpartition("/")[2]), self._body()
+        if number in self.server.of_others:
+            self._answer(403, {})
+            return
+        self.server.comments[number]["body"] = body
         self._answer(200, {})
 
     def _body(self) -> str:
@@ -69,6 +74,14 @@ def test_the_comment_is_written_once_and_rewritten_after_that(forge, tmp_path):
     comment.main()
     assert [each["body"] for each in forge.comments[205:]] == [f"{comment.MARK}\n## worse\n"]
     assert all(each["body"] == "of somebody else" for each in forge.comments[:205])
+
+
+def test_a_comment_of_somebody_else_that_begins_alike_keeps_none_from_being_written(forge, tmp_path):
+    forge.comments, forge.of_others = [{"id": 0, "body": f"{comment.MARK}\nhello"}], {0}
+    comment.main()
+    (tmp_path / "review.md").write_text("## worse\n")
+    comment.main()
+    assert [each["body"] for each in forge.comments] == [f"{comment.MARK}\nhello", f"{comment.MARK}\n## worse\n"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
