@@ -268,10 +268,12 @@ def _csv(tree: Tree, name: str) -> pl.DataFrame | None:
 def _test_figures(base: Tree, head: Tree) -> list[FigureRow]:
     """Give the figures of the test that either has, in the order of the second's."""
     wanted = {"figure", "value", "low", "high", "images", "groups"}
+    numbers = pl.col("value", "low", "high").cast(pl.Float64, strict=False)  # of another version, it may be anything
     tables = [
-        frame if (frame := _csv(tree, TEST_FIGURES)) is not None and wanted <= {*frame.columns} else None
+        frame.with_columns(numbers) if (frame := _csv(tree, TEST_FIGURES)) is not None and wanted <= {*frame.columns}
+        else None
         for tree in (base, head)
-    ]
+    ]  # fmt: skip
     rows = [{} if frame is None else {row["figure"]: row for row in frame.iter_rows(named=True)} for frame in tables]
     found = []
     for name in dict.fromkeys([*rows[1], *rows[0]]):

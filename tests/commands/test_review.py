@@ -12,7 +12,10 @@ import pytest
 from dvc.repo import Repo
 
 from stages.commands import review
+from stages.report.review_comment import write_comment
+from stages.report.review_content import Review
 from stages.runtime.errors import UserError
+from stages.runtime.trees import Tree
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
 from tests.support.chromium import chromium, needs_chromium
@@ -150,6 +153,24 @@ def test_a_plot_that_dvc_cannot_draw_is_named(repo):
     wrong = "DVC does not draw plots/class_sizes.csv of the working tree: "
     assert f"review: {wrong}" in said
     assert wrong in page.text
+
+
+def test_a_table_of_figures_of_another_version_stops_nothing(tmp_path, monkeypatch):
+    """What is no number there is no figure; the others are shown."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots/test_figures.csv").write_text(
+        "figure,value,low,high,images,groups\ntop-1,0.5,0.4,many,36,25\ntop-5,unknown,,,36,25\n7,1,,,36,25\n"
+    )
+    here = Tree("here")
+    rows = review._test_figures(here, here)
+    assert [(row.name, row.head) for row in rows] == [
+        ("top-1", (0.5, 0.4, None)),
+        ("top-5", None),
+        ("7", (1.0, None, None)),
+    ]
+    comment = write_comment(Review("here", "there", figures=rows))
+    assert "| top-1 | 0.500 | 0.500 | 36 |" in comment
 
 
 def test_a_base_that_is_none_is_one_line(repo):
