@@ -43,8 +43,8 @@ class DataChange:
         observations: by split, of both: observations.
         added: images that only the second has, by its split.
         removed: images that only the first has, by its split.
-        moved: images that are in another split now: image_name (as the second calls it), species, base_split,
-            head_split.
+        moved: images that are in another split now, those of other bytes under the same name too, which are among
+            added and removed as well: image_name (as the second calls it), species, base_split, head_split.
         relabelled: images of another species now: image_name, base_species, head_species.
         new_classes: species that only the second has a label for, sorted.
         gone_classes: species that only the first has a label for.
@@ -108,7 +108,8 @@ def compare_splits(base: pl.DataFrame, head: pl.DataFrame, labels: tuple[Sequenc
     same = ["sha256", "copy"]
     both = sides[1].join(sides[0], on=same, suffix="_base", maintain_order="left")
     added, removed = (one.join(other, on=same, how="anti") for one, other in (sides[::-1], sides))
-    moved = both.filter(pl.col("split") != pl.col("split_base"))
+    renewed = added.join(removed, on="image_name", suffix="_base", maintain_order="left")
+    moved = pl.concat([both, renewed], how="diagonal").filter(pl.col("split") != pl.col("split_base"))
     relabelled = both.filter(pl.col("species") != pl.col("species_base"))
     return DataChange(
         images=list(_both(*(_counted(side, pl.len()) for side in (base, head)))),

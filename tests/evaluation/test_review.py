@@ -87,6 +87,17 @@ def test_two_images_of_the_same_bytes_are_two_images(base, head):
     assert not found.moved.height
 
 
+def test_an_image_that_came_again_with_other_bytes_has_moved_too():
+    """A model has seen it all the same, and nobody would notice among what was added and removed."""
+    base = table({1: ("train", "A"), 2: ("test", "A"), 3: ("val", "A")})
+    head = table({1: ("test", "A"), 2: ("test", "A"), 3: ("val", "A")})
+    head = head.with_columns(sha256=pl.col("sha256").str.replace("^0", "f"))
+    found = compare_splits(base, head, (["A"], ["A"]))
+    assert found.moves() == {"train -> test": 1}
+    assert found.moved.row(0) == ("1.jpg", "A", "train", "test")
+    assert (found.added, found.removed) == ({"test": 2, "val": 1}, {"train": 1, "test": 1, "val": 1})
+
+
 def test_classes_that_are_new_or_gone_and_labels_that_mean_others_are_told_apart():
     none = table({})
     found = compare_splits(none, none, (["A", "B"], ["B", "C"]))
