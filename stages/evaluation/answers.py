@@ -148,9 +148,15 @@ def answers_of(table: pl.DataFrame, *, where: str) -> Answers:
     """Give what a table of ``PREDICTIONS`` says as arrays.
 
     Raises:
-        UserError: its rows do not all have as many classes, genera and temperatures.
+        UserError: its rows do not all have as many classes, genera and temperatures, or other temperatures than ours.
     """
     known = table["label"].is_not_null()
+    kept = table["rest"].list.len().unique().to_list()
+    if len(kept) == 1 and kept != [len(TEMPERATURES)]:
+        raise UserError(
+            f"{where} is of another version, which kept {kept[0]} temperatures and not {len(TEMPERATURES)}: make it "
+            "anew with the code of today"
+        )
     try:
         top_logits = _matrix(table["top_logits"])
         genus_top = _matrix(table["genus_top"]).astype(np.int64)

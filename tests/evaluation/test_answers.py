@@ -152,12 +152,17 @@ def test_a_table_comes_back_and_one_of_rows_of_several_lengths_is_refused(tmp_pa
     assert read_answers(tmp_path / "test.parquet").image_name.equals(table["image_name"])
     assert len(read_answers_of(tmp_path, table.clear())) == 0
     short = table.with_columns(rest=pl.col("rest").list.head(4))
+    with pytest.raises(
+        UserError, match=rf"kept 4 temperatures and not {len(TEMPERATURES)}: make it anew with the code"
+    ):
+        read_answers_of(tmp_path, short)
     for wrong in (
-        short,
         pl.concat([table, short.with_columns(image_name="z" + pl.col("image_name"))]),
         table.with_columns(top_logits=pl.col("top_logits").list.head(3)),
         table.with_columns(genus_rest=pl.col("genus_rest").list.head(3)),
-        table.with_columns(rest=pl.concat_list(pl.lit(None, pl.Float32), pl.col("rest").list.tail(10))),
+        table.with_columns(
+            rest=pl.concat_list(pl.lit(None, pl.Float32), pl.col("rest").list.tail(len(TEMPERATURES) - 1))
+        ),
     ):
         with pytest.raises(UserError, match=r"rows of different lengths: make it anew by `dvc repro -f -s predict`"):
             read_answers_of(tmp_path, wrong)
