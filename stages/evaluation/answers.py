@@ -9,6 +9,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
 from stages.runtime.errors import UserError
+from stages.tables.json_files import parse_json
 from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES
 from stages.tables.table import read_table
 
@@ -143,6 +144,26 @@ def read_answers(path: Path) -> Answers:
         UserError: the table is missing, damaged, or of another version.
     """
     return answers_of(read_table(path, PREDICTIONS), where=str(path))
+
+
+def read_temperature(path: Path) -> float:
+    """Read the temperature that ``evaluate`` fitted.
+
+    Raises:
+        UserError: the file is missing or damaged, or the temperature is none that predictions are known at.
+    """
+    try:
+        temperature = parse_json(path.read_bytes())["temperature"]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro evaluate` or `dvc pull`") from None
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
+    least, most = TEMPERATURES[0], TEMPERATURES[-1]
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not least <= temperature <= most:
+        raise UserError(
+            f"{path}: temperature must be {least:g} to {most:g} (found {temperature!r:.40}): run `dvc repro evaluate`"
+        )
+    return float(temperature)
 
 
 def answers_of(table: pl.DataFrame, *, where: str) -> Answers:

@@ -174,3 +174,63 @@ def test_without_the_script_that_draws_plots_it_says_what_brings_it_back(repo):
     with pytest.raises(UserError, match=r"bring it back with `git restore \.dvc/plots/page\.html`"):
         run_review()
     assert not (repo / "review.html").exists()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e9"])
+def test_a_wait_that_is_none_is_one_line(repo, seconds):
+    with pytest.raises(UserError, match=r"--wait must be seconds, up to 86400 \(found "):
+        run_review("--wait", seconds)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"temperature": 77}', '{"temperature": "1"}', '{"temperature": true}', "[1]", '{"temp', "{}"]
+)
+def test_probabilities_without_a_temperature_are_said_to_be_such(repo, content):
+    (repo / "models/calibration.json").write_text(content)
+    page, _, said = run_review()
+    unscaled = "models/calibration.json: it holds no temperature; probabilities of its answers are those of a"
+    assert f"review: Of the working tree, {unscaled} temperature of 1." in said
+    assert f"Of the working tree, {unscaled}" in page.text
+    assert "no observation changed" in said
+
+
+def test_a_table_of_a_plot_with_marks_of_a_merge_is_named(repo):
+    curves = repo / "plots/curves.csv"
+    good = curves.read_text()
+    header, first, *others = good.splitlines()
+    merged = "\n".join([header, "<<<<<<< HEAD", first, "=======", first, ">>>>>>> other", *others]) + "\n"
+    figures = "figure,value,low,high,images,groups\ntop-1,0.9,0.8,0.95,36,25\n"
+    for name, content, what in (
+        ("curves", merged, "conversion from `str` to `i64` failed in column 'epoch'"),
+        ("curves", good.replace("0.5", "x"), "conversion from `str` to `f64` failed in column"),
+        ("curves", "", "empty CSV"),
+        ("test_figures", figures.replace("0.9,", "abc,"), "conversion from `str` to `f64` failed in column 'value'"),
+        ("test_figures", figures + "=======\n", "a row has no images"),
+    ):
+        curves.write_text(good)
+        (repo / f"plots/{name}.csv").write_text(content)
+        _, comment, said = run_review()
+        assert f"review: plots/{name}.csv of working tree cannot be read: {what}" in said
+        assert "| =======" not in comment
+
+
+def test_a_plot_that_dvc_cannot_draw_is_named(repo):
+    (repo / "plots/class_sizes.csv").write_bytes(b"\xff\xfe\x00")
+    page, _, said = run_review()
+    cause = "DVC cannot draw plots/class_sizes.csv of working tree: unable to read: 'plots/class_sizes.csv'"
+    assert f"review: {cause}" in said
+    assert cause in page.text
+
+
+def test_what_dvc_cannot_read_of_a_tree_is_named_and_not_just_left_out(repo):
+    lock = repo / "dvc.lock"
+    lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
+    _, _, said = run_review()
+    assert "review: DVC cannot draw plots of working tree: unable to read: 'dvc.lock', YAML file" in said
+
+
+def test_why_dvc_lays_out_no_plots_is_said_in_its_words(repo):
+    pipeline = repo / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("bar_horizontal", "gone"))
+    _, _, said = run_review()
+    assert "review: DVC lays out no plots: unexpected error - Template 'gone' not found." in said

@@ -185,9 +185,9 @@ def in_row(number: int, name: str, value) -> pl.Expr:
 def test_a_row_that_no_model_gives_is_refused_by_name(name, value, said):
     """None of these stops a figure, so a wrong one would be believed."""
     table = predictions_of(np.random.default_rng(1).normal(size=(5, 14)), [0, 1, 2, 3, 4], name_species(14))
-    damaged = answers_of(table.with_columns(in_row(3, name, value)).cast(dict(PREDICTIONS)), where="here.parquet")
+    other = table.with_columns(in_row(3, name, value).cast(PREDICTIONS[name]))
     with pytest.raises(UserError) as refused:
-        check_rows(damaged, where="here.parquet")
+        check_rows(answers_of(other, where="here.parquet"), where="here.parquet")
     assert str(refused.value) == (
         f"here.parquet, row 4 ({table['image_name'][3]}): {said}: make it anew by `dvc repro -f -s predict`"
     )
