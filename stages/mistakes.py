@@ -14,6 +14,7 @@ import polars as pl
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
+from stages.evaluation.answers import read_temperature
 from stages.evaluation.evaluated import read_evaluated
 from stages.evaluation.suspects import model_suspects
 from stages.images.decode import DecodeError, decode_rgb, reduction
@@ -28,9 +29,7 @@ from stages.runtime.progress import say
 from stages.splitting.label_order import read_labels
 from stages.tables.classes import read_split
 from stages.tables.evaluate import CONFUSED_PAIRS
-from stages.tables.json_files import parse_json
 from stages.tables.mistakes import PHOTOS
-from stages.tables.predictions import COLDEST, HOTTEST
 from stages.tables.table import read_table
 
 SPLITS_IN = Path("data/splits")
@@ -96,26 +95,6 @@ def main() -> None:
     draw_pairs(drawn, PAIRS, photos=count, notes=notes)
     said = f" ({withheld})" if withheld else ""
     say(f"mistakes: {choice.mistakes:,} of {len(test):,} test images; see {MISTAKES} and {PAIRS}{said}")
-
-
-def read_temperature(path: Path) -> float:
-    """Read the temperature that ``evaluate`` fitted.
-
-    Raises:
-        UserError: the file is missing or damaged, or the temperature is none that predictions are known at.
-    """
-    try:
-        temperature = parse_json(path.read_bytes())["temperature"]
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro evaluate` or `dvc pull`") from None
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
-    least, most = COLDEST, HOTTEST
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not least <= temperature <= most:
-        raise UserError(
-            f"{path}: temperature must be {least:g} to {most:g} (found {temperature!r:.40}): run `dvc repro evaluate`"
-        )
-    return float(temperature)
 
 
 def reader(packed: dict[str, PackedSplit], tables: dict[str, pl.DataFrame]) -> Pixels:

@@ -22,18 +22,19 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.config.reading import all_params
+from stages.evaluation.answers import read_temperature
 from stages.evaluation.paired import Comparison, Side, compare
 from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
 from stages.records.rights import rights_of
 from stages.report.review_comment import write_comment
-from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review
+from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review, shown
 from stages.report.review_gallery import gallery_of
 from stages.report.review_page import write_page
 from stages.report.review_sections import moved_in_words, verdict
 from stages.runtime.errors import UserError, run
 from stages.runtime.freshness import stale_stages
 from stages.runtime.outputs import write_bytes
-from stages.runtime.plain_text import first_line, plain
+from stages.runtime.plain_text import LONGEST_MESSAGE, first_line, plain
 from stages.runtime.progress import say
 from stages.runtime.trees import TrackedFiles, Tree, changed_files, find_tree, said_of
 from stages.runtime.wording import size_in_words
@@ -43,7 +44,7 @@ from stages.tables.classes import SPLITS
 from stages.tables.json_files import parse_json
 from stages.tables.predictions import PREDICTIONS
 from stages.tables.split import SPLIT
-from stages.tables.table import Ruled, read_table
+from stages.tables.table import Ruled, Schema, read_table
 from stages.tables.trained_on import TRAINED_ON
 
 PAGE, COMMENT = Path("review.html"), Path("review.md")
@@ -57,7 +58,13 @@ TRAINING, TEST_FIGURES = "plots/curves.csv", "plots/test_figures.csv"
 # Of git: what decides on results beside parameters.
 CODE = ("stages", "dvc.yaml", "requirements.txt", "constraints.txt", "libraries.yaml")
 WAIT_S = 120.0
+LONGEST_WAIT_S = 86_400.0
+_UNSCALED = "probabilities of its answers are those of a temperature of 1"
 _OF_SPLITS = ("image_name", "sha256", "species", "group", "split", "license", "observer")  # what is read of them
+# What is read of plots/curves.csv and plots/test_figures.csv, and of these what each row has.
+_CURVE: Schema = {"epoch": pl.Int64, **dict.fromkeys(CURVES, pl.Float64)}
+_FIGURE: Schema = {"figure": pl.String, **dict.fromkeys(("value", "low", "high"), pl.Float64), "images": pl.Int64}
+_ALWAYS = {"epoch", "figure", "images"}
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _VEGA = re.compile(r'<script id="vega">(.*?)</script>', re.DOTALL)
 
@@ -68,6 +75,8 @@ def main() -> None:
     parser.add_argument("--base", default="main", help="a commit, branch, tag or experiment (default %(default)s)")
     parser.add_argument("--wait", type=float, default=WAIT_S, help="seconds for DVC's remote (default %(default)s)")
     arguments = parser.parse_args()
+    if not 0 < arguments.wait <= LONGEST_WAIT_S:
+        raise UserError(f"--wait must be seconds, up to {LONGEST_WAIT_S:.0f} (found {arguments.wait:g})")
     vega = read_vega(PLOTS_PAGE)
     try:
         with Repo() as repo:
@@ -78,7 +87,7 @@ def main() -> None:
     write_bytes(PAGE, page)
     write_bytes(COMMENT, comment)
     for line in (*review.alarms, *review.missing, verdict(review)[0]):
-        say(f"review: {line}")
+        say(f"review: {shown(line, LONGEST_MESSAGE)}")
     say(f"review: {review.head} against {review.base} -> {PAGE} ({size_in_words(len(page))}), {COMMENT}")
 
 
@@ -121,7 +130,8 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
     missing += refused
     metrics, params = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
     names = {name for tree in (base, head) for name in tree.files("plots") if name.endswith(_PICTURES)}
-    frames = {tree.name: _csv(tree, TRAINING) for tree in (base, head)}
+    frames = {tree.name: _csv(tree, TRAINING, _CURVE, missing) for tree in (base, head)}
+    figures = _test_figures(base, head, missing)
     return Review(
         base=base.name,
         head=head.name,
@@ -130,7 +140,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
         missing=missing,
         comparison=comparison,
         gallery=gallery,
-        figures=_test_figures(base, head),
+        figures=figures,
         metrics=all_figures(*metrics),
         params=changed_params(*params),
         code=changed_files(base, CODE),
@@ -148,12 +158,12 @@ class _Tables:
         self.tree = tree
         found = tracked.find(tree, [PREDICTED, SEEN, LABELS, CALIBRATION, *TABLES.values()])
         self._paths, self._why = found.paths, found.missing
-        self._why.pop(CALIBRATION, None)  # without one, a temperature is 1
         self.predictions = self._read(PREDICTED, PREDICTIONS)
         self.trained_on = self._read(SEEN, TRAINED_ON)
         tables = {split: self._read(name, SPLIT, _OF_SPLITS) for split, name in TABLES.items()}
         self.splits = {split: table for split, table in tables.items() if table is not None}
         self.species = self._labels()
+        self.temperature = self._temperature()
 
     @property
     def missing(self) -> list[str]:
@@ -170,7 +180,7 @@ class _Tables:
         test = self.splits.get("test")
         if self.predictions is None or self.trained_on is None or self.species is None or test is None:
             return None
-        return Side(self.predictions, test, self.species, self.trained_on, self.tree.name, self._temperature())
+        return Side(self.predictions, test, self.species, self.trained_on, self.tree.name, self.temperature)
 
     def _read(self, name: str, schema: Ruled, only: Collection[str] | None = None) -> pl.DataFrame | None:
         return self._under_its_name(name, lambda path: read_table(path, schema, only=only))
@@ -194,12 +204,17 @@ class _Tables:
                 return None
 
     def _temperature(self) -> float:
-        path = self._paths.get(CALIBRATION)
-        try:
-            value = {} if path is None else parse_json(path.read_bytes()).get("temperature")
-        except ValueError:
-            value = None
-        return float(value) if isinstance(value, int | float) and value > 0 else 1.0
+        """Give the temperature that was fitted; 1 where it cannot be had, which is said where there are predictions."""
+        if self.predictions is None:
+            self._why.pop(CALIBRATION, None)
+        elif CALIBRATION in self._why:
+            self._why[CALIBRATION] += f"; {_UNSCALED}"
+        else:
+            try:
+                return read_temperature(self._paths[CALIBRATION])
+            except UserError:
+                self._why[CALIBRATION] = f"it holds no temperature; {_UNSCALED}"
+        return 1.0
 
 
 def _compared(base: _Tables, head: _Tables) -> Comparison | None:
@@ -257,23 +272,30 @@ def _metrics(tree: Tree, missing: list[str]) -> dict[str, Any]:
     return found
 
 
-def _csv(tree: Tree, name: str) -> pl.DataFrame | None:
-    """Read a small table of plots/; ``None`` where it is missing, empty or none."""
-    try:
-        return pl.read_csv(tree.read(name) or b"")
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+def _csv(tree: Tree, name: str, columns: Schema, missing: list[str]) -> pl.DataFrame | None:
+    """Read columns of a small table of plots/, null those that it lacks; ``None`` for none, a damaged one is said."""
+    content = tree.read(name)
+    if content is None:
         return None
+    try:
+        frame = pl.read_csv(content, infer_schema=False)
+        frame = frame.select(
+            (pl.col(column) if column in frame.columns else pl.lit(None).alias(column)).cast(kind)
+            for column, kind in columns.items()
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        missing.append(f"{name} of {tree.name} cannot be read: {plain(first_line(error))}.")
+        return None
+    for column in columns:
+        if column in _ALWAYS and frame[column].has_nulls():
+            missing.append(f"{name} of {tree.name} cannot be read: a row has no {column}.")
+            return None
+    return frame
 
 
-def _test_figures(base: Tree, head: Tree) -> list[FigureRow]:
+def _test_figures(base: Tree, head: Tree, missing: list[str]) -> list[FigureRow]:
     """Give the figures of the test that either has, in the order of the second's."""
-    wanted = {"figure", "value", "low", "high", "images", "groups"}
-    numbers = pl.col("value", "low", "high").cast(pl.Float64, strict=False)  # of another version, it may be anything
-    tables = [
-        frame.with_columns(numbers) if (frame := _csv(tree, TEST_FIGURES)) is not None and wanted <= {*frame.columns}
-        else None
-        for tree in (base, head)
-    ]  # fmt: skip
+    tables = [_csv(tree, TEST_FIGURES, _FIGURE, missing) for tree in (base, head)]
     rows = [{} if frame is None else {row["figure"]: row for row in frame.iter_rows(named=True)} for frame in tables]
     found = []
     for name in dict.fromkeys([*rows[1], *rows[0]]):
@@ -296,11 +318,17 @@ def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     names = {str(base.commit): base.name, "workspace": WORKING}
     try:
-        found = json.loads(done.stdout)
-        data, refused = found["data"], [_refused(error, names) for error in found.get("errors", ())]
-    except (ValueError, KeyError, TypeError):
-        said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        return [], [f"DVC lays out no plots: {plain(said)}"]
+        written = json.loads(done.stdout)
+        data, errors = written.get("data", {}), written.get("errors", [])
+    except (ValueError, AttributeError):
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        said = next((line for line in lines if line.startswith("ERROR: ")), lines[-1])
+        return [], [f"DVC lays out no plots: {plain(said.removeprefix('ERROR: '))}"]
+    refused: dict[str, list[str]] = {}  # what is wrong with which
+    for error in errors:
+        tree = WORKING if error.get("rev") == "workspace" else base.name
+        said = plain(first_line(Exception(error.get("msg") or error.get("type") or "")))
+        refused.setdefault(f"of {tree}: {said}", []).append(str(error.get("name") or "plots"))
     plots = []
     for name, drawn in data.items():
         for each in drawn:
@@ -310,16 +338,7 @@ def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
             rows = spec.get("data", {}).get("values") or [{}]
             if not {*CURVES} & {*rows[0]}:
                 plots.append(Plot(name, spec if rows[0] else {}))
-    return plots, refused
-
-
-def _refused(error: dict[str, Any], names: dict[str, str]) -> str:
-    """Say which plot DVC could not read or lay out, of which side, and why: it draws the other side alone."""
-    about = error.get("source") or error.get("name") or "the plots"
-    rev = str(error.get("rev"))
-    of = f"the {WORKING}" if rev == "workspace" else names.get(rev, rev)
-    said = (str(error.get("msg") or error.get("type")).strip().splitlines() or ["it says nothing"])[0][:200]
-    return f"DVC does not draw {plain(str(about))} of {of}: {plain(said).removesuffix('.')}."
+    return plots, [f"DVC cannot draw {', '.join(dict.fromkeys(those))} {said}." for said, those in refused.items()]
 
 
 def named(value: Any, names: dict[str, str]) -> Any:

@@ -9,9 +9,11 @@ from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
 from stages.runtime.errors import UserError
-from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES
+from stages.tables.json_files import parse_json
+from stages.tables.predictions import COLDEST, GENUS_TEMPERATURES, HOTTEST, PREDICTIONS, TEMPERATURES
 from stages.tables.table import read_table
 
+_ANEW = "make it anew by `dvc repro -f -s predict`"
 DIGITS = 6  # that probabilities are rounded to where something is decided by them
 
 
@@ -59,9 +61,9 @@ class Answers:
 
         A class that weighs as much as an image's own counts as put before it, so that one is said.
         """
-        first = self.top_classes[:, 0]
+        first, second = self.top_classes[:, 0], self.top_classes[:, min(1, self.top_classes.shape[1] - 1)]
         tied = (first == self.labels) & ~self.hits
-        return np.where(tied, self.top_classes[:, 1], first)
+        return np.where(tied, second, first)
 
     def take(self, rows: np.ndarray) -> "Answers":
         """Give some rows, by their numbers or a mask."""
@@ -144,6 +146,26 @@ def read_answers(path: Path) -> Answers:
     return answers_of(read_table(path, PREDICTIONS), where=str(path))
 
 
+def read_temperature(path: Path) -> float:
+    """Read the temperature that ``evaluate`` fitted.
+
+    Raises:
+        UserError: the file is missing or damaged, or the temperature is none that predictions are known at.
+    """
+    try:
+        temperature = parse_json(path.read_bytes())["temperature"]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro evaluate` or `dvc pull`") from None
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout`") from None
+    least, most = COLDEST, HOTTEST
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not least <= temperature <= most:
+        raise UserError(
+            f"{path}: temperature must be {least:g} to {most:g} (found {temperature!r:.40}): run `dvc repro evaluate`"
+        )
+    return float(temperature)
+
+
 def answers_of(table: pl.DataFrame, *, where: str) -> Answers:
     """Give what a table of ``PREDICTIONS`` says as arrays.
 
@@ -165,8 +187,8 @@ def answers_of(table: pl.DataFrame, *, where: str) -> Answers:
             image_name=table["image_name"],
             sha256=table["sha256"],
             labels=table["label"].fill_null(-1).to_numpy().astype(np.int64),
-            ranks=table["rank"].fill_null(-1).to_numpy().astype(np.int64),
-            own_logits=np.where(known, table["own_logit"].fill_null(0).to_numpy().astype(np.float64), np.nan),
+            ranks=np.where(known, table["rank"].fill_null(-1).to_numpy().astype(np.int64), -1),
+            own_logits=np.where(known, table["own_logit"].fill_null(np.nan).to_numpy().astype(np.float64), np.nan),
             top_classes=_matrix(table["top_classes"]).astype(np.int64).reshape(top_logits.shape),
             top_logits=top_logits,
             rest=_matrix(table["rest"]).reshape(len(table), len(TEMPERATURES)),
@@ -175,7 +197,30 @@ def answers_of(table: pl.DataFrame, *, where: str) -> Answers:
             finite=np.asarray(np.isfinite(top_logits).all(axis=1)),
         )
     except ValueError:
-        raise UserError(f"{where} has rows of different lengths: make it anew by `dvc repro -f -s predict`") from None
+        raise UserError(f"{where} has rows of different lengths: {_ANEW}") from None
+
+
+def check_rows(answers: Answers, *, where: str) -> None:
+    """Refuse rows that no model gives: most of them would stop no figure, and make it a wrong one.
+
+    Raises:
+        UserError: there is one: the first, and what is wrong with it.
+    """
+    if not len(answers):
+        return
+    known, finite = answers.labels >= 0, answers.finite
+    first = answers.top_classes[:, 0]
+    for right, rule in (
+        (~known | (answers.ranks >= 0), "rank must be 0 or more"),
+        (~known | ~finite | np.isfinite(answers.own_logits), "own_logit must be a number"),
+        (~finite | (np.diff(answers.top_logits, axis=1) <= 0).all(1), "top_logits must not rise"),
+        (~finite | (answers.ranks != 0) | (first == answers.labels), "rank is 0, and top_classes begins with another"),
+        (~finite | (answers.rest < np.inf).all(1), "rest must be numbers or -inf"),
+        (~finite | (answers.genus_rest < np.inf).all((1, 2)), "genus_rest must be numbers or -inf"),
+    ):
+        if not right.all():
+            row = int(np.flatnonzero(~right)[0])
+            raise UserError(f"{where}, row {row + 1:,} ({answers.image_name[row]}): {rule}: {_ANEW}")
 
 
 def _matrix(lists: pl.Series) -> np.ndarray:

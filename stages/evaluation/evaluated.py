@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.evaluation.answers import Answers, read_answers
+from stages.evaluation.answers import Answers, check_rows, read_answers
 from stages.records.licenses import license_codes
 from stages.runtime.errors import UserError
 from stages.runtime.progress import say
@@ -113,6 +113,7 @@ def read_evaluated(predictions: Path, tables: Path, split: str, species: list[st
     else:
         labels = np.full(len(answers), -1, np.int64)
     _check_numbers(answers, labels, species, path)
+    check_rows(answers, where=str(path))
     return Evaluated(
         split,
         answers,

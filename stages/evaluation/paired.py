@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from stages.evaluation.answers import answers_of
+from stages.evaluation.answers import answers_of, check_rows
 from stages.evaluation.differences import Difference, class_difference, image_difference
 from stages.evaluation.intervals import Estimate, mean_per_class, share
 from stages.evaluation.matching import match_observations
@@ -144,6 +144,7 @@ def _answered(side: Side) -> pl.DataFrame:
             f"predictions of {side.name} are of another order of labels than its species: {found['image_name']} of "
             f"{found['species']} has label {found['label']}, which is {found['labelled'] or 'no species'}"
         )
+    check_rows(answers, where=f"the table of predictions of {side.name}")
     finite = pl.Series(answers.finite)
     first = pl.DataFrame({"label": answers.top_classes[:, 0].astype(np.int32) if len(answers) else []})
     said = first.cast(pl.Int32).join(names, on="label", how="left", maintain_order="left")["labelled"]

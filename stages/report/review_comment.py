@@ -11,6 +11,7 @@ LARGEST_BYTES = 60_000
 _CARDS = 10  # images gained or lost that are listed
 _SIGNS = {"better": "🟢", "worse": "🔴"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~!&])")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}  # which some forges read as HTML behind a backslash, too
 # What a forge turns into a call, a reference or a link after it has read the Markdown, so that no escape keeps it from
 # it: @somebody, #12, GH-12, ://, www.
 _LINKED = re.compile(r"(@|#|:(?=//)|gh-(?=\d)|www(?=\.))", re.IGNORECASE)
@@ -80,7 +81,5 @@ def _table(table: Sequence[Sequence[str]]) -> str:
 
 def escaped(text: str) -> str:
     """Give text that Markdown shows as it is, in one line; a bar is left to the table that it stands in."""
-    line = (
-        _SPECIAL.sub(r"\\\1", shown(text, 1_000)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
-    )
+    line = _SPECIAL.sub(lambda found: _ENTITIES.get(found[1], f"\\{found[1]}"), shown(text, 1_000))
     return _LINKED.sub(rf"\1{_JOINER}", line)

@@ -12,10 +12,7 @@ import pytest
 from dvc.repo import Repo
 
 from stages.commands import review
-from stages.report.review_comment import write_comment
-from stages.report.review_content import Review
 from stages.runtime.errors import UserError
-from stages.runtime.trees import Tree
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
 from tests.support.chromium import chromium, needs_chromium
@@ -147,30 +144,12 @@ def test_what_is_not_in_the_cache_is_named_with_what_brings_it(made, repo):
     assert "test.test\\_top1 | 0.900 | 0.500 | -0.400" in comment
 
 
-def test_a_plot_that_dvc_cannot_draw_is_named(repo):
+def test_a_plot_of_other_columns_is_named(repo):
     (repo / "plots/class_sizes.csv").write_text("shade,leaves\n1,2\n")
     page, _, said = run_review()
-    wrong = "DVC does not draw plots/class_sizes.csv of the working tree: "
+    wrong = "DVC cannot draw plots/class_sizes.csv of working tree: "
     assert f"review: {wrong}" in said
     assert wrong in page.text
-
-
-def test_a_table_of_figures_of_another_version_stops_nothing(tmp_path, monkeypatch):
-    """What is no number there is no figure; the others are shown."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "plots").mkdir()
-    (tmp_path / "plots/test_figures.csv").write_text(
-        "figure,value,low,high,images,groups\ntop-1,0.5,0.4,many,36,25\ntop-5,unknown,,,36,25\n7,1,,,36,25\n"
-    )
-    here = Tree("here")
-    rows = review._test_figures(here, here)
-    assert [(row.name, row.head) for row in rows] == [
-        ("top-1", (0.5, 0.4, None)),
-        ("top-5", None),
-        ("7", (1.0, None, None)),
-    ]
-    comment = write_comment(Review("here", "there", figures=rows))
-    assert "| top-1 | 0.500 | 0.500 | 36 |" in comment
 
 
 def test_a_base_that_is_none_is_one_line(repo):
@@ -203,3 +182,63 @@ def test_without_the_script_that_draws_plots_it_says_what_brings_it_back(repo):
     with pytest.raises(UserError, match=r"bring it back with `git restore \.dvc/plots/page\.html`"):
         run_review()
     assert not (repo / "review.html").exists()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e9"])
+def test_a_wait_that_is_none_is_one_line(repo, seconds):
+    with pytest.raises(UserError, match=r"--wait must be seconds, up to 86400 \(found "):
+        run_review("--wait", seconds)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"temperature": 77}', '{"temperature": "1"}', '{"temperature": true}', "[1]", '{"temp', "{}"]
+)
+def test_probabilities_without_a_temperature_are_said_to_be_such(repo, content):
+    (repo / "models/calibration.json").write_text(content)
+    page, _, said = run_review()
+    unscaled = "models/calibration.json: it holds no temperature; probabilities of its answers are those of a"
+    assert f"review: Of the working tree, {unscaled} temperature of 1." in said
+    assert f"Of the working tree, {unscaled}" in page.text
+    assert "no observation changed" in said
+
+
+def test_a_table_of_a_plot_with_marks_of_a_merge_is_named(repo):
+    curves = repo / "plots/curves.csv"
+    good = curves.read_text()
+    header, first, *others = good.splitlines()
+    merged = "\n".join([header, "<<<<<<< HEAD", first, "=======", first, ">>>>>>> other", *others]) + "\n"
+    figures = "figure,value,low,high,images,groups\ntop-1,0.9,0.8,0.95,36,25\n"
+    for name, content, what in (
+        ("curves", merged, "conversion from `str` to `i64` failed in column 'epoch'"),
+        ("curves", good.replace("0.5", "x"), "conversion from `str` to `f64` failed in column"),
+        ("curves", "", "empty CSV"),
+        ("test_figures", figures.replace("0.9,", "abc,"), "conversion from `str` to `f64` failed in column 'value'"),
+        ("test_figures", figures + "=======\n", "a row has no images"),
+    ):
+        curves.write_text(good)
+        (repo / f"plots/{name}.csv").write_text(content)
+        _, comment, said = run_review()
+        assert f"review: plots/{name}.csv of working tree cannot be read: {what}" in said
+        assert "| =======" not in comment
+
+
+def test_a_plot_that_dvc_cannot_draw_is_named(repo):
+    (repo / "plots/class_sizes.csv").write_bytes(b"\xff\xfe\x00")
+    page, _, said = run_review()
+    cause = "DVC cannot draw plots/class_sizes.csv of working tree: unable to read: 'plots/class_sizes.csv'"
+    assert f"review: {cause}" in said
+    assert cause in page.text
+
+
+def test_what_dvc_cannot_read_of_a_tree_is_named_and_not_just_left_out(repo):
+    lock = repo / "dvc.lock"
+    lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
+    _, _, said = run_review()
+    assert "review: DVC cannot draw plots of working tree: unable to read: 'dvc.lock', YAML file" in said
+
+
+def test_why_dvc_lays_out_no_plots_is_said_in_its_words(repo):
+    pipeline = repo / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("bar_horizontal", "gone"))
+    _, _, said = run_review()
+    assert "review: DVC lays out no plots: unexpected error - Template 'gone' not found." in said

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.evaluation.answers import DIGITS, answers_of, read_answers
+from stages.evaluation.answers import DIGITS, answers_of, check_rows, read_answers
 from stages.runtime.errors import UserError
 from stages.splitting.genera import number_genera
 from stages.tables.predictions import PREDICTIONS, TEMPERATURES, TOP_CLASSES
@@ -166,6 +166,41 @@ def test_a_table_comes_back_and_one_of_rows_of_several_lengths_is_refused(tmp_pa
     ):
         with pytest.raises(UserError, match=r"rows of different lengths: make it anew by `dvc repro -f -s predict`"):
             read_answers_of(tmp_path, wrong)
+
+
+def in_row(number: int, name: str, value) -> pl.Expr:
+    return pl.when(pl.int_range(pl.len()) == number).then(value).otherwise(pl.col(name)).alias(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("rank", pl.lit(None), "rank must be 0 or more"),
+        ("rank", pl.lit(-5), "rank must be 0 or more"),
+        ("rank", pl.lit(0), "rank is 0, and top_classes begins with another"),
+        ("own_logit", pl.lit(None), "own_logit must be a number"),
+        ("own_logit", pl.lit(float("nan")), "own_logit must be a number"),
+        ("own_logit", pl.lit(float("-inf")), "own_logit must be a number"),
+        ("rest", pl.col("rest").list.eval(pl.lit(float("nan"))), "rest must be numbers or -inf"),
+        ("rest", pl.col("rest").list.eval(pl.lit(float("inf"))), "rest must be numbers or -inf"),
+        ("genus_rest", pl.col("genus_rest").list.eval(pl.lit(float("nan"))), "genus_rest must be numbers or -inf"),
+        ("top_logits", pl.col("top_logits").list.reverse(), "top_logits must not rise"),
+    ],
+)
+def test_a_row_that_no_model_gives_is_refused_by_name(name, value, said):
+    """None of these stops a figure, so a wrong one would be believed."""
+    table = predictions_of(np.random.default_rng(1).normal(size=(5, 14)), [0, 1, 2, 3, 4], name_species(14))
+    other = table.with_columns(in_row(3, name, value).cast(PREDICTIONS[name]))
+    with pytest.raises(UserError) as refused:
+        check_rows(answers_of(other, where="here.parquet"), where="here.parquet")
+    assert str(refused.value) == (
+        f"here.parquet, row 4 ({table['image_name'][3]}): {said}: make it anew by `dvc repro -f -s predict`"
+    )
+
+
+def test_a_model_of_one_class_says_that_one():
+    assert answers(np.ones((3, 1)), np.array([0, 0, -1])).said.tolist() == [0, 0, 0]
+    assert answers(np.full((1, 1), np.nan), np.array([0])).said.tolist() == [0]
 
 
 def read_answers_of(folder, table: pl.DataFrame):
