@@ -1,7 +1,7 @@
 """Two models side by side on the images that both are tested on, and that neither has seen.
 
 Their tests may be others: images are the same by their bytes (sha256), species by their names. What stands on one side
-only, is labelled otherwise, or was in either model's train or val, is left out, counted and listed.
+only, is labeled otherwise, or was in either model's train or val, is left out, counted and listed.
 """
 
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ class Comparison:
     Attributes:
         counts: base_images and head_images, of each test; added and removed, in one test alone; of these
             added_of_new_species and removed_of_dropped_species, which the other model does not know; common, in both
-            tests; of these seen (by either model, itself or by others of its group), seen_itself, relabelled,
+            tests; of these seen (by either model, itself or by others of its group), seen_itself, relabeled,
             of_unknown_species (that either model has no label for), and compared, what is left; observations, of these.
         images: what is compared, in the order of image_name (as head calls them): image_name, sha256, species, group,
             base_hit, head_hit, base_said, head_said, base_probability, head_probability (of what is said; the last four
             are null where a model's logits are no numbers).
-        left_out: what is not: image_name, sha256, reason (added, removed, seen, relabelled or of_unknown_species, the
+        left_out: what is not: image_name, sha256, reason (added, removed, seen, relabeled or of_unknown_species, the
             first that holds), base_species, head_species.
         base_own: the first model's figures, of ``FIGURES``, on all of its own test.
         head_own: the second model's on all of its own.
@@ -94,7 +94,7 @@ def compare(base: Side, head: Side, *, min_groups: int, flips: int = 9_999, seed
         pl.when(pl.col("species").is_null()).then(pl.lit("added"))
         .when(pl.col("species_head").is_null()).then(pl.lit("removed"))
         .when("seen").then(pl.lit("seen"))
-        .when(pl.col("species") != pl.col("species_head")).then(pl.lit("relabelled"))
+        .when(pl.col("species") != pl.col("species_head")).then(pl.lit("relabeled"))
         .when(~known).then(pl.lit("of_unknown_species"))
     )  # fmt: skip
     name = pl.coalesce("image_name_head", "image_name")
@@ -134,20 +134,20 @@ def _answered(side: Side) -> pl.DataFrame:
             f"{test.height:,} images, {rows.height:,} in both): they are of different runs"
         )
     answers = answers_of(side.predictions, where=f"the table of predictions of {side.name}")
-    names = pl.DataFrame({"label": range(len(side.species)), "labelled": side.species})
-    names = names.cast({"label": pl.Int32, "labelled": pl.String})
+    names = pl.DataFrame({"label": range(len(side.species)), "labeled": side.species})
+    names = names.cast({"label": pl.Int32, "labeled": pl.String})
     rows = rows.join(names, on="label", how="left", maintain_order="left")
-    wrong = rows.filter(pl.col("label").is_not_null() & ~pl.col("labelled").eq_missing(pl.col("species")))
+    wrong = rows.filter(pl.col("label").is_not_null() & ~pl.col("labeled").eq_missing(pl.col("species")))
     if wrong.height:
         found = wrong.row(0, named=True)
         raise UserError(
             f"predictions of {side.name} are of another order of labels than its species: {found['image_name']} of "
-            f"{found['species']} has label {found['label']}, which is {found['labelled'] or 'no species'}"
+            f"{found['species']} has label {found['label']}, which is {found['labeled'] or 'no species'}"
         )
     check_rows(answers, where=f"the table of predictions of {side.name}")
     finite = pl.Series(answers.finite)
     first = pl.DataFrame({"label": answers.top_classes[:, 0].astype(np.int32) if len(answers) else []})
-    said = first.cast(pl.Int32).join(names, on="label", how="left", maintain_order="left")["labelled"]
+    said = first.cast(pl.Int32).join(names, on="label", how="left", maintain_order="left")["labeled"]
     probability = np.zeros(len(answers))
     if answers.finite.any():
         probability[answers.finite] = answers.take(answers.finite).top_probabilities(side.temperature)[:, 0]
@@ -175,7 +175,7 @@ def _count(images: pl.DataFrame, left_out: pl.DataFrame, base: Side, head: Side)
         "common": images.height + left_out.height - added.height - removed.height,
         "seen": seen.height,
         "seen_itself": seen.filter("itself").height,
-        "relabelled": left_out.filter(reason="relabelled").height,
+        "relabeled": left_out.filter(reason="relabeled").height,
         "of_unknown_species": left_out.filter(reason="of_unknown_species").height,
         "compared": images.height,
         "observations": images["group"].n_unique(),

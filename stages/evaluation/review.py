@@ -45,7 +45,7 @@ class DataChange:
         removed: images that only the first has, by its split.
         moved: images that are in another split now, those of other bytes under the same name too, which are among
             added and removed as well: image_name (as the second calls it), species, base_split, head_split.
-        relabelled: images of another species now: image_name, base_species, head_species.
+        relabeled: images of another species now: image_name, base_species, head_species.
         new_classes: species that only the second has a label for, sorted.
         gone_classes: species that only the first has a label for.
         same_order: whether each label means the same species in both.
@@ -56,7 +56,7 @@ class DataChange:
     added: dict[str, int]
     removed: dict[str, int]
     moved: pl.DataFrame
-    relabelled: pl.DataFrame
+    relabeled: pl.DataFrame
     new_classes: list[str]
     gone_classes: list[str]
     same_order: bool
@@ -110,14 +110,14 @@ def compare_splits(base: pl.DataFrame, head: pl.DataFrame, labels: tuple[Sequenc
     added, removed = (one.join(other, on=same, how="anti") for one, other in (sides[::-1], sides))
     renewed = added.join(removed, on="image_name", suffix="_base", maintain_order="left")
     moved = pl.concat([both, renewed], how="diagonal").filter(pl.col("split") != pl.col("split_base"))
-    relabelled = both.filter(pl.col("species") != pl.col("species_base"))
+    relabeled = both.filter(pl.col("species") != pl.col("species_base"))
     return DataChange(
         images=list(_both(*(_counted(side, pl.len()) for side in (base, head)))),
         observations=list(_both(*(_counted(side, pl.col("group").n_unique()) for side in (base, head)))),
         added=_counted(added, pl.len()),
         removed=_counted(removed, pl.len()),
         moved=moved.select("image_name", "species", base_split="split_base", head_split="split"),
-        relabelled=relabelled.select("image_name", base_species="species_base", head_species="species"),
+        relabeled=relabeled.select("image_name", base_species="species_base", head_species="species"),
         new_classes=sorted({*labels[1]} - {*labels[0]}),
         gone_classes=sorted({*labels[0]} - {*labels[1]}),
         same_order=list(labels[0]) == list(labels[1]),

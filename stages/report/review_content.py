@@ -161,7 +161,7 @@ def left_out(counts: dict[str, int], base: str, head: str) -> str:
         "removed": f"that only the test of {base} has",
         "added": f"that only the test of the {head} has",
         "seen": "that a model has seen in training or validation, or others of their observations",
-        "relabelled": "whose species is another one now",
+        "relabeled": "whose species is another one now",
         "of_unknown_species": "of species that a model does not know",
     }
     without = "; ".join(f"{counts[name]:,} {words}" for name, words in said.items() if counts[name])

@@ -265,9 +265,9 @@ def _data(review: Review) -> Section:
     section.words(moved_in_words(data) or "No image moved between splits.")
     moved = [[shown(cell) for cell in row] for row in data.moved.head(_ROWS).iter_rows()]
     section.table(["image", "species", f"split of {review.base}", f"split of {review.head}"], moved)
-    if data.relabelled.height:
-        section.words(f"{data.relabelled.height:,} images are of another species now:")
-        rows = ([shown(cell) for cell in row] for row in data.relabelled.head(_ROWS).iter_rows())
+    if data.relabeled.height:
+        section.words(f"{data.relabeled.height:,} images are of another species now:")
+        rows = ([shown(cell) for cell in row] for row in data.relabeled.head(_ROWS).iter_rows())
         section.table(["image", review.base, review.head], rows)
     for what, names in (("new", data.new_classes), ("gone", data.gone_classes)):
         if names:

@@ -30,7 +30,7 @@ def test_the_same_test_is_compared_image_by_image():
     found = compared(side(IMAGES, MIXED, SPECIES), side(IMAGES, RIGHT, SPECIES))
     assert found.counts == {
         "base_images": 40, "head_images": 40, "added": 0, "added_of_new_species": 0, "removed": 0,
-        "removed_of_dropped_species": 0, "common": 40, "seen": 0, "seen_itself": 0, "relabelled": 0,
+        "removed_of_dropped_species": 0, "common": 40, "seen": 0, "seen_itself": 0, "relabeled": 0,
         "of_unknown_species": 0, "compared": 40, "observations": 20,
     }  # fmt: skip
     assert found.left_out.is_empty()
@@ -94,17 +94,17 @@ def test_what_one_test_has_alone_is_counted_and_listed():
     assert found.differences["top1"].head.value == 1
 
 
-def test_what_is_labelled_otherwise_or_unknown_is_left_out():
+def test_what_is_labeled_otherwise_or_unknown_is_left_out():
     head = [("i00", "Carex acuta", "i00"), ("i01", "Newly named", "i00"), *IMAGES[2:]]
     base = [*IMAGES, ("stranger", "Nobody knows", "stranger")]
     found = compared(
         side(base, [*RIGHT, 0], SPECIES),
         side([*head, ("stranger", "Nobody knows", "stranger")], [*RIGHT, 0], [*SPECIES, "Newly named"]),
     )
-    assert reasons(found) == {"i00": "relabelled", "i01": "relabelled", "stranger": "of_unknown_species"}
+    assert reasons(found) == {"i00": "relabeled", "i01": "relabeled", "stranger": "of_unknown_species"}
     row = found.left_out.row(0, named=True)
     assert (row["base_species"], row["head_species"], row["sha256"]) == ("Abies alba", "Carex acuta", digest("i00"))
-    assert (found.counts["relabelled"], found.counts["of_unknown_species"], found.counts["compared"]) == (2, 1, 38)
+    assert (found.counts["relabeled"], found.counts["of_unknown_species"], found.counts["compared"]) == (2, 1, 38)
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,11 @@ def test_every_image_is_compared_or_counted_and_none_that_was_seen_is_compared(s
     counts = found.counts
     assert counts["common"] + counts["added"] == counts["head_images"] == head.test.height
     assert counts["common"] + counts["removed"] == counts["base_images"] == base.test.height
-    left_out = counts["seen"] + counts["relabelled"] + counts["of_unknown_species"]
+    left_out = counts["seen"] + counts["relabeled"] + counts["of_unknown_species"]
     assert counts["compared"] + left_out == counts["common"]
     assert found.images.height == counts["compared"]
     assert found.left_out["reason"].value_counts().height == len([
-        name for name in ("added", "removed", "seen", "relabelled", "of_unknown_species") if counts[name]
+        name for name in ("added", "removed", "seen", "relabeled", "of_unknown_species") if counts[name]
     ])  # fmt: skip
     seen = {*base.trained_on["image_name"], *head.trained_on["image_name"]}
     assert not seen & {*found.images["image_name"]}

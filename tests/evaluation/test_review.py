@@ -65,8 +65,8 @@ def test_every_image_that_moved_came_went_or_is_another_species_is_counted(base,
     assert found.moved.height == moves.total()
     assert found.added == Counter(head[n][0] for n in head.keys() - base.keys())
     assert found.removed == Counter(base[n][0] for n in base.keys() - head.keys())
-    relabelled = {f"{n}.jpg": (base[n][1], head[n][1]) for n in both if base[n][1] != head[n][1]}
-    assert {row[0]: row[1:] for row in found.relabelled.iter_rows()} == relabelled
+    relabeled = {f"{n}.jpg": (base[n][1], head[n][1]) for n in both if base[n][1] != head[n][1]}
+    assert {row[0]: row[1:] for row in found.relabeled.iter_rows()} == relabeled
     counted = {change.name: (change.base, change.head) for change in found.images}
     for split in {place[0] for places in (base, head) for place in places.values()}:
         sides = tuple(sum(place[0] == split for place in places.values()) or None for places in (base, head))
