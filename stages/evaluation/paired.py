@@ -146,7 +146,7 @@ def _answered(side: Side) -> pl.DataFrame:
         )
     check_rows(answers, where=f"the table of predictions of {side.name}")
     finite = pl.Series(answers.finite)
-    first = pl.DataFrame({"label": answers.top_classes[:, 0].astype(np.int32) if len(answers) else []})
+    first = pl.DataFrame({"label": answers.said.astype(np.int32) if len(answers) else []})
     said = first.cast(pl.Int32).join(names, on="label", how="left", maintain_order="left")["labeled"]
     probability = np.zeros(len(answers))
     if answers.finite.any():

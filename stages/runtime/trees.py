@@ -81,9 +81,12 @@ def find_tree(name: str) -> Tree:
         and not _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{there}^{{commit}}").returncode
     ):
         raise UserError(f"{name} is no commit, branch, tag or experiment here, but {there} is one: name that")
+    shallow = _git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
     raise UserError(
         f"{name or 'BASE'} is no commit, branch, tag or experiment here: `git log --oneline` and `dvc exp list "
         "--all-commits` name them, and `git fetch` and `dvc exp pull` bring those of others"
+        + "; this clone has only the last commits: `git fetch --unshallow` brings the others"
+        * shallow
     )
 
 
@@ -228,4 +231,5 @@ def _out_of(name: str, outputs: dict[str, str]) -> str | None:
 
 
 def _git(*words: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *words], capture_output=True, check=False)
+    # Without a lock on the index: who commits meanwhile would find it.
+    return subprocess.run(["git", "--no-optional-locks", *words], capture_output=True, check=False)

@@ -1,6 +1,7 @@
 """Two models are compared on the images that both are tested on and neither has seen; what is not compared is said."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from stages.evaluation.paired import FIGURES, Comparison, Side, compare
 from stages.runtime.errors import UserError
 from tests.support.compared import NOTHING_SEEN, Image, digest, seen_images, side
+from tests.support.predictions import predictions_of
 
 SPECIES = ["Abies alba", "Betula nana", "Carex acuta", "Drosera anglica", "Erica arborea", "Fagus sylvatica", "Gagea"]
 IMAGES: list[Image] = [(f"i{number:02d}", SPECIES[number % 3], f"i{number - number % 2:02d}") for number in range(40)]
@@ -49,6 +51,16 @@ def test_the_same_test_is_compared_image_by_image():
     assert found.head_own["top1"] == top1.head
     assert found.differences["top5"].difference == 0
     assert found.differences["mean_per_class_accuracy"].verdict == "better"
+
+
+def test_what_is_said_of_a_tie_is_never_the_species_that_it_misses():
+    """A gallery would show an image as lost that both models seem to have right."""
+    base = side(IMAGES, RIGHT, SPECIES)
+    names, digests, labels = (base.predictions[name].to_list() for name in ("image_name", "sha256", "label"))
+    ties = predictions_of(np.zeros((40, len(SPECIES))), labels, SPECIES, image_name=names, sha256=digests)
+    found = compared(base, replace(base, predictions=ties)).images
+    assert not found["head_hit"].any()
+    assert (found["head_said"] != found["species"]).all()
 
 
 def test_species_are_matched_by_name_whatever_their_labels_are():

@@ -1,5 +1,6 @@
 """What git and DVC have of a commit is found: by whatever it is called, in the cache or the remote, or not at all."""
 
+import os
 import shutil
 import socket
 
@@ -61,6 +62,24 @@ def test_what_is_no_commit_is_one_line(repo):
     for name in ("", " ", "nowhere", "-n", "--all", "HEAD:dvc.yaml", "HEAD~7", "a\nb", "refs/exps", "@{u}"):
         with pytest.raises(UserError, match="is no commit, branch, tag or experiment here"):
             find_tree(name)
+
+
+def test_in_a_shallow_clone_it_is_said_what_brings_older_commits(repo, tmp_path, monkeypatch):
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repo}", "shallow")
+    monkeypatch.chdir(tmp_path / "shallow")
+    with pytest.raises(UserError, match=r"clone has only the last commits: `git fetch --unshallow` brings the others$"):
+        find_tree("HEAD~1")
+
+
+def test_the_index_of_git_is_left_to_others(repo):
+    """Who commits meanwhile finds no lock."""
+    (repo / ".git/index.lock").write_text("")  # as of a commit that is under way
+    os.utime(repo / "metrics/ä.json", (1, 1))
+    before = (repo / ".git/index").read_bytes()
+    assert said_of(Tree("working tree")).endswith(": the second")
+    (repo / ".git/index.lock").unlink()
+    said_of(Tree("working tree"))
+    assert (repo / ".git/index").read_bytes() == before
 
 
 def test_a_branch_that_only_the_origin_has_is_named(repo):
