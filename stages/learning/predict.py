@@ -11,6 +11,7 @@ from torch import nn
 from stages.learning.arithmetic import deterministic_or_said
 from stages.learning.data import Batch, PackedLoader
 from stages.learning.device import ColorTransform
+from stages.learning.precision import head_in_float32
 from stages.learning.scores import EvalResult, label_ranks
 from stages.runtime.progress import progress
 
@@ -57,11 +58,12 @@ def each_batch(
         The batch; and its logits, float32 [images, classes].
     """
     model.eval()
-    for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
-        batch = loaded.to(accelerator.device)
-        with torch.no_grad(), deterministic_or_said(), accelerator.autocast():
-            logits = model(color(batch)).float()
-        yield batch, logits
+    with head_in_float32(model):
+        for loaded in progress(loader, what=what, unit="batches", total=len(loader)):
+            batch = loaded.to(accelerator.device)
+            with torch.no_grad(), deterministic_or_said(), accelerator.autocast():
+                logits = model(color(batch)).float()
+            yield batch, logits
 
 
 def of_all_processes(rows: np.ndarray, loader: PackedLoader, accelerator: Accelerator) -> np.ndarray:

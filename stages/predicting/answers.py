@@ -18,7 +18,6 @@ from stages.learning.predict import each_batch, of_all_processes
 from stages.learning.saved_model import SavedModel
 from stages.learning.scores import label_ranks
 from stages.learning.split import PackedSplit
-from stages.predicting.precision import head_in_float32
 from stages.splitting.genera import number_genera
 from stages.tables.predictions import GENUS_TEMPERATURES, TEMPERATURES, TOP_CLASSES, TOP_GENERA
 
@@ -90,9 +89,8 @@ def predict_answers(
     genera = torch.from_numpy(genus_of_class).to(accelerator.device)
     sizes = _sizes(genus_of_class)
     parts = [np.empty((0, sum(sizes.values())))]
-    with head_in_float32(model):
-        for batch, logits in each_batch(model, loader, color, accelerator, what=what):
-            parts.append(kept_of(logits, batch.labels, genera).cpu().numpy())
+    for batch, logits in each_batch(model, loader, color, accelerator, what=what):
+        parts.append(kept_of(logits, batch.labels, genera).cpu().numpy())
     rows = of_all_processes(np.concatenate(parts), loader, accelerator)
     columns = dict(zip(sizes, np.split(rows, np.cumsum(list(sizes.values()))[:-1], axis=1), strict=True))
     known = loader.batches.labels >= 0

@@ -23,13 +23,14 @@ from stages.learning import (
     device,
     memory_layout,
     model,
+    precision,
     predict,
     processes,
     saved_model,
     scores,
 )
 from stages.learning.split import PackedSplit
-from stages.predicting import answers, precision
+from stages.predicting import answers
 from stages.provenance.code import code_digest
 from stages.provenance.libraries import TRAINING, installed_versions
 from stages.runtime.digests import sha256_of

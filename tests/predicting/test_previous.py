@@ -4,9 +4,9 @@ import inspect
 from pathlib import Path
 
 from stages import predict
+from stages.learning.precision import head_in_float32
 from stages.predicting import previous
 from stages.predicting.answers import kept_of, predict_answers, predict_splits
-from stages.predicting.precision import head_in_float32
 
 
 def test_all_that_asks_the_network_is_among_the_code_that_makes_predictions():
