@@ -1,6 +1,7 @@
 """What a review shows, before it becomes a page or a comment."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,15 +133,17 @@ def number(value: float | None, *, sign: bool = False) -> str:
 
 
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Give a figure with its interval: ``0.917 (0.801 to 0.972)``."""
+    """Give a figure with its interval: ``0.917 (0.801 to 0.972)``; a dash for that of no images."""
     if value is None:
         return ""
+    if math.isnan(value):
+        return "–"
     return number(float(value)) + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
 def points(share: float | None) -> str:
-    """Give a difference of shares in points: ``+1.5``."""
-    return "" if share is None else f"{100 * share:+.1f}"
+    """Give a difference of shares in points: ``+1.5``; nothing for that of no images."""
+    return "" if share is None or math.isnan(share) else f"{100 * share:+.1f}"
 
 
 def percent(share: float | None) -> str:

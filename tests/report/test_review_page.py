@@ -162,6 +162,21 @@ def test_a_plot_of_what_is_no_number_is_json_that_a_browser_reads():
     assert [point["share"] for point in values] == [None, None, 0.5]
 
 
+def test_where_nothing_is_compared_no_figure_is_said_of_it():
+    base, head = example(1, classes=8, train=30, val=10, test=40), example(2, classes=8, train=30, val=10, test=40)
+    others = pl.col("image_name", "group").str.replace("^", "x"), pl.col("sha256").str.replace("^0", "f")
+    strangers = {name: table.with_columns(*others) for name, table in head.splits.items()}
+    renamed = (
+        strangers["test"].select("image_name", "sha256").hstack(head.predictions["test"].drop("image_name", "sha256"))
+    )
+    head = replace(head, splits=strangers, predictions=head.predictions | {"test": renamed})
+    compared = compare(side(base, "main"), side(head, "mine"), min_groups=10)
+    assert compared.counts["compared"] == 0
+    comment = write_comment(Review("main", "mine", comparison=compared))
+    assert "| top-1 | – | – |  |  |  | 0 | 0 | too few to say |" in comment
+    assert not re.search(r"\bnan\b", comment)
+
+
 COLUMNS = ("image_name", "sha256", "species", "group", "split")
 
 
