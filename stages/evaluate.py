@@ -58,6 +58,7 @@ def main() -> None:
     trained_on = read_trained_on(MODEL_IN / TRAINED_ON_FILE)
     for split in ("test", UNKNOWN):
         check_unseen(trained_on, SPLITS_IN, split)
+    check_unseen(trained_on.filter(split="train"), SPLITS_IN, "val")  # of what it learnt by heart it is too sure
     val, test, unknown = (
         read_evaluated(PREDICTIONS_IN, SPLITS_IN, split, species) for split in ("val", "test", UNKNOWN)
     )

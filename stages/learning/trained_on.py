@@ -79,14 +79,14 @@ def check_unseen(trained_on: pl.DataFrame, tables: Path, split: str = "test") ->
     See ``mark_seen``; of a group all images of today's splits are looked at.
 
     Args:
-        trained_on: columns of ``TRAINED_ON``.
+        trained_on: columns of ``TRAINED_ON``; for val, of train alone.
         tables: the folder with the present splits' tables.
-        split: that the model is to be tested on.
+        split: that the model is to be tested on, or that something is to be fitted on.
 
     Raises:
         UserError: there are such images: how many, and the first of them; or a table is missing or damaged.
     """
-    present = mark_seen(_read(tables, (*_SEEN, split)), trained_on)
+    present = mark_seen(_read(tables, dict.fromkeys((*_SEEN, split))), trained_on)
     test = present.filter(pl.col("split") == split)
     seen = test.filter("seen")
     if not seen.height:

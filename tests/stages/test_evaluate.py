@@ -114,7 +114,7 @@ def test_the_same_tables_give_the_same_bytes_in_any_order_and_on_an_older_proces
     assert contents(world) == before
 
 
-@pytest.mark.parametrize("split", ["test", "unknown"])
+@pytest.mark.parametrize("split", ["test", "unknown", "val"])
 def test_what_the_model_has_seen_is_no_test_of_it(world, split):
     """`dvc repro -s split`, and no training after it: test top-1 rose by five points."""
     drawn = pl.concat([MADE.splits[split], MADE.splits["train"].head(2).with_columns(split=pl.lit(split))])
