@@ -44,7 +44,9 @@ def gallery_of(comparison: Comparison, rights: Rights, packed: Path) -> Gallery:
                 f"pictures.licenses allows {rights.what_is_allowed()}."
             )
         if more := rows.height - chosen[what].height:
-            notes.append(f"{more:,} more images {what} are not listed: at most {SHOWN} are, and one of an observation.")
+            notes.append(
+                f"Not listed: {more:,} more of the images {what}. At most {SHOWN} are, and one of an observation."
+            )
     listed = [name for rows in chosen.values() for name in rows["image_name"]]
     photos, gone = _photos(packed, list(filter(rights.may_show, listed)))
     gained, lost = ([_card(row, photos, rights) for row in rows.iter_rows(named=True)] for rows in chosen.values())

@@ -207,9 +207,11 @@ def _advice(tree: Tree) -> str:
 
 
 def changed_files(tree: Tree, paths: Sequence[str]) -> list[str]:
-    """Name the files that git tracks, under some paths, in which the working tree differs from a commit."""
-    done = _git("diff", "--name-only", "--relative", "-z", tree.commit or "HEAD", "--", *paths)
-    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+    """Name the files, under some paths, in which the working tree differs from a commit; new ones too, added or not."""
+    tracked = _git("diff", "--name-only", "--relative", "-z", tree.commit or "HEAD", "--", *paths)
+    new = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+    names = {os.fsdecode(name) for done in (tracked, new) for name in done.stdout.split(b"\0") if name}
+    return sorted(names)
 
 
 def said_of(tree: Tree) -> str:

@@ -21,7 +21,8 @@ TOP_CLASSES = 10  # the largest logits, or all where there are fewer classes
 TOP_GENERA = 3  # those of the largest summed probability at a temperature of 1, or all
 COLDEST, HOTTEST = 0.25, 4.0  # temperatures that logits may be divided by
 # At which the weight of what is not kept is known: of all classes, and of each genus. They begin with half of the
-# coldest, as squared probabilities are those of half a temperature.
+# coldest, as squared probabilities are those of half a temperature. Others are other columns: rename those of ``rest``,
+# or tables of before are read wrongly.
 TEMPERATURES = np.exp(np.linspace(np.log(COLDEST / 2), np.log(HOTTEST), 13))
 GENUS_TEMPERATURES = TEMPERATURES[::2]
 

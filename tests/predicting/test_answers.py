@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.predicting.answers import kept_of
-from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES
+from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES, TOP_CLASSES, TOP_GENERA
 from stages.tables.table import write_table
 
 
@@ -64,6 +64,29 @@ def test_logits_that_are_no_numbers_are_the_worst_and_spoil_no_neighbor(bad):
     assert good.tolist() == alone.tolist()
     assert spoilt[0] == 2  # the last of three
     assert np.isnan(spoilt[[1, 5, 6, 7]]).all()
+
+
+def test_what_a_table_of_before_means_stays_what_it_means():
+    """A table does not hold its temperatures: with others here, those of before would be read wrongly in silence."""
+    spelled = [
+        0.125,
+        0.16685,
+        0.22272,
+        0.2973,
+        0.39685,
+        0.52973,
+        0.70711,
+        0.94387,
+        1.25992,
+        1.68179,
+        2.24492,
+        2.99661,
+        4,
+    ]
+    assert TEMPERATURES.tolist() == pytest.approx(spelled, abs=1e-5)
+    assert GENUS_TEMPERATURES.tolist() == TEMPERATURES[::2].tolist()
+    assert (TOP_CLASSES, TOP_GENERA) == (10, 3)
+    assert {"rest", "genus_rest"} <= PREDICTIONS.keys(), "of other temperatures: spell them here under the new names"
 
 
 def test_a_table_of_12_000_images_is_small(tmp_path):

@@ -42,7 +42,9 @@ def test_photos_are_of_open_licenses_and_the_others_are_listed_without_and_count
     assert shown == sorted(shown, reverse=True)
     assert len(found.gained) == SHOWN
     assert any(note.startswith(f"Photos of {len(closed)} images gained are not shown") for note in found.notes)
-    assert any(note.startswith(f"{gained.height - SHOWN} more images gained are not listed") for note in found.notes)
+    assert any(
+        note.startswith(f"Not listed: {gained.height - SHOWN} more of the images gained.") for note in found.notes
+    )
 
 
 def test_of_an_observation_one_image_is_shown_that_of_which_the_second_model_is_surest(compared):

@@ -109,7 +109,7 @@ def test_files_of_git_are_read_at_a_commit_and_in_the_working_tree(repo):
     assert (first.read("metrics/ä.json"), working.read("metrics/ä.json")) == (b"1", b"2")
     assert (first.read("metrics/new.json"), working.read("metrics/new.json")) == (None, b"3")
     assert (first.read("metrics"), working.read("metrics")) == (None, None)
-    assert changed_files(first, ["metrics"]) == ["metrics/a b.json", "metrics/ä.json"]
+    assert changed_files(first, ["metrics"]) == ["metrics/a b.json", "metrics/new.json", "metrics/ä.json"]
     assert "with 3 files changed since" in said_of(working)
 
 
