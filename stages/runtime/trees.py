@@ -60,11 +60,18 @@ class Tree:
 def find_tree(name: str) -> Tree:
     """Give the tree of a commit, by whatever git or DVC knows it: SHA, branch, tag, ``HEAD~2``, or an experiment.
 
-    Of experiments with one name that of the last commit is meant.
+    Of experiments with one name that of the last commit is meant. With three dots behind it, as ``git diff`` reads them,
+    it is the commit at which the last one left it: without what it got since.
 
     Raises:
         UserError: there is none of that name, or several experiments have it, and none is of the last commit.
     """
+    if name.endswith("..."):
+        of = find_tree(name.removesuffix("..."))
+        left_at = _git("merge-base", str(of.commit), "HEAD")
+        if left_at.returncode:
+            raise UserError(f"{of.name} and the last commit have no commit in common: name one without the dots")
+        return Tree(name, left_at.stdout.decode().strip())
     done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if not done.returncode:
         return Tree(name, done.stdout.decode().strip())

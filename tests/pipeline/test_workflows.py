@@ -20,7 +20,7 @@ def test_every_command_of_a_workflow_is_a_target_of_make(path):
     commands = [line for step in steps(path) if "run" in step for line in step["run"].strip().splitlines()]
     assert commands
     for command in commands:
-        found = re.fullmatch(r'make ([a-z-]+)(?: [A-Z]+="?[\w/$ -]*"?)*', command)
+        found = re.fullmatch(r'make ([a-z-]+)(?: [A-Z]+="?[\w/$. -]*"?)*', command)
         assert found, command
         assert found[1] in TARGETS
     # What others choose, such as the name of a branch, reaches a shell as a variable, never as its text.

@@ -113,6 +113,23 @@ def test_files_of_git_are_read_at_a_commit_and_in_the_working_tree(repo):
     assert "with 3 files changed since" in said_of(working)
 
 
+def test_three_dots_mean_the_commit_at_which_a_branch_was_left(repo):
+    left_at = git(repo, "rev-parse", "HEAD").strip()
+    git(repo, "branch", "before")
+    git(repo, "checkout", "-q", "-b", "other")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "what the other branch got since")
+    git(repo, "checkout", "-q", "before")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "mine")
+    assert find_tree("other").commit == git(repo, "rev-parse", "other").strip()
+    assert find_tree("other...").commit == left_at
+    with pytest.raises(UserError, match="gone is no commit"):
+        find_tree("gone...")
+    git(repo, "checkout", "-q", "--orphan", "alone")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "of its own")
+    with pytest.raises(UserError, match="no commit in common"):
+        find_tree("other...")
+
+
 def test_outputs_come_from_the_cache_and_what_the_lock_does_not_know_is_said(repo):
     with Repo() as dvc:
         found = TrackedFiles(dvc, wait_s=1).find(find_tree("HEAD~1"), NAMES)
