@@ -27,7 +27,7 @@ from stages.evaluation.paired import Comparison, Side, compare
 from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
 from stages.records.rights import rights_of
 from stages.report.review_comment import write_comment
-from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review, shown
+from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review, own_seen, shown
 from stages.report.review_gallery import gallery_of
 from stages.report.review_page import write_page
 from stages.report.review_sections import moved_in_words, verdict
@@ -136,7 +136,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
         base=base.name,
         head=head.name,
         about=[f"{base.name} is {said_of(base)}", f"The {head.name} is {said_of(head)}"],
-        alarms=_alarms(repo, data),
+        alarms=_alarms(repo, data) + (own_seen(comparison.counts, base.name, head.name) if comparison else []),
         missing=missing,
         comparison=comparison,
         gallery=gallery,

@@ -15,6 +15,7 @@ from stages.commands import review
 from stages.runtime.errors import UserError
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
+from stages.tables.trained_on import TRAINED_ON
 from tests.support.chromium import chromium, needs_chromium
 from tests.support.clones import git
 from tests.support.markup import Markup
@@ -234,3 +235,20 @@ def test_why_dvc_lays_out_no_plots_is_said_in_its_words(repo):
     pipeline.write_text(pipeline.read_text().replace("bar_horizontal", "gone"))
     _, _, said = run_review()
     assert "review: DVC lays out no plots: unexpected error - Template 'gone' not found." in said
+
+
+def test_a_model_that_has_seen_images_of_its_own_test_is_called_out(repo):
+    path = repo / "models/trained_on.parquet"
+    seen, test = read_table(path, TRAINED_ON), read_table(repo / "data/splits/test.parquet", SPLIT)
+    path.unlink()
+    leaked = test.filter(pl.col("group") == test["group"][0])
+    write_table(
+        pl.concat([seen, leaked.select(TRAINED_ON.keys()).with_columns(split=pl.lit("train"))]), TRAINED_ON, path
+    )
+    page, comment, said = run_review()
+    alarm = (
+        f"{leaked.height} of 160 test images of the working tree are of what its own model was trained or selected on"
+    )
+    assert f"review: {alarm}" in said
+    assert alarm in page.text
+    assert f"> **{alarm}" in comment
