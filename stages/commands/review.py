@@ -59,6 +59,7 @@ TRAINING, TEST_FIGURES = "plots/curves.csv", "plots/test_figures.csv"
 CODE = ("stages", "dvc.yaml", "requirements.txt", "constraints.txt", "libraries.yaml")
 WAIT_S = 120.0
 LONGEST_WAIT_S = 86_400.0
+PLOTS_S = 120.0  # that DVC may take for its plots besides
 _UNSCALED = "probabilities of its answers are those of a temperature of 1"
 _OF_SPLITS = ("image_name", "sha256", "species", "group", "split", "license", "observer")  # what is read of them
 # What is read of plots/curves.csv and plots/test_figures.csv, and of these what each row has.
@@ -126,7 +127,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
             gallery = gallery_of(comparison, rights, PACKED)
     except UserError as error:
         missing.append(f"The models cannot be compared: {error}.")
-    plots, refused = _plots(base)
+    plots, refused = _plots(base, wait_s=wait_s + PLOTS_S)
     missing += refused
     metrics, params = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
     names = {name for tree in (base, head) for name in tree.files("plots") if name.endswith(_PICTURES)}
@@ -308,14 +309,18 @@ def _test_figures(base: Tree, head: Tree, missing: list[str]) -> list[FigureRow]
     return found
 
 
-def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
+def _plots(base: Tree, *, wait_s: float) -> tuple[list[Plot], list[str]]:
     """Let DVC lay out its plots of both; give those that are drawn, and what went wrong.
 
+    A plot that is in DVC's cache it would fetch, and wait for a silent remote without end.
     Curves of the training are left out: they are drawn in a place of their own.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dvc", "plots", "diff", "--json", "-o", folder, str(base.commit)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=wait_s)
+        except subprocess.TimeoutExpired:
+            return [], [f"DVC lays out no plots within {wait_s:.0f} s, as a remote does not answer, or is slow."]
     try:
         written = json.loads(done.stdout)
         data, errors = written.get("data", {}), written.get("errors", [])

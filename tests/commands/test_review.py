@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import socket
 import sys
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
@@ -19,7 +20,7 @@ from stages.tables.trained_on import TRAINED_ON
 from tests.support.chromium import chromium, needs_chromium
 from tests.support.clones import git
 from tests.support.markup import Markup
-from tests.support.reviewed import HOSTILE, make_reviewed, set_crop
+from tests.support.reviewed import HOSTILE, commit, make_reviewed, set_crop
 
 pytestmark = pytest.mark.slow
 
@@ -252,3 +253,19 @@ def test_a_model_that_has_seen_images_of_its_own_test_is_called_out(repo):
     assert f"review: {alarm}" in said
     assert alarm in page.text
     assert f"> **{alarm}" in comment
+
+
+def test_plots_that_a_silent_remote_has_are_not_waited_for_without_end(repo, monkeypatch):
+    pipeline, plot = repo / "dvc.yaml", repo / "plots/class_sizes.csv"
+    pipeline.write_text(pipeline.read_text().replace("class_sizes.csv: {cache: false, ", "class_sizes.csv: {"))
+    git(repo, "rm", "-q", "--cached", "plots/class_sizes.csv")
+    evict(repo, commit(repo, "a plot in the cache"), "plots/class_sizes.csv")
+    plot.unlink()
+    monkeypatch.setattr(review, "PLOTS_S", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with Repo() as dvc, dvc.config.edit("local") as config:
+            config["core"] = {"remote": "store"}
+            config["remote"] = {"store": {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/"}}
+        _, _, said = run_review("--base", "HEAD", "--wait", "1")
+    assert "review: DVC lays out no plots within 3 s, as a remote does not answer, or is slow." in said
+    assert "no observation changed" in said
