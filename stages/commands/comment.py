@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -39,7 +40,12 @@ def main() -> None:
         raise UserError("set GITHUB_REPOSITORY to OWNER/NAME and GITHUB_TOKEN to a token that may comment there")
     if not COMMENT.is_file():
         raise UserError(f"{COMMENT} is missing: `make review` writes it")
-    body = {"body": f"{MARK}\n{COMMENT.read_text(encoding='utf-8')}"}
+    if not re.fullmatch(r"[!-~]+", token):
+        raise UserError("GITHUB_TOKEN holds a space, a line break or a letter that no token has")
+    try:
+        body = {"body": f"{MARK}\n{COMMENT.read_text(encoding='utf-8')}"}
+    except UnicodeDecodeError:
+        raise UserError(f"{COMMENT} is not UTF-8: `make review` writes it anew") from None
     try:
         rewritten = any(_rewrite(repository, earlier, body) for earlier in _earlier(repository, number))
         if not rewritten:
@@ -49,7 +55,7 @@ def main() -> None:
             raise UserError(f"GitHub refuses the comment ({error.code} {error.reason}): try again later") from None
         say(f"comment: none, as this token may not comment on pull request {number} of {repository} ({error.code})")
         return
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         raise UserError(f"GitHub cannot be asked ({first_line(error)}): try again later") from None
     say(f"comment: {'rewritten' if rewritten else 'written'} on pull request {number} of {repository}")
 
@@ -58,6 +64,8 @@ def _earlier(repository: str, number: int) -> Iterator[int]:
     """Yield the numbers of comments that this wrote before."""
     for page in range(1, _PAGES + 1):
         found = _ask("GET", f"/repos/{repository}/issues/{number}/comments?per_page={_A_PAGE}&page={page}")
+        if not isinstance(found, list) or not all(isinstance(each, dict) and "id" in each for each in found):
+            raise ValueError("it answers with something else than comments")
         yield from (comment["id"] for comment in found if str(comment.get("body")).startswith(MARK))
         if len(found) < _A_PAGE:
             return

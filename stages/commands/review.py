@@ -27,7 +27,7 @@ from stages.evaluation.paired import Comparison, Side, compare
 from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
 from stages.records.rights import rights_of
 from stages.report.review_comment import write_comment
-from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review, shown
+from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review, own_seen, shown
 from stages.report.review_gallery import gallery_of
 from stages.report.review_page import write_page
 from stages.report.review_sections import moved_in_words, verdict
@@ -59,6 +59,7 @@ TRAINING, TEST_FIGURES = "plots/curves.csv", "plots/test_figures.csv"
 CODE = ("stages", "dvc.yaml", "requirements.txt", "constraints.txt", "libraries.yaml")
 WAIT_S = 120.0
 LONGEST_WAIT_S = 86_400.0
+PLOTS_S = 120.0  # that DVC may take for its plots besides
 _UNSCALED = "probabilities of its answers are those of a temperature of 1"
 _OF_SPLITS = ("image_name", "sha256", "species", "group", "split", "license", "observer")  # what is read of them
 # What is read of plots/curves.csv and plots/test_figures.csv, and of these what each row has.
@@ -78,6 +79,7 @@ def main() -> None:
     if not 0 < arguments.wait <= LONGEST_WAIT_S:
         raise UserError(f"--wait must be seconds, up to {LONGEST_WAIT_S:.0f} (found {arguments.wait:g})")
     vega = read_vega(PLOTS_PAGE)
+    COMMENT.unlink(missing_ok=True)  # or `make comment` would send an earlier one after a review that stopped
     try:
         with Repo() as repo:
             review = review_of(repo, find_tree(arguments.base), wait_s=arguments.wait)
@@ -126,7 +128,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
             gallery = gallery_of(comparison, rights, PACKED)
     except UserError as error:
         missing.append(f"The models cannot be compared: {error}.")
-    plots, refused = _plots(base)
+    plots, refused = _plots(base, wait_s=wait_s + PLOTS_S)
     missing += refused
     metrics, params = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
     names = {name for tree in (base, head) for name in tree.files("plots") if name.endswith(_PICTURES)}
@@ -136,7 +138,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
         base=base.name,
         head=head.name,
         about=[f"{base.name} is {said_of(base)}", f"The {head.name} is {said_of(head)}"],
-        alarms=_alarms(repo, data),
+        alarms=_alarms(repo, data) + (own_seen(comparison.counts, base.name, head.name) if comparison else []),
         missing=missing,
         comparison=comparison,
         gallery=gallery,
@@ -308,14 +310,18 @@ def _test_figures(base: Tree, head: Tree, missing: list[str]) -> list[FigureRow]
     return found
 
 
-def _plots(base: Tree) -> tuple[list[Plot], list[str]]:
+def _plots(base: Tree, *, wait_s: float) -> tuple[list[Plot], list[str]]:
     """Let DVC lay out its plots of both; give those that are drawn, and what went wrong.
 
+    A plot that is in DVC's cache it would fetch, and wait for a silent remote without end.
     Curves of the training are left out: they are drawn in a place of their own.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dvc", "plots", "diff", "--json", "-o", folder, str(base.commit)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=wait_s)
+        except subprocess.TimeoutExpired:
+            return [], [f"DVC lays out no plots within {wait_s:.0f} s, as a remote does not answer, or is slow."]
     names = {str(base.commit): base.name, "workspace": WORKING}
     try:
         written = json.loads(done.stdout)

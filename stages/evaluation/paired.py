@@ -13,6 +13,7 @@ from stages.evaluation.answers import answers_of, check_rows
 from stages.evaluation.differences import Difference, class_difference, image_difference
 from stages.evaluation.intervals import Estimate, mean_per_class, share
 from stages.evaluation.matching import match_observations
+from stages.learning.trained_on import mark_seen
 from stages.runtime.errors import UserError
 
 FIGURES = ("top1", "top5", "mean_per_class_accuracy")
@@ -47,7 +48,8 @@ class Comparison:
         counts: base_images and head_images, of each test; added and removed, in one test alone; of these
             added_of_new_species and removed_of_dropped_species, which the other model does not know; common, in both
             tests; of these seen (by either model, itself or by others of its group), seen_itself, relabeled,
-            of_unknown_species (that either model has no label for), and compared, what is left; observations, of these.
+            of_unknown_species (that either model has no label for), and compared, what is left; observations, of these;
+            base_own_seen and head_own_seen, of each model's own test what that model has seen.
         images: what is compared, in the order of image_name (as head calls them): image_name, sha256, species, group,
             base_hit, head_hit, base_said, head_said, base_probability, head_probability (of what is said; the last four
             are null where a model's logits are no numbers).
@@ -179,7 +181,14 @@ def _count(images: pl.DataFrame, left_out: pl.DataFrame, base: Side, head: Side)
         "of_unknown_species": left_out.filter(reason="of_unknown_species").height,
         "compared": images.height,
         "observations": images["group"].n_unique(),
+        "base_own_seen": _own_seen(base),
+        "head_own_seen": _own_seen(head),
     }
+
+
+def _own_seen(side: Side) -> int:
+    """Count the images of a model's own test that it has seen, or others of their observations."""
+    return int(mark_seen(side.test.select("image_name", "sha256", "group"), side.trained_on)["seen"].sum())
 
 
 def _estimates(rows: pl.DataFrame, min_groups: int, *, suffix: str = "") -> dict[str, Estimate]:

@@ -174,6 +174,16 @@ def left_out(counts: dict[str, int], base: str, head: str) -> str:
     )
 
 
+def own_seen(counts: dict[str, int], base: str, head: str) -> list[str]:
+    """Say of each model that has seen images of its own test how many: its figures on it are no figures of a test."""
+    return [
+        f"{counts[f'{side}_own_seen']:,} of {counts[f'{side}_images']:,} test images of {name} are of what its own "
+        "model was trained or selected on: its figures on all of its own test are none of a test."
+        for side, name in (("base", base), ("head", f"the {head}"))
+        if counts[f"{side}_own_seen"]
+    ]
+
+
 def other_tests(review: Review) -> bool:
     """Say whether the tests are not of the same images, as far as it is known: by answers, else by the splits."""
     if review.comparison is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from dvc.repo import Repo
@@ -60,8 +61,8 @@ class Tree:
 def find_tree(name: str) -> Tree:
     """Give the tree of a commit, by whatever git or DVC knows it: SHA, branch, tag, ``HEAD~2``, or an experiment.
 
-    Of experiments with one name that of the last commit is meant. With three dots behind it, as ``git diff`` reads them,
-    it is the commit at which the last one left it: without what it got since.
+    Of experiments with one name that of the last commit is meant. With three dots behind it, as ``git diff`` reads
+    them, it is the commit at which the last one left it: without what it got since.
 
     Raises:
         UserError: there is none of that name, or several experiments have it, and none is of the last commit.
@@ -193,6 +194,7 @@ class TrackedFiles:
 
 def _fetch(root: str, commit: str | None, names: list[str], answer: Connection) -> None:
     """Let DVC fetch files; send what went wrong in one line, "" for nothing that it tells."""
+    Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # its bars and its warnings, which name digests
     logging.disable()
     try:
@@ -202,6 +204,14 @@ def _fetch(root: str, commit: str | None, names: list[str], answer: Connection) 
         answer.send(f"cannot be asked: {without_secrets(plain(first_line(error)))}")
     else:
         answer.send("")
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed too: it holds DVC's lock as long as it waits."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _advice(tree: Tree) -> str:

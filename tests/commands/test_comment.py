@@ -19,12 +19,16 @@ class Forge(ThreadingHTTPServer):
         self.comments: list[dict] = []
         self.refused = 0  # with this status, where it is one
         self.of_others: set[int] = set()  # comments that may not be rewritten
+        self.raw: bytes | None = None  # what it answers instead
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Forge
 
     def do_GET(self) -> None:
+        if self.server.raw is not None:
+            self.wfile.write(self.server.raw)
+            return
         page = int(self.path.rpartition("page=")[2])
         self._answer(200, self.server.comments[100 * (page - 1) : 100 * page])
 
@@ -101,4 +105,38 @@ def test_what_else_fails_is_one_line_without_the_token(forge, tmp_path, monkeypa
         comment.main()
     monkeypatch.delenv("GITHUB_TOKEN")
     with pytest.raises(UserError, match="set GITHUB_REPOSITORY to OWNER/NAME and GITHUB_TOKEN"):
+        comment.main()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no HTTP\n\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\n[]",
+        b'HTTP/1.0 200 OK\r\n\r\n{"message": "hello"}',
+        b"HTTP/1.0 200 OK\r\n\r\n[1, 2]",
+        b'HTTP/1.0 200 OK\r\n\r\n[{"body": "<!-- the review of this repo\'s figures -->"}]',
+        b"HTTP/1.0 200 OK\r\n\r\nnull",
+        b"HTTP/1.0 200 OK\r\n\r\n<html>",
+        b"",
+    ],
+)
+def test_what_is_no_answer_of_github_is_one_line(forge, answer):
+    forge.raw = answer
+    with pytest.raises(UserError, match=r"^GitHub cannot be asked \(.+\): try again later$"):
+        comment.main()
+
+
+@pytest.mark.parametrize("token", ["its-secret\n", "its secret", "its-sécret"])
+def test_a_token_that_no_request_can_hold_is_refused_and_not_shown(forge, token, monkeypatch):
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    with pytest.raises(UserError, match=r"^GITHUB_TOKEN holds a space, a line break or a letter") as refused:
+        comment.main()
+    assert "cret" not in str(refused.value)
+    assert forge.comments == []
+
+
+def test_a_review_that_is_no_text_is_one_line(forge, tmp_path):
+    (tmp_path / "review.md").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"review\.md is not UTF-8: `make review` writes it anew"):
         comment.main()

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import socket
 import sys
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
@@ -15,10 +16,11 @@ from stages.commands import review
 from stages.runtime.errors import UserError
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
+from stages.tables.trained_on import TRAINED_ON
 from tests.support.chromium import chromium, needs_chromium
 from tests.support.clones import git
 from tests.support.markup import Markup
-from tests.support.reviewed import HOSTILE, make_reviewed, set_crop
+from tests.support.reviewed import HOSTILE, commit, make_reviewed, set_crop
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +161,15 @@ def test_a_base_that_is_none_is_one_line(repo):
         assert "\n" not in str(refused.value)
 
 
+def test_a_review_that_stops_leaves_no_earlier_one_to_be_sent(repo):
+    run_review()
+    assert Path("review.md").exists()
+    with pytest.raises(UserError):
+        run_review("--base=nonsense")
+    assert not Path("review.md").exists()
+    assert Path("review.html").exists()
+
+
 def test_results_that_are_not_of_the_code_and_images_that_moved_are_said_loudly(repo):
     (repo / "model.py").write_text("SEED = 2\n")
     train, test = (read_table(repo / f"data/splits/{name}.parquet", SPLIT) for name in ("train", "test"))
@@ -242,3 +253,36 @@ def test_why_dvc_lays_out_no_plots_is_said_in_its_words(repo):
     pipeline.write_text(pipeline.read_text().replace("bar_horizontal", "gone"))
     _, _, said = run_review()
     assert "review: DVC lays out no plots: unexpected error - Template 'gone' not found." in said
+
+
+def test_a_model_that_has_seen_images_of_its_own_test_is_called_out(repo):
+    path = repo / "models/trained_on.parquet"
+    seen, test = read_table(path, TRAINED_ON), read_table(repo / "data/splits/test.parquet", SPLIT)
+    path.unlink()
+    leaked = test.filter(pl.col("group") == test["group"][0])
+    write_table(
+        pl.concat([seen, leaked.select(TRAINED_ON.keys()).with_columns(split=pl.lit("train"))]), TRAINED_ON, path
+    )
+    page, comment, said = run_review()
+    alarm = (
+        f"{leaked.height} of 160 test images of the working tree are of what its own model was trained or selected on"
+    )
+    assert f"review: {alarm}" in said
+    assert alarm in page.text
+    assert f"> **{alarm}" in comment
+
+
+def test_plots_that_a_silent_remote_has_are_not_waited_for_without_end(repo, monkeypatch):
+    pipeline, plot = repo / "dvc.yaml", repo / "plots/class_sizes.csv"
+    pipeline.write_text(pipeline.read_text().replace("class_sizes.csv: {cache: false, ", "class_sizes.csv: {"))
+    git(repo, "rm", "-q", "--cached", "plots/class_sizes.csv")
+    evict(repo, commit(repo, "a plot in the cache"), "plots/class_sizes.csv")
+    plot.unlink()
+    monkeypatch.setattr(review, "PLOTS_S", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with Repo() as dvc, dvc.config.edit("local") as config:
+            config["core"] = {"remote": "store"}
+            config["remote"] = {"store": {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/"}}
+        _, _, said = run_review("--base", "HEAD", "--wait", "1")
+    assert "review: DVC lays out no plots within 3 s, as a remote does not answer, or is slow." in said
+    assert "no observation changed" in said

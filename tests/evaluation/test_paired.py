@@ -33,7 +33,7 @@ def test_the_same_test_is_compared_image_by_image():
     assert found.counts == {
         "base_images": 40, "head_images": 40, "added": 0, "added_of_new_species": 0, "removed": 0,
         "removed_of_dropped_species": 0, "common": 40, "seen": 0, "seen_itself": 0, "relabeled": 0,
-        "of_unknown_species": 0, "compared": 40, "observations": 20,
+        "of_unknown_species": 0, "compared": 40, "observations": 20, "base_own_seen": 0, "head_own_seen": 0,
     }  # fmt: skip
     assert found.left_out.is_empty()
     assert found.images["image_name"].to_list() == [name for name, *_ in IMAGES]
@@ -88,6 +88,16 @@ def test_images_are_matched_by_their_bytes_whatever_they_are_called():
     assert found.counts["compared"] == 40
     assert found.counts["observations"] == 20
     assert found.images["image_name"][0] == "other00"
+
+
+def test_what_a_model_has_seen_of_its_own_test_is_counted_also_where_the_other_test_lacks_it():
+    """As with a split of another seed without a new training: its figure on its own test is none of a test."""
+    base, head = side(IMAGES[:20], RIGHT[:20], SPECIES), side(IMAGES[10:], RIGHT[10:], SPECIES)
+    seen = seen_images([("i20", "i20"), ("i30", "i30"), ("elsewhere", "i38")])
+    counts = compared(base, replace(head, trained_on=seen)).counts
+    assert (counts["base_own_seen"], counts["head_own_seen"]) == (0, 6)
+    counts = compared(replace(base, trained_on=seen_images([("i04", "i04")])), head).counts
+    assert (counts["base_own_seen"], counts["head_own_seen"]) == (2, 0)
 
 
 def test_what_one_test_has_alone_is_counted_and_listed():

@@ -3,12 +3,16 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
 
+import psutil
 import pytest
 from dvc.repo import Repo
 
 from stages.runtime.errors import UserError
 from stages.runtime.trees import TrackedFiles, Tree, changed_files, find_tree, said_of
+from tests.support import ROOT
 from tests.support.clones import git
 from tests.support.stored import object_of, store_run
 
@@ -185,3 +189,34 @@ def test_what_the_cache_lacks_comes_from_the_remote_which_is_not_waited_for_with
     assert names == set()
     assert "the remote store (http://127.0.0.1:9/) does not have it or does not answer: " in said
     assert found(str(tmp_path / "remote"), 60) == ({"model.bin", "tables/a.csv"}, "")
+
+
+_FIND = """
+from dvc.repo import Repo
+from stages.runtime.trees import TrackedFiles, find_tree
+if __name__ == "__main__":
+    with Repo() as dvc:
+        TrackedFiles(dvc, wait_s=300).find(find_tree("HEAD"), ["model.bin"])
+"""
+
+
+def test_who_is_killed_while_a_remote_is_silent_leaves_no_process_that_holds_dvc_s_lock(repo, tmp_path):
+    shutil.rmtree(repo / ".dvc/cache")
+    (tmp_path / "finds.py").write_text(_FIND)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        with Repo() as dvc, dvc.config.edit("local") as config:
+            config["core"] = {"remote": "store"}
+            config["remote"] = {"store": {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/"}}
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        finding = subprocess.Popen([sys.executable, tmp_path / "finds.py"], env=environment)
+        asked, _ = silent.accept()  # so it waits now, and DVC is locked
+        with asked:
+            left = psutil.Process(finding.pid).children(recursive=True)
+            finding.kill()
+            finding.wait()
+            _, alive = psutil.wait_procs(left, timeout=20)
+            for process in alive:
+                process.kill()
+    assert left
+    assert alive == []
