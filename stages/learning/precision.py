@@ -18,9 +18,10 @@ def head_in_float32(network: nn.Module) -> Iterator[None]:
     tie is no hit, top-1 comes out up to 0.3 points too low. The layers before stay as fast as they are.
 
     Args:
-        network: on its device, its weights float32.
+        network: on its device, its weights float32. One that timm has not made is left as it is, as nobody knows its
+            last layer.
     """
-    heads = head_modules(network)
+    heads = head_modules(network) if hasattr(network, "pretrained_cfg") else []
     for head in heads:
         head.forward = _without_autocast(head.forward)
     try:

@@ -193,6 +193,9 @@ def test_a_name_of_two_known_species_is_neither(genus, one, other, template, set
 
 @given(st.lists(epithets | words, min_size=1, max_size=4).map(" ".join).filter(str.strip), st.data())
 def test_names_that_are_cleaned_together_are_evidence_for_each_other(name, data):
+    assume(
+        len(set(name.casefold().split())) == len(name.split())
+    )  # an author called as the epithet is evidence for itself
     names = [name, *data.draw(st.lists(epithets.map("Rosa {}".format), max_size=2)), "Quercus ilex L.", "Rosa ilex"]
     together = clean_names(names, NameCleaner(RULES, {}))
     species = {found.of or found.name for found in together.values() if found.name}
