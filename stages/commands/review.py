@@ -22,6 +22,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.config.reading import all_params
+from stages.config.schema import Params
 from stages.evaluation.answers import read_temperature
 from stages.evaluation.paired import Comparison, Side, compare
 from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
@@ -78,11 +79,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if not 0 < arguments.wait <= LONGEST_WAIT_S:
         raise UserError(f"--wait must be seconds, up to {LONGEST_WAIT_S:.0f} (found {arguments.wait:g})")
-    vega = read_vega(PLOTS_PAGE)
+    vega, params = read_vega(PLOTS_PAGE), all_params()
     COMMENT.unlink(missing_ok=True)  # or `make comment` would send an earlier one after a review that stopped
     try:
         with Repo() as repo:
-            review = review_of(repo, find_tree(arguments.base), wait_s=arguments.wait)
+            review = review_of(repo, find_tree(arguments.base), params, wait_s=arguments.wait)
     except DvcException as error:
         raise UserError(f"DVC cannot read this repo: {error}; `dvc doctor` may say more") from None
     page, comment = write_page(review, vega).encode(), write_comment(review).encode()
@@ -107,12 +108,13 @@ def read_vega(page: Path) -> str:
     return found[1]
 
 
-def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
+def review_of(repo: Repo, base: Tree, params: Params, *, wait_s: float) -> Review:
     """Hold the working tree against another one.
 
     Args:
         repo: DVC's.
         base: the other one.
+        params: of the working tree.
         wait_s: how long DVC's remote is waited for, for each of both.
     """
     head = Tree(WORKING)
@@ -122,15 +124,15 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
     data = _data(of_base, of_head)
     comparison, gallery = None, Gallery()
     try:
-        comparison = _compared(of_base, of_head)
+        comparison = _compared(of_base, of_head, params.evaluate.min_groups)
         if comparison is not None:
-            rights = rights_of(of_head.splits["test"], all_params().pictures.licenses)
+            rights = rights_of(of_head.splits["test"], params.pictures.licenses)
             gallery = gallery_of(comparison, rights, PACKED)
     except UserError as error:
         missing.append(f"The models cannot be compared: {error}.")
     plots, refused = _plots(base, wait_s=wait_s + PLOTS_S)
     missing += refused
-    metrics, params = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
+    metrics, of_files = ([read(tree, missing) for tree in (base, head)] for read in (_metrics, _params))
     names = {name for tree in (base, head) for name in tree.files("plots") if name.endswith(_PICTURES)}
     frames = {tree.name: _csv(tree, TRAINING, _CURVE, missing) for tree in (base, head)}
     figures = _test_figures(base, head, missing)
@@ -144,7 +146,7 @@ def review_of(repo: Repo, base: Tree, *, wait_s: float) -> Review:
         gallery=gallery,
         figures=figures,
         metrics=all_figures(*metrics),
-        params=changed_params(*params),
+        params=changed_params(*of_files),
         code=changed_files(base, CODE),
         data=data,
         curves=curves_of({name: frame for name, frame in frames.items() if frame is not None}),
@@ -219,11 +221,11 @@ class _Tables:
         return 1.0
 
 
-def _compared(base: _Tables, head: _Tables) -> Comparison | None:
+def _compared(base: _Tables, head: _Tables, min_groups: int) -> Comparison | None:
     sides = base.side, head.side
     if sides[0] is None or sides[1] is None:
         return None
-    return compare(sides[0], sides[1], min_groups=all_params().evaluate.min_groups)
+    return compare(sides[0], sides[1], min_groups=min_groups)
 
 
 def _data(base: _Tables, head: _Tables) -> DataChange | None:

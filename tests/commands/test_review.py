@@ -161,6 +161,14 @@ def test_a_base_that_is_none_is_one_line(repo):
         assert "\n" not in str(refused.value)
 
 
+def test_a_bad_parameter_stops_a_review_as_it_stops_a_stage(repo):
+    """It decides what counts as too few, and which photos are shown: without it there is no verdict."""
+    params = repo / "params.yaml"
+    params.write_text(params.read_text().replace("min_groups: 10", "min_groups: few"))
+    with pytest.raises(UserError, match=r"evaluate\.min_groups"):
+        run_review()
+
+
 def test_a_review_that_stops_leaves_no_earlier_one_to_be_sent(repo):
     run_review()
     assert Path("review.md").exists()
