@@ -24,7 +24,7 @@ PYTEST := python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 test: .venv/dev.stamp lint ## run lint, types and all tests, the real pipeline in a temporary clone among them (WORKERS=4)
 	@$(PYTEST)
 
-check: .venv/dev.stamp lint ## run lint, types and the fast tests: two minutes
+check: .venv/dev.stamp lint ## run lint, types and the fast tests: four minutes
 	@HYPOTHESIS_PROFILE=check $(PYTEST) -m "not slow"
 
 walk: .venv/dev.stamp ## make each change of docs/what_runs.md in a clone and see that what it says runs: ten minutes
