@@ -84,9 +84,9 @@ def calibration_figures(evaluated: Evaluated, temperature: float, *, seed: int) 
 
     Returns:
         images; nll, mean negative log-likelihood of their own species; brier, mean squared distance of all classes'
-        probabilities from what is (0 to 2); ece,
-        ece_if_calibrated (mean of what chance would show), ece_if_calibrated_high (19 of 20 such show less) and
-        debiased_l2, all of the largest probability in ``BINS`` bins of as many images each.
+        probabilities from what is (0 to 2); mean_confidence and top1, what it should be like; ece, ece_if_calibrated
+        (mean of what chance would show), ece_if_calibrated_high (19 of 20 such show less) and debiased_l2, all of the
+        largest probability in ``BINS`` bins of as many images each.
     """
     answers = evaluated.answers
     own = answers.own_log_probabilities(temperature)
