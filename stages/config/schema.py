@@ -431,6 +431,37 @@ class Augment(Section):
     cutmix: Annotated[float, Field(ge=0, le=10)]
 
 
+class Embed(Section):
+    """How features are made."""
+
+    batch_images: Count
+
+
+class Probe(Section):
+    """How features tell species apart without a training."""
+
+    ridge: Annotated[float, Field(gt=0, le=1e6)]
+    class_weight_power: Annotated[float, Field(ge=-1, le=0)]
+    neighbors: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Baseline(Section):
+    """How the probes' figures are taken, and when labels and photos are said to go together."""
+
+    seed: Seed
+    shuffles: Annotated[int, Field(ge=100, le=1_000_000)]
+
+
+class Suspects(Section):
+    """What is listed of suspects, and shown."""
+
+    listed: Count
+    look_alikes: Count
+    min_similarity: Annotated[float, Field(gt=0, lt=1)]
+    species_pairs: Count
+    pictured: Count
+
+
 class Predict(Section):
     """How predictions are made."""
 
@@ -468,6 +499,10 @@ class Params(Section):
     model: Model
     train: Train
     augment: Augment
+    embed: Embed
+    probe: Probe
+    baseline: Baseline
+    suspects: Suspects
     predict: Predict
     evaluate: Evaluate
     pictures: Pictures

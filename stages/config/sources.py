@@ -48,3 +48,13 @@ def weights_note_path(profile: str) -> Path:
 def weights_folder(profile: str) -> Path:
     """Give the folder of the files of starting weights."""
     return SOURCES / profile / "weights"
+
+
+def verdicts_path(profile: str) -> Path:
+    """Give the folder with a CSV a reviewer of what people said of photos."""
+    return SOURCES / profile / "verdicts"
+
+
+def pair_verdicts_path(profile: str) -> Path:
+    """Give the folder with a CSV a reviewer of what people said of pairs of photos that look alike."""
+    return SOURCES / profile / "pair_verdicts"

@@ -1,0 +1,1 @@
+"""What people said of photos and pairs: read, held against the data of now, brought together, applied."""
