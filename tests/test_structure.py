@@ -221,7 +221,7 @@ def test_a_stage_declares_the_libraries_that_its_bits_go_through_and_says_which_
     # cache_filter names the measures that the inventory took, and takes none.
     if imported & {"opencv-contrib-python-headless", "pillow", "simplejpeg"} and stage != "cache_filter":
         wanted |= set(PIXELS)
-    if stage == "pack":  # others read what it stores, whatever stored it
+    if stage in ("pack", "embed"):  # others read what they store, whatever stored it
         wanted |= set(STORAGE)
     if "torch" in imported:
         wanted |= set(TRAINING)
