@@ -9,7 +9,7 @@ import pytest
 import yaml
 from dvc_render.vega import VegaRenderer
 
-from stages.evaluation.figures import SIZES
+from stages.evaluation.accuracies import SIZES
 from stages.tables import evaluate as tables
 from stages.tables.compare_crops import GAIN_CURVES, KEPT_CURVES
 from stages.tables.near_duplicates import DISTANCES
