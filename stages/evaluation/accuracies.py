@@ -1,6 +1,6 @@
 """How often what is said of images is right: of all, of each kind of classes, of classes of each size."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import numpy as np
 import polars as pl
@@ -63,4 +63,5 @@ def accuracy_by_class_size(
         if members.any():
             estimate = share(hits[members], groups[members], labels[members], min_groups=min_groups)
             rows.append({"train_images": name} | asdict(estimate))
-    return pl.DataFrame(rows).rename({"value": "top1"})
+    columns = ["train_images", *(field.name for field in fields(Estimate))]  # of no image too
+    return pl.DataFrame(rows, schema=None if rows else columns).rename({"value": "top1"})
