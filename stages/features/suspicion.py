@@ -1,0 +1,114 @@
+"""How much the rest of the data speaks against the label of each image, by ridge regression without its own group.
+
+Ranked, never filtered: the trials that chose this method, and what others reach on the same features, are in
+benchmarks/suspects.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.features.ridge import Ridge, left_out_scores
+
+DIGITS = 5  # that scores are rounded to, before anything is put in order by them
+CANDIDATES = 5
+
+_SPARE = 3  # beyond these: as good as another by rounding
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What the rest of the data says of each image; scores are about 1 for what it is and 0 for what it is not.
+
+    Attributes:
+        score: float64 [images], by how much the best other species is above its own; NaN where there is no evidence.
+        own_score: float64 [images], of its own species.
+        candidates: int64 [images, up to 5], labels of other species by falling score, equal ones by their label; -1
+            where there are no more.
+        candidate_scores: float64 [images, up to 5]; NaN where there are no more.
+        no_evidence: bool [images]: its species has no other group, there is no other species, or it has no features.
+    """
+
+    score: np.ndarray
+    own_score: np.ndarray
+    candidates: np.ndarray
+    candidate_scores: np.ndarray
+    no_evidence: np.ndarray
+
+    @property
+    def contradicted(self) -> np.ndarray:
+        """Which images the rest of the data takes for another species, bool [images]."""
+        return ~self.no_evidence & (np.nan_to_num(self.score, nan=-1.0) > 0)
+
+
+def suspect(
+    ridge: Ridge, features: np.ndarray, labels: np.ndarray, groups: np.ndarray, sound: np.ndarray
+) -> Suspicion:
+    """Say of each image how much the rest of the data speaks against its label.
+
+    Args:
+        ridge: the fit of these images.
+        features: float32 or float64 [images, dimensions], of length 1, as they were fitted.
+        labels: int64 [images].
+        groups: int64 [images], numbers of their groups.
+        sound: bool [images], which have features.
+    """
+    images, classes = len(labels), len(ridge.class_weights)
+    present = np.flatnonzero(ridge.class_weights)
+    wide = min(CANDIDATES, max(len(present) - 1, 0))
+    found = Suspicion(
+        score=np.full(images, np.nan),
+        own_score=np.zeros(images),
+        candidates=np.full((images, wide), -1, np.int64),
+        candidate_scores=np.full((images, wide), np.nan),
+        no_evidence=~sound | alone(labels, groups, sound) | (wide == 0),
+    )
+    absent = np.setdiff1d(np.arange(classes), present)
+    for rows, scores in left_out_scores(ridge, features, labels, groups):
+        own = np.round(scores[np.arange(len(rows)), labels[rows]], DIGITS) + 0.0  # and no -0.0
+        found.own_score[rows] = own
+        if not wide:
+            continue
+        scores[np.arange(len(rows)), labels[rows]] = -np.inf
+        scores[:, absent] = -np.inf
+        taken = min(wide + _SPARE, classes)
+        best = np.argpartition(scores, classes - taken, axis=1)[:, classes - taken :]
+        of_best = np.round(np.take_along_axis(scores, best, 1), DIGITS) + 0.0
+        order = np.lexsort((best, -of_best), axis=1)[:, :wide]
+        found.candidates[rows] = np.take_along_axis(best, order, 1)
+        found.candidate_scores[rows] = np.take_along_axis(of_best, order, 1)
+        found.score[rows] = np.round(found.candidate_scores[rows, 0] - own, DIGITS) + 0.0
+    found.score[found.no_evidence] = np.nan
+    return found
+
+
+def alone(labels: np.ndarray, groups: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """Say which images have no other group of their species with features: nothing can speak for their label.
+
+    Args:
+        labels: int64 [images].
+        groups: int64 [images], numbers from 0.
+        sound: bool [images], which have features.
+    """
+    least = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    most = np.full(len(least), -1, np.int64)
+    np.minimum.at(least, labels[sound], groups[sound])
+    np.maximum.at(most, labels[sound], groups[sound])
+    return (most[labels] < 0) | ((least[labels] == groups) & (most[labels] == groups))
+
+
+def ranks(suspicion: Suspicion, names: np.ndarray) -> np.ndarray:
+    """Rank images from 1, the most suspicious first, equal ones by name; no evidence comes last: int64 [images].
+
+    Of those without evidence the ones come first that another species claims most.
+
+    Args:
+        suspicion: of the images.
+        names: [images].
+    """
+    claimed = suspicion.candidate_scores[:, 0] if suspicion.candidate_scores.shape[1] else np.zeros(len(names))
+    by = np.where(suspicion.no_evidence, claimed, suspicion.score)
+    order = np.lexsort((names, -by, suspicion.no_evidence))
+    found = np.empty(len(names), np.int64)
+    found[order] = np.arange(1, len(names) + 1)
+    return found
