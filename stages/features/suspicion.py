@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.features.ridge import Ridge, left_out_scores
+from stages.config.schema import Probe
+from stages.features.ridge import fit, left_out_scores
 
 DIGITS = 5  # that scores are rounded to, before anything is put in order by them
 CANDIDATES = 5
@@ -22,11 +23,11 @@ class Suspicion:
 
     Attributes:
         score: float64 [images], by how much the best other species is above its own; NaN where there is no evidence.
-        own_score: float64 [images], of its own species.
+        own_score: float64 [images], of its own species; NaN of an image without features.
         candidates: int64 [images, up to 5], labels of other species by falling score, equal ones by their label; -1
             where there are no more.
         candidate_scores: float64 [images, up to 5]; NaN where there are no more.
-        no_evidence: bool [images]: its species has no other group, there is no other species, or it has no features.
+        no_evidence: bool [images]: its species has no other group, there is no other species, or its features are none.
     """
 
     score: np.ndarray
@@ -38,38 +39,44 @@ class Suspicion:
     @property
     def contradicted(self) -> np.ndarray:
         """Which images the rest of the data takes for another species, bool [images]."""
-        return ~self.no_evidence & (np.nan_to_num(self.score, nan=-1.0) > 0)
+        return np.nan_to_num(self.score, nan=-1.0) > 0
 
 
 def suspect(
-    ridge: Ridge, features: np.ndarray, labels: np.ndarray, groups: np.ndarray, sound: np.ndarray
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, sound: np.ndarray, *, classes: int, probe: Probe
 ) -> Suspicion:
     """Say of each image how much the rest of the data speaks against its label.
 
     Args:
-        ridge: the fit of these images.
-        features: float32 or float64 [images, dimensions], of length 1, as they were fitted.
-        labels: int64 [images].
-        groups: int64 [images], numbers of their groups.
+        features: float32 [images, dimensions], of length 1.
+        labels: int64 [images], 0 to classes - 1.
+        groups: int64 [images], numbers of their groups, from 0.
         sound: bool [images], which have features.
+        classes: how many there are.
+        probe: the ridge's penalty and the weight of classes.
+
+    Raises:
+        UserError: as ``stages.features.ridge.fit``.
     """
-    images, classes = len(labels), len(ridge.class_weights)
-    present = np.flatnonzero(ridge.class_weights)
-    wide = min(CANDIDATES, max(len(present) - 1, 0))
+    images, some = len(labels), np.flatnonzero(sound)
+    features, own_labels, own_groups = (features, labels, groups) if sound.all() else (
+        features[some], labels[some], groups[some]
+    )  # fmt: skip
+    ridge = fit(features, own_labels, classes=classes, ridge=probe.ridge, class_weight_power=probe.class_weight_power)
+    absent = np.flatnonzero(np.bincount(own_labels, minlength=classes) == 0)
+    others = max(classes - len(absent) - 1, 0)
+    wide = min(CANDIDATES, others)
     found = Suspicion(
         score=np.full(images, np.nan),
-        own_score=np.zeros(images),
+        own_score=np.full(images, np.nan),
         candidates=np.full((images, wide), -1, np.int64),
         candidate_scores=np.full((images, wide), np.nan),
-        no_evidence=~sound | alone(labels, groups, sound) | (wide == 0),
+        no_evidence=~sound | _alone(labels, groups, sound) | (others == 0),
     )
-    absent = np.setdiff1d(np.arange(classes), present)
-    for rows, scores in left_out_scores(ridge, features, labels, groups):
-        own = np.round(scores[np.arange(len(rows)), labels[rows]], DIGITS) + 0.0  # and no -0.0
-        found.own_score[rows] = own
-        if not wide:
-            continue
-        scores[np.arange(len(rows)), labels[rows]] = -np.inf
+    for block, scores in left_out_scores(ridge, features, own_labels, own_groups):
+        rows, first = some[block], np.arange(len(block))
+        found.own_score[rows] = np.round(scores[first, labels[rows]], DIGITS) + 0.0  # no -0.0
+        scores[first, labels[rows]] = -np.inf
         scores[:, absent] = -np.inf
         taken = min(wide + _SPARE, classes)
         best = np.argpartition(scores, classes - taken, axis=1)[:, classes - taken :]
@@ -77,19 +84,13 @@ def suspect(
         order = np.lexsort((best, -of_best), axis=1)[:, :wide]
         found.candidates[rows] = np.take_along_axis(best, order, 1)
         found.candidate_scores[rows] = np.take_along_axis(of_best, order, 1)
-        found.score[rows] = np.round(found.candidate_scores[rows, 0] - own, DIGITS) + 0.0
-    found.score[found.no_evidence] = np.nan
+    known = np.flatnonzero(~found.no_evidence)
+    found.score[known] = np.round(found.candidate_scores[known, :1].sum(1) - found.own_score[known], DIGITS) + 0.0
     return found
 
 
-def alone(labels: np.ndarray, groups: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """Say which images have no other group of their species with features: nothing can speak for their label.
-
-    Args:
-        labels: int64 [images].
-        groups: int64 [images], numbers from 0.
-        sound: bool [images], which have features.
-    """
+def _alone(labels: np.ndarray, groups: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """Say which images have no other group of their species with features: nothing can speak for their label."""
     least = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     most = np.full(len(least), -1, np.int64)
     np.minimum.at(least, labels[sound], groups[sound])
@@ -106,7 +107,7 @@ def ranks(suspicion: Suspicion, names: np.ndarray) -> np.ndarray:
         suspicion: of the images.
         names: [images].
     """
-    claimed = suspicion.candidate_scores[:, 0] if suspicion.candidate_scores.shape[1] else np.zeros(len(names))
+    claimed = np.nan_to_num(suspicion.candidate_scores[:, :1], nan=-np.inf).max(1, initial=-np.inf)
     by = np.where(suspicion.no_evidence, claimed, suspicion.score)
     order = np.lexsort((names, -by, suspicion.no_evidence))
     found = np.empty(len(names), np.int64)
