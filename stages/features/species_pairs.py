@@ -48,10 +48,8 @@ def species_pairs(
     taken = np.flatnonzero((said >= 0) & (said != labels))
     sizes = np.bincount(labels, minlength=classes)
     ends = np.stack([labels[taken], said[taken]], axis=1)
-    swap = (sizes[ends[:, 1]] > sizes[ends[:, 0]]) | (
-        (sizes[ends[:, 1]] == sizes[ends[:, 0]]) & (ends[:, 1] < ends[:, 0])
-    )
-    ends[swap] = ends[swap][:, ::-1]
+    by_size = np.lexsort((ends, -sizes[ends]), axis=1)
+    ends = np.take_along_axis(ends, by_size, 1)
     pairs, crossed = np.unique(ends, axis=0, return_counts=True)
     similarity = _cosines(features, labels, groups, pairs, classes)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -crossed, -np.nan_to_num(similarity, nan=-2.0)))
@@ -65,9 +63,8 @@ def _cosines(
     sizes = np.bincount(labels, minlength=classes)
     sums = np.zeros((classes, features.shape[1]))
     order = np.lexsort((groups, labels))
-    starts = np.flatnonzero(
-        np.r_[True, np.diff(labels[order]) != 0, True] | np.r_[True, np.diff(groups[order]) != 0, True]
-    )
+    cell = np.stack([labels[order], groups[order]])
+    starts = np.flatnonzero(np.concatenate([[True], (np.diff(cell) != 0).any(0), [True]]))
     own, squares, images = labels[order[starts[:-1]]], np.zeros(classes), np.diff(starts).astype(np.float64)
     present = np.flatnonzero(sizes)
     for part, of_groups in _group_sums(features, order, starts):
