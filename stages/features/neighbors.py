@@ -16,6 +16,7 @@ EXACT_ROWS = 20_000  # images of which all are compared with all
 RECALL = 0.95  # that is looked for: cells are added until the sample shows it
 
 _BLOCK = 1024
+_AT_ONCE = 2**25  # similarities in memory
 _SPARE = 8  # neighbors beyond those wanted: of the own group, or as near as another by rounding
 _SAMPLE = 500  # images by which recall is measured
 _FIRST_CELLS = 8
@@ -63,8 +64,9 @@ def exact_neighbors(features: np.ndarray, groups: np.ndarray, rows: np.ndarray, 
         count: neighbors of each.
     """
     found = [np.empty((0, min(count + _SPARE, len(features))), np.int64)]
-    for start in range(0, len(rows), _BLOCK):
-        of = rows[start : start + _BLOCK]
+    step = max(1, min(_BLOCK, _AT_ONCE // max(len(features), 1)))
+    for start in range(0, len(rows), step):
+        of = rows[start : start + step]
         similarity = features[of] @ features.T
         similarity[groups[of][:, None] == groups[None, :]] = -np.inf
         wide = min(count + _SPARE, similarity.shape[1])

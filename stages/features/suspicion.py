@@ -23,11 +23,10 @@ class Suspicion:
 
     Attributes:
         score: float64 [images], by how much the best other species is above its own; NaN where there is no evidence.
-        own_score: float64 [images], of its own species; NaN of an image without features.
-        candidates: int64 [images, up to 5], labels of other species by falling score, equal ones by their label; -1
-            where there are no more.
-        candidate_scores: float64 [images, up to 5]; NaN where there are no more.
-        no_evidence: bool [images]: its species has no other group, there is no other species, or its features are none.
+        own_score: float64 [images], of its own species.
+        candidates: int64 [images, up to 5], labels of other species by falling score, equal ones by their label.
+        candidate_scores: float64 [images, up to 5].
+        no_evidence: bool [images]: its species has no other group, or there is no other species.
     """
 
     score: np.ndarray
@@ -42,43 +41,35 @@ class Suspicion:
         return np.nan_to_num(self.score, nan=-1.0) > 0
 
 
-def suspect(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, sound: np.ndarray, *, classes: int, probe: Probe
-) -> Suspicion:
+def suspect(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, classes: int, probe: Probe) -> Suspicion:
     """Say of each image how much the rest of the data speaks against its label.
 
     Args:
         features: float32 [images, dimensions], of length 1.
         labels: int64 [images], 0 to classes - 1.
-        groups: int64 [images], numbers of their groups, from 0.
-        sound: bool [images], which have features.
-        classes: how many there are.
+        groups: int64 [images], numbers of their groups.
+        classes: how many there are; one without images is nobody's candidate.
         probe: the ridge's penalty and the weight of classes.
 
     Raises:
         UserError: as ``stages.features.ridge.fit``.
     """
-    images, some = len(labels), np.flatnonzero(sound)
-    features, own_labels, own_groups = (features, labels, groups) if sound.all() else (
-        features[some], labels[some], groups[some]
-    )  # fmt: skip
-    ridge = fit(features, own_labels, classes=classes, ridge=probe.ridge, class_weight_power=probe.class_weight_power)
-    absent = np.flatnonzero(np.bincount(own_labels, minlength=classes) == 0)
-    others = max(classes - len(absent) - 1, 0)
-    wide = min(CANDIDATES, others)
+    ridge = fit(features, labels, classes=classes, ridge=probe.ridge, class_weight_power=probe.class_weight_power)
+    absent = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
+    wide = min(CANDIDATES, max(classes - len(absent) - 1, 0))
     found = Suspicion(
-        score=np.full(images, np.nan),
-        own_score=np.full(images, np.nan),
-        candidates=np.full((images, wide), -1, np.int64),
-        candidate_scores=np.full((images, wide), np.nan),
-        no_evidence=~sound | _alone(labels, groups, sound) | (others == 0),
+        score=np.full(len(labels), np.nan),
+        own_score=np.zeros(len(labels)),
+        candidates=np.zeros((len(labels), wide), np.int64),
+        candidate_scores=np.zeros((len(labels), wide)),
+        no_evidence=_alone(labels, groups) | (wide == 0),
     )
-    for block, scores in left_out_scores(ridge, features, own_labels, own_groups):
-        rows, first = some[block], np.arange(len(block))
-        found.own_score[rows] = np.round(scores[first, labels[rows]], DIGITS) + 0.0  # no -0.0
-        scores[first, labels[rows]] = -np.inf
+    taken = min(wide + _SPARE, classes)
+    for rows, scores in left_out_scores(ridge, features, labels, groups):
+        place = np.arange(len(rows))
+        found.own_score[rows] = np.round(scores[place, labels[rows]], DIGITS) + 0.0  # no -0.0
+        scores[place, labels[rows]] = -np.inf
         scores[:, absent] = -np.inf
-        taken = min(wide + _SPARE, classes)
         best = np.argpartition(scores, classes - taken, axis=1)[:, classes - taken :]
         of_best = np.round(np.take_along_axis(scores, best, 1), DIGITS) + 0.0
         order = np.lexsort((best, -of_best), axis=1)[:, :wide]
@@ -89,13 +80,13 @@ def suspect(
     return found
 
 
-def _alone(labels: np.ndarray, groups: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """Say which images have no other group of their species with features: nothing can speak for their label."""
+def _alone(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Say which images have no other group of their species: nothing can speak for their label."""
     least = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.int64).max)
-    most = np.full(len(least), -1, np.int64)
-    np.minimum.at(least, labels[sound], groups[sound])
-    np.maximum.at(most, labels[sound], groups[sound])
-    return (most[labels] < 0) | ((least[labels] == groups) & (most[labels] == groups))
+    most = np.full(len(least), np.iinfo(np.int64).min)
+    np.minimum.at(least, labels, groups)
+    np.maximum.at(most, labels, groups)
+    return least[labels] == most[labels]
 
 
 def ranks(suspicion: Suspicion, names: np.ndarray) -> np.ndarray:
