@@ -1,7 +1,7 @@
 """Stage ``suspects``: what the features of a frozen network say against labels and photos -> data/suspects/.
 
-images.parquet ranks all images by how much the rest of the data speaks against their species, and by how far they are
-from all others, as a photo that shows no plant is. look_alikes.parquet proposes pairs that may be one picture,
+images.parquet ranks all images by how much the rest of the data speaks against their species, and by how little the
+others explain them, as of a photo that shows no plant. look_alikes.parquet proposes pairs that may be one picture,
 species_pairs.csv species that may be one, systematic.csv sources of errors. All of it is for people to look at (`make
 review-data`): nothing is left out, renamed or merged by it.
 
@@ -19,12 +19,12 @@ import polars as pl
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
-from stages.config.schema import Suspects
+from stages.config.schema import Probe, Suspects
 from stages.config.sources import pair_verdicts_path, verdicts_path
 from stages.evaluation.figures import for_people
 from stages.evaluation.intervals import Estimate, share
 from stages.evaluation.shown_precision import Shown, shown_precision
-from stages.features.isolation import isolation, isolation_ranks
+from stages.features.isolation import isolation, isolation_ranks, novelty
 from stages.features.look_alikes import LookAlikes, linked, look_alikes
 from stages.features.matching import features_of
 from stages.features.neighbors import Neighbors, Search, all_neighbors, exact_neighbors
@@ -89,7 +89,7 @@ def main() -> None:
     suspicion = suspect(seen.features, seen.labels, seen.groups, classes=len(seen.species), probe=params.probe)
     count = max(NEIGHBORS, params.probe.neighbors)
     neighbors, search = all_neighbors(seen.features, seen.groups, count=count)
-    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe.neighbors)
+    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe)
     alike = find_look_alikes(seen, neighbors, read_judged_pairs(params.profile, seen.images), params.suspects)
     species = table_of_species(seen, suspicion)
     systems = systematic(evidence(seen, suspicion))
@@ -146,32 +146,32 @@ def read_seen(species: list[str]) -> tuple[Seen, int]:
 
 
 def table_of_images(
-    seen: Seen, suspicion: Suspicion, neighbors: Neighbors, search: Search, listed: int, nearest: int
+    seen: Seen, suspicion: Suspicion, neighbors: Neighbors, search: Search, listed: int, probe: Probe
 ) -> pl.DataFrame:
     """Give the images by rank, columns of ``SUSPECTS``.
 
-    Where neighbors were not looked for among all images, those of what is listed are looked for anew, exactly; and so
-    is the isolation of twice as many images as are listed, those that seem most isolated: it can only become less.
+    Where neighbors were not looked for among all images, those of what is listed are looked for anew, exactly.
 
     Args:
         seen: the images.
         suspicion: of them.
-        neighbors: of all, found by ``search``; at least ``nearest`` of each.
+        neighbors: of all, found by ``search``.
         search: how.
         listed: images to list, by each ranking and at random.
-        nearest: neighbors that isolation is the mean of.
+        probe: the ridge, and of how many neighbors isolation is the mean.
     """
     names = seen.images["image_name"].to_numpy()
-    isolations = isolation(neighbors, count=nearest)
-    if not search.exact:
-        first = np.flatnonzero(((of := isolation_ranks(isolations, names)) > 0) & (of <= 2 * listed))
-        isolations[first] = isolation(_exactly(seen, first, nearest), count=nearest)
-    isolated, ranked = isolation_ranks(isolations, names), ranks(suspicion, names)
+    novelties = novelty(seen.features, seen.groups, ridge=probe.ridge)
+    isolated, ranked = isolation_ranks(novelties, names), ranks(suspicion, names)
     at_random = np.isin(names, random_order(names.tolist())[:listed])
-    rows = np.flatnonzero((ranked <= listed) | ((isolated > 0) & (isolated <= listed)) | at_random)
-    of_rows = neighbors.rows[rows] if search.exact else _exactly(seen, rows, NEIGHBORS).rows
+    rows = np.flatnonzero((ranked <= listed) | (isolated <= listed) | at_random)
+    of_rows = Neighbors(neighbors.rows[rows], neighbors.similarity[rows])
+    if not search.exact:
+        of_rows = exact_neighbors(seen.features, seen.groups, rows, count=neighbors.rows.shape[1])
+    isolations = isolation(neighbors, count=probe.neighbors)
+    isolations[rows] = isolation(of_rows, count=probe.neighbors)
     nearby: list[list[str] | None] = [None] * len(names)
-    for row, others in zip(rows.tolist(), of_rows[:, :NEIGHBORS], strict=True):
+    for row, others in zip(rows.tolist(), of_rows.rows[:, :NEIGHBORS], strict=True):
         nearby[row] = names[others[others >= 0]].tolist()
     species = np.array(seen.species, object)
     table = seen.images.select("image_name", "sha256", "split", "group", "species").with_columns(
@@ -182,14 +182,11 @@ def table_of_images(
         candidate_scores=pl.Series(suspicion.candidate_scores.tolist(), dtype=pl.List(pl.Float64)),
         own_score=pl.Series(suspicion.own_score),
         isolation=_known(isolations),
-        isolation_rank=pl.Series(isolated).replace(0, None),
+        novelty=pl.Series(novelties),
+        isolation_rank=pl.Series(isolated),
         neighbors=pl.Series(nearby, dtype=pl.List(pl.String)),
     )
     return table.sort("rank")
-
-
-def _exactly(seen: Seen, rows: np.ndarray, count: int) -> Neighbors:
-    return exact_neighbors(seen.features, seen.groups, rows, count=count)
 
 
 def _known(values: np.ndarray) -> pl.Series:
