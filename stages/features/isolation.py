@@ -3,7 +3,8 @@
 Two measures. Isolation is the mean cosine distance to the nearest images of other groups (Kuan and Mueller, Back to the
 Basics: Revisiting Out-of-Distribution Detection Baselines, 2022): easy to see, as these can be shown. Novelty is how
 much of an image's features no combination of other images explains: its leverage in the ridge without its own group,
-which is a Mahalanobis distance (Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, 2018).
+which is a Mahalanobis distance (Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples and
+Adversarial Attacks, 2018).
 Photos of things before the sample's own meadows are near to photos of plants there, yet no plant explains them: by
 novelty more of them come first (benchmarks/suspects.py), so it is what images are ranked by.
 """
