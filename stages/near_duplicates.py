@@ -1,19 +1,23 @@
 """Stage ``near_duplicates``: images that look alike, re-encoded, resized or mirrored -> data/near_duplicates/.
 
 pairs.parquet holds pairs of at most ``near_duplicates.max_distance`` bits, enough of them to say which images of a
-species belong together; ``split`` keeps these together.
+species belong together; ``split`` keeps these together. What people said of pairs goes before: what is the same is a
+pair, whatever its distance, and what is different is none.
 disputed.csv names the images whose look-alike bears another species' name: at least one of the two names is wrong.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from stages.config.reading import stage_params
 from stages.config.schema import NearDuplicates
-from stages.config.sources import inventory_path
-from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pairs
+from stages.config.sources import inventory_path, pair_verdicts_path
+from stages.images.similar import HASH_BITS, MAX_DISTANCE, MIRROR, Pairs, Sieve, find_pairs
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
@@ -22,6 +26,8 @@ from stages.tables.inventory import INVENTORY
 from stages.tables.json_files import write_figures
 from stages.tables.near_duplicates import DISPUTED, DISTANCES, PAIRS
 from stages.tables.table import read_table, write_table
+from stages.verdicts.pairs import SaidOfPairs, agree_on_pairs, in_lines
+from stages.verdicts.reading import read_pair_verdicts
 
 AVAILABLE_IN = Path("data/available.parquet")
 OUT = Path("data/near_duplicates")
@@ -44,8 +50,15 @@ def main() -> None:
     if unknown := images.filter(pl.col("phash").is_null())["image_name"].to_list():
         raise UserError(f"the inventory has no hash of {unknown[0]}: run `dvc repro cache_filter` first")
 
-    pairs, counts, totals = find_alike(images, params.near_duplicates)
-    disputed = find_disputed(images, pairs)
+    folder = pair_verdicts_path(params.profile)
+    verdicts = read_pair_verdicts(folder)
+    said = agree_on_pairs(verdicts, available) if verdicts.height else None
+    pairs, counts, totals = find_alike(images, params.near_duplicates, said)
+    disputed = find_disputed(images, pairs, said)
+    if said:
+        totals["review"] = review = said.figures | count_said(images, pairs, params.near_duplicates, said)
+        for line in in_lines(review, folder):
+            say(f"near_duplicates: {line}")
 
     with replacing_directory(OUT) as folder:
         write_table(name_pairs(images, pairs), PAIRS, folder / "pairs.parquet")
@@ -60,7 +73,9 @@ def main() -> None:
     )
 
 
-def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+def find_alike(
+    images: pl.DataFrame, params: NearDuplicates, said: SaidOfPairs | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
     """Find the images that look alike.
 
     All images of one hash are one look, and each stands in a pair of distance 0 with the look's first row, so that a
@@ -68,19 +83,22 @@ def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFra
     which are disputed, so that a thousand pictures that are nearly copies are none either.
 
     Args:
-        images: with the columns row (UInt32), phash, species and ``SHARED``.
+        images: with the columns row (UInt32), phash, species and ``SHARED``; and image_name where something was said.
         params: the limit of distance, and whether mirror images count.
+        said: what people said of pairs. What is the same is a pair of the distance that it has; what is different is
+            none, and is not counted.
 
     Returns:
         The pairs kept: first and second (rows, the first row of each look), distance (bits), mirrored. All pairs by
         their distance up to ``MAX_DISTANCE``, columns of ``DISTANCES``. And how many there are within the limit.
     """
-    looks = images.select("row", "species", "phash", look=pl.col("row").min().over("phash"))
+    looks = find_looks(images, said)
     first = looks.group_by("look", maintain_order=True).agg(
         pl.col("phash").first(), pl.col("species").first(), several=pl.col("species").n_unique() > 1
     )
     rows = first["look"].to_numpy()
-    hashes = np.frombuffer(b"".join(first["phash"]), np.uint8).reshape(-1, HASH_BITS // 8)
+    hashes = _hashes(first["phash"])
+    different = _codes(looks_of_pairs(images, looks, said.different)) if said else np.empty(0, np.int64)
 
     def in_rows(pairs: Pairs) -> Pairs:
         return pairs._replace(first=rows[pairs.first], second=rows[pairs.second])
@@ -94,12 +112,96 @@ def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFra
     same = Pairs(copies["look"].to_numpy(), copies["row"].to_numpy(), nothing.astype(np.int32), nothing.astype(bool))
     tally, sieve = Tally(images, params.max_distance), Sieve(kinds)
     tally.add(same)
-    for piece in find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=params.mirrored):
+    for found in find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=params.mirrored):
+        piece = found
+        if len(different):
+            apart = np.isin(_codes(pl.DataFrame(in_rows(found)._asdict())), different)
+            piece = Pairs(*(column[~apart] for column in found))
         tally.add(in_rows(piece))
         near = piece.distance <= params.max_distance
         sieve.take(Pairs(*(column[near] for column in piece)))
     kept = pl.concat(pl.DataFrame(pairs._asdict(), schema=ALIKE) for pairs in (same, in_rows(sieve.pairs())))
+    if said:
+        added = measure_pairs(images, looks_of_pairs(images, looks, said.same), mirrored=params.mirrored)
+        kept = pl.concat([kept, added]).unique(["first", "second"])
     return kept.sort("first", "second"), tally.distances(), tally.figures()
+
+
+def find_looks(images: pl.DataFrame, said: SaidOfPairs | None) -> pl.DataFrame:
+    """Give row, species, phash and look (the first row) of images; all of one hash are one look.
+
+    But an image of which people said that another is different from it is a look of its own: else nothing could come
+    between images of one hash.
+    """
+    alike = ["phash"]
+    if said and said.different.height:
+        apart = pl.concat([said.different["image_name"], said.different["other_name"]]).unique()
+        alone = pl.when(pl.col("image_name").is_in(apart.implode())).then("image_name").alias("alone")
+        images, alike = images.with_columns(alone), ["phash", "alone"]
+    return images.select("row", "species", "phash", look=pl.col("row").min().over(alike))
+
+
+def looks_of_pairs(images: pl.DataFrame, looks: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Give pairs of images (image_name, other_name) as pairs of their looks (first, second); none of one look."""
+    names = pl.concat([pairs["image_name"], pairs["other_name"]]).unique()
+    named = images.select("image_name", look=looks["look"]).filter(pl.col("image_name").is_in(names.implode()))
+    named = named.unique("image_name", keep="first", maintain_order=True)
+    both = pairs.join(named, on="image_name").join(named, left_on="other_name", right_on="image_name", suffix="_other")
+    ends = both.select(
+        first=pl.min_horizontal("look", "look_other"), second=pl.max_horizontal("look", "look_other")
+    ).unique()
+    return ends.filter(pl.col("first") != pl.col("second")).sort("first", "second")
+
+
+def measure_pairs(images: pl.DataFrame, pairs: pl.DataFrame, *, mirrored: bool) -> pl.DataFrame:
+    """Give the distance of each pair of rows (first, second), in bits, and whether it is that of the mirror image."""
+    one, other = (_hashes(images["phash"][pairs[end]]) for end in ("first", "second"))
+    plain, mirror = (np.unpackbits(one ^ other ^ turn, axis=1).sum(axis=1) for turn in (np.zeros_like(MIRROR), MIRROR))
+    turned = (mirror < plain) & mirrored
+    nearer = np.where(turned, mirror, plain).astype(np.int32)
+    return pairs.with_columns(distance=pl.Series(nearer), mirrored=pl.Series(turned))
+
+
+def count_said(images: pl.DataFrame, pairs: pl.DataFrame, params: NearDuplicates, said: SaidOfPairs) -> dict[str, int]:
+    """Count what people's word on pairs changed, in pairs of looks.
+
+    Args:
+        images: as ``find_alike`` takes them.
+        pairs: those kept.
+        params: the limit of distance, and whether mirror images count.
+        said: what people said.
+
+    Returns:
+        linked_anew: the same, and farther apart than the limit. taken_apart: different, and within the limit.
+        still_together: different and of one species, and yet connected by other pairs.
+    """
+    looks = find_looks(images, said)
+    same, different = (looks_of_pairs(images, looks, part) for part in (said.same, said.different))
+    near_same, near_different = (
+        measure_pairs(images, part, mirrored=params.mirrored)["distance"] <= params.max_distance
+        for part in (same, different)
+    )
+    species = images["species"]
+    inside = pairs.filter(species[pairs["first"]] == species[pairs["second"]])
+    ends = (inside["first"].to_numpy(), inside["second"].to_numpy())
+    graph = coo_matrix((np.ones(inside.height, np.int8), ends), shape=(images.height, images.height))
+    component = connected_components(graph, directed=False)[1]
+    together = component[different["first"].to_numpy()] == component[different["second"].to_numpy()]
+    return {
+        "linked_anew": same.height - int(near_same.sum()),
+        "taken_apart": int(near_different.sum()),
+        "still_together": int(together.sum()),
+    }
+
+
+def _hashes(phash: pl.Series) -> np.ndarray:
+    return np.frombuffer(b"".join(phash), np.uint8).reshape(-1, HASH_BITS // 8)
+
+
+def _codes(pairs: pl.DataFrame) -> np.ndarray:
+    """Give a number a pair of rows, first and second."""
+    first, second = (pairs[end].to_numpy().astype(np.int64) for end in ("first", "second"))
+    return first << 32 | second
 
 
 class Tally:
@@ -140,13 +242,18 @@ class Tally:
         return {"pairs": alike, "mirrored_pairs": self._mirrored, "images_in_pairs": int(self._seen.sum())}
 
 
-def find_disputed(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+def find_disputed(images: pl.DataFrame, pairs: pl.DataFrame, said: SaidOfPairs | None = None) -> pl.DataFrame:
     """Find the images that look like one of another species; each with the nearest such image.
+
+    Args:
+        images: as ``find_alike`` takes them, with image_name.
+        pairs: that it kept.
+        said: what people said of pairs, as ``find_alike`` had it.
 
     Returns:
         Columns of ``DISPUTED``, sorted by image_name.
     """
-    looks = images.select("row", "species", "phash", look=pl.col("row").min().over("phash"))
+    looks = find_looks(images, said)
     # Two rows stand for all of a look: whatever species it is held against, one of them differs if any does.
     ends = looks.group_by("look").agg(
         pl.col("row").sort_by("species", "row").first().alias("lowest"),

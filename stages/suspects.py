@@ -21,7 +21,7 @@ from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
 from stages.config.schema import Probe, Suspects
 from stages.config.sources import pair_verdicts_path, verdicts_path
-from stages.evaluation.figures import for_people
+from stages.evaluation.for_people import for_people
 from stages.evaluation.intervals import Estimate, share
 from stages.evaluation.shown_precision import Shown, shown_precision
 from stages.features.isolation import isolation, isolation_ranks, novelty

@@ -63,18 +63,25 @@ def fit(features: np.ndarray, labels: np.ndarray, *, classes: int, ridge: float,
     sizes = np.bincount(labels, minlength=classes)
     class_weights = np.where(sizes > 0, np.maximum(sizes, 1).astype(np.float64) ** class_weight_power, 0.0)
     dimensions = features.shape[1]
-    gram, targets = np.zeros((dimensions, dimensions)), np.zeros((classes, dimensions))
+    gram = np.zeros((dimensions, dimensions))
     for start in range(0, len(features), BLOCK):
         part = slice(start, start + BLOCK)
         block, weights = features[part].astype(np.float64, copy=False), class_weights[labels[part]]
-        weighted = block * weights[:, None]
-        gram += block.T @ weighted
-        targets += _members(labels[part], classes) @ weighted
+        gram += block.T @ (block * weights[:, None])
     gram = (gram + gram.T) / 2
     gram[np.diag_indices(dimensions)] += ridge
     factor = _factor(gram, ridge)
-    coefficients = cho_solve((factor, True), targets.T)
-    return Ridge(coefficients, class_weights, gram, np.ascontiguousarray(targets.T), factor)
+    targets = np.ascontiguousarray((sum_by_class(features, labels, classes) * class_weights[:, None]).T)
+    return Ridge(cho_solve((factor, True), targets), class_weights, gram, targets, factor)
+
+
+def sum_by_class(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Give the sum of the features of each class's images, float64 [classes, dimensions]."""
+    sums = np.zeros((classes, features.shape[1]))
+    for start in range(0, len(features), BLOCK):
+        part = slice(start, start + BLOCK)
+        sums += _members(labels[part], classes) @ features[part].astype(np.float64, copy=False)
+    return sums
 
 
 def left_out_scores(
@@ -156,10 +163,9 @@ def _fitted_again(
     gram, targets = ridge.gram.copy(), ridge.targets.T.copy()
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
-        block = features[some].astype(np.float64, copy=False)
-        weighted = block * ridge.class_weights[labels[some]][:, None]
-        gram -= block.T @ weighted
-        targets -= _members(labels[some], len(targets)) @ weighted
+        block, weights = features[some].astype(np.float64, copy=False), ridge.class_weights[labels[some]]
+        gram -= block.T @ (block * weights[:, None])
+        targets -= sum_by_class(block, labels[some], len(targets)) * ridge.class_weights[:, None]
     gone = np.bincount(labels, minlength=len(targets)) == np.bincount(labels[rows], minlength=len(targets))
     targets[gone] = 0  # and not what rounding leaves
     penalty = float(ridge.gram.diagonal().min())
