@@ -1,0 +1,465 @@
+"""Stage ``suspects``: what the features of a frozen network say against labels and photos -> data/suspects/.
+
+images.parquet ranks all images by how much the rest of the data speaks against their species, and by how far they are
+from all others, as a photo that shows no plant is. look_alikes.parquet proposes pairs that may be one picture,
+species_pairs.csv species that may be one, systematic.csv sources of errors. All of it is for people to look at (`make
+review-data`): nothing is left out, renamed or merged by it.
+
+A ranking is worth what the features are, so it comes with two figures: how often the rest of the data is right about an
+image that it has not seen (top-1), and how many of the suspects that people judged so far were wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import polars as pl
+
+from stages.config.libraries import check_libraries
+from stages.config.reading import stage_params
+from stages.config.schema import Suspects
+from stages.config.sources import pair_verdicts_path, verdicts_path
+from stages.evaluation.for_people import for_people
+from stages.evaluation.intervals import Estimate, share
+from stages.evaluation.shown_precision import Shown, shown_precision
+from stages.features.isolation import isolation, isolation_ranks
+from stages.features.look_alikes import LookAlikes, linked, look_alikes
+from stages.features.matching import features_of
+from stages.features.neighbors import Neighbors, Search, all_neighbors, exact_neighbors
+from stages.features.normalized import normalized
+from stages.features.species_pairs import species_pairs
+from stages.features.stored import read_features
+from stages.features.suspicion import Suspicion, ranks, suspect
+from stages.features.systematic import systematic
+from stages.images.decode import DecodeError, decode_rgb, reduction
+from stages.images.shards import PackedShards
+from stages.images.shrink import shrink
+from stages.records.rights import Rights, rights_of, withheld_in_words
+from stages.report import suspects_page
+from stages.report.suspects_page import Examples, Suspect, draw_suspects
+from stages.runtime.errors import UserError, run
+from stages.runtime.outputs import replacing_directory
+from stages.runtime.progress import say
+from stages.splitting.label_order import label, read_labels
+from stages.tables.classes import SPLITS, read_split
+from stages.tables.json_files import write_figures
+from stages.tables.near_duplicates import PAIRS
+from stages.tables.suspects import LOOK_ALIKES, SPECIES_PAIRS, SUSPECTED, SUSPECTS, SYSTEMATIC
+from stages.tables.table import read_table, write_table
+from stages.verdicts.random_order import random_order
+from stages.verdicts.reading import read_pair_verdicts, read_verdicts
+
+FEATURES_IN = Path("data/features")
+SPLITS_IN = Path("data/splits")
+PAIRS_IN = Path("data/near_duplicates/pairs.parquet")
+PACKED_IN = Path("data/packed")
+OUT = Path("data/suspects")
+METRICS = Path("metrics/suspects.json")
+REPORT = Path("data/reports/suspects.json")
+PICTURE = Path("plots/suspects.png")
+
+NEIGHBORS = 8  # of each image that is listed
+
+Pixels = Callable[[str, int], np.ndarray]  # of an image's name and the side that is wanted
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Images and their features, in the order of names.
+
+    Attributes:
+        images: columns of ``SUSPECTED``.
+        features: float32 [images, dimensions], of length 1.
+        labels: int64 [images].
+        groups: int64 [images], numbers of their groups, from 0.
+        species: in the order of labels.
+    """
+
+    images: pl.DataFrame
+    features: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    species: list[str]
+
+
+def main() -> None:
+    """Rank images, find pairs and systems, say what it is worth, draw the first."""
+    params = stage_params("suspects")
+    check_libraries("suspects")
+    seen, without_direction = read_seen(read_labels(SPLITS_IN / "labels.csv"))
+    verdicts = read_verdicts(verdicts_path(params.profile))
+
+    suspicion = suspect(seen.features, seen.labels, seen.groups, classes=len(seen.species), probe=params.probe)
+    count = max(NEIGHBORS, params.probe.neighbors)
+    neighbors, search = all_neighbors(seen.features, seen.groups, count=count)
+    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe.neighbors)
+    alike = find_look_alikes(seen, neighbors, read_judged_pairs(params.profile, seen.images), params.suspects)
+    species = table_of_species(seen, suspicion)
+    systems = systematic(evidence(seen, suspicion))
+
+    min_groups = params.evaluate.min_groups
+    top1 = left_out_top1(seen, suspicion, min_groups=min_groups)
+    shown = {asked_as: shown_precision(verdicts, asked_as, min_groups=min_groups) for asked_as in ("suspect", "random")}
+    with replacing_directory(OUT) as folder:
+        write_table(images, SUSPECTS, folder / "images.parquet")
+        write_table(table_of_look_alikes(seen.images, alike), LOOK_ALIKES, folder / "look_alikes.parquet")
+        write_table(species.head(params.suspects.species_pairs), SPECIES_PAIRS, folder / "species_pairs.csv")
+        write_table(systems, SYSTEMATIC, folder / "systematic.csv")
+    contradicted = int(suspicion.contradicted.sum())
+    write_figures(METRICS, {"left_out_top1": top1.value, "suspects": contradicted} if top1.images else {})
+    figures = {
+        "images": len(seen.labels),
+        "left_out_top1": top1,
+        "suspects": contradicted,
+        "no_evidence": int(suspicion.no_evidence.sum()),
+        "without_direction": without_direction,
+        "shown_so_far": {
+            asked_as: {"wrong": of.wrong, "skipped": of.skipped} for asked_as, of in shown.items()
+        },
+        "neighbors": vars(search),
+        "look_alikes": {name: getattr(alike, name) for name in ("alike", "known", "repeated", "left")}
+        | {"proposed": len(alike.first)},
+        "species_pairs": species.height,
+        "systematic": {
+            kind: systems.filter((pl.col("kind") == kind) & (pl.col("q") < 0.05)).height
+            for kind in ("observer", "source", "host")
+        },
+    }  # fmt: skip
+    write_figures(REPORT, for_people(figures))
+    withheld = draw(seen, images, verdicts, params.suspects.pictured, params.pictures.licenses)
+    say_what_was_found(seen, suspicion, top1, shown, search, alike, withheld)
+
+
+def read_seen(species: list[str]) -> tuple[Seen, int]:
+    """Read the images of train, val and test with their features, and count those whose features are none.
+
+    Raises:
+        UserError: a table is missing, damaged or another split's, a species has no label, or an image no features.
+    """
+    tables = [read_split(SPLITS_IN, name, SUSPECTED) for name in SPLITS]
+    images = pl.concat(tables).sort("image_name")
+    if (twice := images.filter(pl.col("image_name").is_duplicated())).height:
+        raise UserError(f"{twice['image_name'][0]} is in two splits of {SPLITS_IN}: run `dvc repro split`")
+    if not images.height:
+        raise UserError(f"{SPLITS_IN} holds no image: there is nothing to look at")
+    features, sound = normalized(features_of(images, read_features(FEATURES_IN), FEATURES_IN))
+    labels = label(images["species"], species, where=str(SPLITS_IN))
+    groups = images["group"].rank("dense").to_numpy().astype(np.int64) - 1
+    return Seen(images, features, labels, groups, species), int((~sound).sum())
+
+
+def table_of_images(
+    seen: Seen, suspicion: Suspicion, neighbors: Neighbors, search: Search, listed: int, nearest: int
+) -> pl.DataFrame:
+    """Give the images by rank, columns of ``SUSPECTS``.
+
+    Where neighbors were not looked for among all images, those of what is listed are looked for anew, exactly; and so
+    is the isolation of twice as many images as are listed, those that seem most isolated: it can only become less.
+
+    Args:
+        seen: the images.
+        suspicion: of them.
+        neighbors: of all, found by ``search``; at least ``nearest`` of each.
+        search: how.
+        listed: images to list, by each ranking and at random.
+        nearest: neighbors that isolation is the mean of.
+    """
+    names = seen.images["image_name"].to_numpy()
+    isolations = isolation(neighbors, count=nearest)
+    if not search.exact:
+        first = np.flatnonzero(((of := isolation_ranks(isolations, names)) > 0) & (of <= 2 * listed))
+        isolations[first] = isolation(_exactly(seen, first, nearest), count=nearest)
+    isolated, ranked = isolation_ranks(isolations, names), ranks(suspicion, names)
+    at_random = np.isin(names, random_order(names.tolist())[:listed])
+    rows = np.flatnonzero((ranked <= listed) | ((isolated > 0) & (isolated <= listed)) | at_random)
+    of_rows = neighbors.rows[rows] if search.exact else _exactly(seen, rows, NEIGHBORS).rows
+    nearby: list[list[str] | None] = [None] * len(names)
+    for row, others in zip(rows.tolist(), of_rows[:, :NEIGHBORS], strict=True):
+        nearby[row] = names[others[others >= 0]].tolist()
+    species = np.array(seen.species, object)
+    table = seen.images.select("image_name", "sha256", "split", "group", "species").with_columns(
+        rank=pl.Series(ranked),
+        score=_known(suspicion.score),
+        no_evidence=pl.Series(suspicion.no_evidence),
+        candidates=pl.Series(species[suspicion.candidates].tolist(), dtype=pl.List(pl.String)),
+        candidate_scores=pl.Series(suspicion.candidate_scores.tolist(), dtype=pl.List(pl.Float64)),
+        own_score=pl.Series(suspicion.own_score),
+        isolation=_known(isolations),
+        isolation_rank=pl.Series(isolated).replace(0, None),
+        neighbors=pl.Series(nearby, dtype=pl.List(pl.String)),
+    )
+    return table.sort("rank")
+
+
+def _exactly(seen: Seen, rows: np.ndarray, count: int) -> Neighbors:
+    return exact_neighbors(seen.features, seen.groups, rows, count=count)
+
+
+def _known(values: np.ndarray) -> pl.Series:
+    """Give numbers with null for NaN."""
+    return pl.Series(values).fill_nan(None)
+
+
+def read_judged_pairs(profile: str, images: pl.DataFrame) -> set[tuple[int, int]]:
+    """Give the pairs of images that people have judged, as rows, the lower first: those of the bytes that there are now.
+
+    Args:
+        profile: whose verdicts.
+        images: image_name and sha256, sorted by image_name.
+    """
+    now = images.select("image_name", "sha256").with_row_index("row")
+    judged = read_pair_verdicts(pair_verdicts_path(profile)).join(now, on=["image_name", "sha256"])
+    both = judged.join(
+        now.rename({"image_name": "other_name", "sha256": "other_sha256", "row": "other_row"}),
+        on=["other_name", "other_sha256"],
+    )
+    return {(min(pair), max(pair)) for pair in both.select("row", "other_row").iter_rows()}
+
+
+def find_look_alikes(seen: Seen, neighbors: Neighbors, judged: set[tuple[int, int]], params: Suspects) -> LookAlikes:
+    """Find pairs that look alike by features and not by hash, also not over images that no split holds."""
+    pairs = read_table(PAIRS_IN, PAIRS, only=["image_name", "other_name"])
+    names = pl.concat([pairs["image_name"], pairs["other_name"].alias("image_name")]).unique()
+    others = names.filter(~names.is_in(seen.images["image_name"].implode())).sort()
+    every = pl.concat([seen.images["image_name"], others])
+    number = pl.DataFrame({"image_name": every, "row": range(len(every))})
+    ends = [pairs.select(image_name=end).join(number, on="image_name", how="left", maintain_order="left")["row"].to_numpy()
+            for end in ("image_name", "other_name")]  # fmt: skip
+    groups = np.concatenate([seen.groups, int(seen.groups.max()) + 1 + np.arange(len(others))])
+    links = linked(groups, *ends)[: len(seen.groups)]
+    return look_alikes(neighbors, links, judged, min_similarity=params.min_similarity, most=params.look_alikes)
+
+
+def table_of_look_alikes(images: pl.DataFrame, alike: LookAlikes) -> pl.DataFrame:
+    """Give pairs as columns of ``LOOK_ALIKES``."""
+    columns = images.select("image_name", "sha256", "species")
+    second = columns[alike.second].rename(
+        {"image_name": "other_name", "sha256": "other_sha256", "species": "other_species"}
+    )
+    return pl.concat([columns[alike.first], second], how="horizontal").with_columns(
+        similarity=pl.Series(alike.similarity)
+    )
+
+
+def table_of_species(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
+    """Give all pairs of species that may be one, columns of ``SPECIES_PAIRS``."""
+    said = np.full(len(seen.labels), -1)
+    wrong = suspicion.contradicted
+    said[wrong] = suspicion.candidates[wrong, 0]
+    pairs = species_pairs(seen.features, seen.labels, seen.groups, said, classes=len(seen.species))
+    names, sizes = np.array(seen.species, object), np.bincount(seen.labels, minlength=len(seen.species))
+    return pl.DataFrame(
+        {
+            "species": names[pairs.first],
+            "other": names[pairs.second],
+            "images": sizes[pairs.first],
+            "other_images": sizes[pairs.second],
+            "crossed": pairs.crossed,
+            "similarity": _known(pairs.similarity),
+        },
+        schema_overrides={"species": pl.String, "other": pl.String},
+    )
+
+
+def evidence(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
+    """Give what ``systematic`` compares: the images with evidence, whether they are suspected, and where they are from."""
+    images = seen.images.with_columns(
+        suspected=pl.Series(suspicion.contradicted),
+        observer=pl.col("observer").str.strip_chars().replace("", None),
+        host=pl.col("image_url").map_elements(host_of, pl.String),
+    ).filter(pl.Series(~suspicion.no_evidence))
+    return images.select("species", "group", "suspected", "observer", "source", "host")
+
+
+def host_of(url: str) -> str | None:
+    """Give the host of a URL; ``None`` where it has none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def left_out_top1(seen: Seen, suspicion: Suspicion, *, min_groups: int) -> Estimate:
+    """Give how often the rest of the data is right about an image; of those that it can be right about."""
+    rows = np.flatnonzero(~suspicion.no_evidence)
+    right = ~suspicion.contradicted[rows]
+    return share(right, seen.groups[rows], seen.labels[rows], min_groups=min_groups)
+
+
+def draw(seen: Seen, images: pl.DataFrame, verdicts: pl.DataFrame, most: int, licenses: Sequence[str] | None) -> str:
+    """Draw the first suspects, and give what is said of those that may not be shown.
+
+    Args:
+        seen: the images.
+        images: columns of ``SUSPECTS``.
+        verdicts: columns of ``VERDICTS``.
+        most: suspects to show.
+        licenses: that photos may be under; ``None`` is any.
+    """
+    rights = rights_of(seen.images, licenses)
+    choice = choose(images, verdicts, rights, most)
+    pixels = reader(seen.images)
+    drawn = [suspect_of(row, images, rights, pixels) for row in choice.shown.iter_rows(named=True)]
+    withheld = withheld_in_words(choice.withheld, choice.suspects - choice.judged, rights)
+    draw_suspects(drawn, PICTURE, notes=list(filter(None, [choice_in_words(choice, images.height), withheld])))
+    return withheld
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Suspects that are shown, and how many there are.
+
+    Attributes:
+        shown: columns of ``SUSPECTS``, by rank.
+        suspects: how many there are in all.
+        judged: of these, people have said something of.
+        withheld: of the others, how many may not be shown.
+        repeated: of the rest, how many are of a group that has another suspect before them.
+    """
+
+    shown: pl.DataFrame
+    suspects: int
+    judged: int
+    withheld: int
+    repeated: int
+
+
+def choose(images: pl.DataFrame, verdicts: pl.DataFrame, rights: Rights, most: int) -> Choice:
+    """Choose the most suspicious images that nobody has judged: one of a group, and species take turns.
+
+    Args:
+        images: columns of ``SUSPECTS``, by rank.
+        verdicts: columns of ``VERDICTS``; one is of an image's bytes and of the species that it had.
+        rights: which photos may be shown.
+        most: suspects to show.
+    """
+    suspects = images.filter(pl.col("score") > 0)
+    judged = verdicts.select("image_name", "sha256", species="given").unique()
+    new = suspects.join(judged, on=["image_name", "sha256", "species"], how="anti", maintain_order="left")
+    may_be_shown = new.filter(pl.col("image_name").map_elements(rights.may_show, pl.Boolean))
+    of_groups = may_be_shown.unique("group", keep="first", maintain_order=True)
+    turns = of_groups.with_columns(turn=pl.int_range(pl.len()).over("species"))
+    return Choice(
+        shown=turns.sort("turn", "rank").head(most).drop("turn").sort("rank"),
+        suspects=suspects.height,
+        judged=suspects.height - new.height,
+        withheld=new.height - may_be_shown.height,
+        repeated=may_be_shown.height - of_groups.height,
+    )
+
+
+def choice_in_words(choice: Choice, images: int) -> str:
+    """Say how many suspects there are, and which of them are shown."""
+    if not choice.suspects:
+        return f"no suspects: the rest of the data takes none of {images:,} images for another species"
+    parts = [f"{choice.suspects:,} of {images:,} images are taken for another species; shown: {choice.shown.height:,}"]
+    if choice.shown.height:
+        parts.append("the most suspicious, one of a group, species in turns")
+    if choice.repeated:
+        parts.append(f"{choice.repeated:,} more of the same groups")
+    if choice.judged:
+        parts.append(f"{choice.judged:,} were judged by people already")
+    return ", ".join(parts)
+
+
+def reader(images: pl.DataFrame) -> Pixels:
+    """Give what reads the packed square of an image by its name, uint8 [side, side, 3] RGB, no larger than is wanted.
+
+    Args:
+        images: image_name and sha256, of the originals.
+    """
+    shards = PackedShards(PACKED_IN)
+    rows = shards.table().select("image_name", "place", packed_sha256="sha256")
+    found = images.select("image_name", "sha256").join(rows, on="image_name", how="left")
+    for wrong, what in (
+        (pl.col("place").is_null(), "does not hold"),
+        (pl.col("sha256") != pl.col("packed_sha256"), "holds other bytes of"),
+    ):
+        if (without := found.filter(wrong)["image_name"]).len():
+            raise UserError(f"{PACKED_IN} {what} {without[0]} (and {len(without) - 1:,} more): run `dvc repro pack`")
+    places = dict(found.select("image_name", "place").iter_rows())
+
+    def pixels(image_name: str, side: int) -> np.ndarray:
+        try:
+            jpeg = bytes(shards.jpeg(places[image_name]))
+            return shrink(decode_rgb(jpeg, factor=reduction(shards.size_px, side)), side)
+        except DecodeError as error:
+            raise UserError(
+                f"{image_name} of {PACKED_IN} does not decode ({error}): bring it back with `dvc checkout --force`"
+            ) from None
+
+    return pixels
+
+
+def suspect_of(row: dict[str, Any], images: pl.DataFrame, rights: Rights, pixels: Pixels) -> Suspect:
+    """Give a suspect as it is drawn.
+
+    Args:
+        row: of the table of suspects.
+        images: that table.
+        rights: which photos may be shown, and whose they are.
+        pixels: what reads them.
+    """
+    name, guess = row["image_name"], row["candidates"][0]
+    return Suspect(
+        pixels=pixels(name, suspects_page.SUSPECT_PX),
+        credit=rights.credit(name),
+        said=f"{row['split']}, rank {row['rank']:,}, score {row['score']:.2f}",
+        own=examples_of(row["species"], row["group"], images, rights, pixels),
+        guess=examples_of(guess, row["group"], images, rights, pixels),
+    )
+
+
+def examples_of(species: str, group: str, images: pl.DataFrame, rights: Rights, pixels: Pixels) -> Examples:
+    """Give photos of a species, of another group than the suspect's: those of which the rest of the data is surest."""
+    of_species = images.filter((pl.col("species") == species) & (pl.col("group") != group))
+    may_be_shown = of_species.filter(pl.col("image_name").map_elements(rights.may_show, pl.Boolean))
+    surest = may_be_shown.sort("no_evidence", "score", "image_name").unique("group", keep="first", maintain_order=True)
+    names = surest["image_name"].head(suspects_page.OTHERS).to_list()
+    count = of_species.height
+    missing = ""
+    if not count:
+        missing = "no photo of another group"
+    elif not names:
+        missing = f"{count:,} {'photo' if count == 1 else 'photos'}, none that may be shown"
+    return Examples(species, [pixels(name, suspects_page.OTHER_PX) for name in names], rights.credits(names), missing)
+
+
+def say_what_was_found(
+    seen: Seen,
+    suspicion: Suspicion,
+    top1: Estimate,
+    shown: dict[str, Shown],
+    search: Search,
+    alike: LookAlikes,
+    withheld: str,
+) -> None:
+    """Say in some lines what was found and what it is worth."""
+    images, without = len(seen.labels), int(suspicion.no_evidence.sum())
+    worth = "nothing is known of its worth" if not top1.images else f"it is right about {top1.value:.1%} of them"
+    say(
+        f"suspects: the rest of the data takes {int(suspicion.contradicted.sum()):,} of {images - without:,} images for "
+        f"another species ({worth}); {without:,} without evidence; see {PICTURE}{f' ({withheld})' if withheld else ''}"
+    )
+    judged = shown["suspect"]
+    if judged.wrong.images:
+        at_random = shown["random"].wrong
+        beside = f", of those shown at random {at_random.value:.0%} of {at_random.images:,}" if at_random.images else ""
+        say(
+            f"suspects: of those that people judged {judged.wrong.value:.0%} of {judged.wrong.images:,} were wrong{beside}"
+        )
+    else:
+        say("suspects: nobody has judged any yet: `make review-data`")
+    if not search.exact:
+        say(
+            f"suspects: neighbors were looked for in {search.looked_into:,} of {search.cells:,} cells, where "
+            f"{search.recall:.1%} of them are found; those of what is listed are exact"
+        )
+    say(f"suspects: {len(alike.first):,} pairs look alike by features and not by hash")
+
+
+if __name__ == "__main__":
+    run(main)
