@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.config.schema import NearDuplicates
-from stages.near_duplicates import count_said, find_alike, find_disputed, name_pairs
+from stages.images.looks import count_said
+from stages.near_duplicates import find_alike, find_disputed, name_pairs
 from stages.splitting.groups import group_rows
 from stages.tables.cache_filter import AVAILABLE
 from stages.tables.inventory import INVENTORY
