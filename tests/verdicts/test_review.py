@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.runtime.errors import UserError
@@ -26,6 +26,9 @@ from tests.support.verdicts import (
     verdicts_of,
     verdicts_on,
 )
+
+# An example takes some 20 ms, and the seven properties below are of one function.
+half = settings(max_examples=max(settings().max_examples // 2, 5))
 
 
 @st.composite
@@ -53,6 +56,7 @@ def species_by_image(records: pl.DataFrame) -> dict[str, str]:
     return dict(records.select("image_name", "species").iter_rows())
 
 
+@half
 @given(reviewed(said=("confirm", "skip")))
 def test_who_confirms_or_skips_changes_nothing(params, case):
     records, verdicts = case
@@ -61,6 +65,7 @@ def test_who_confirms_or_skips_changes_nothing(params, case):
     assert found.outcome.is_null().all()
 
 
+@half
 @given(reviewed(), st.randoms())
 def test_neither_the_order_of_verdicts_nor_who_has_which_makes_a_difference(params, case, random):
     records, verdicts = case
@@ -74,6 +79,7 @@ def test_neither_the_order_of_verdicts_nor_who_has_which_makes_a_difference(para
     assert again.random.equals(found.random)
 
 
+@half
 @given(reviewed(twice=False))
 def test_nothing_is_of_two_species_that_was_not_before(params, case):
     records, verdicts = case
@@ -82,6 +88,7 @@ def test_nothing_is_of_two_species_that_was_not_before(params, case):
     assert after.keys() <= before.keys()
 
 
+@half
 @given(reviewed())
 def test_no_image_that_is_relabeled_is_left_out_for_it(params, case):
     """Also where images stand under two species, which are left out as they are."""
@@ -92,6 +99,7 @@ def test_no_image_that_is_relabeled_is_left_out_for_it(params, case):
     assert not (after.keys() - before.keys()) & {*changed}
 
 
+@half
 @given(reviewed())
 def test_a_source_that_is_mended_already_is_left_as_it_is(params, case):
     records, verdicts = case
@@ -102,6 +110,7 @@ def test_a_source_that_is_mended_already_is_left_as_it_is(params, case):
         assert again.outcome.is_null().all()
 
 
+@half
 @given(reviewed(), st.permutations([A, B, C, D]))
 def test_a_new_synonym_makes_nothing_stale(params, tmp_path_factory, case, names):
     records, verdicts = case
@@ -117,6 +126,7 @@ def test_a_new_synonym_makes_nothing_stale(params, tmp_path_factory, case, names
     assert after.get("other_bytes", 0) == before.get("other_bytes", 0)
 
 
+@half
 @given(reviewed())
 def test_every_image_is_counted(params, case):
     records, verdicts = case
