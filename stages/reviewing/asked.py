@@ -3,12 +3,11 @@
 The sample is the beginning of one order of all images (``stages/verdicts/random_order.py``), whether suspected or not.
 Of an image that was judged before, as a suspect or as one of an observation, the verdict is taken into the sample when
 its turn comes, and it is not asked again. So the sample's rows are a draw of all images, and the error rate of the
-whole set can be told from them, however many suspects were judged beside. Taking in all that was judged just before
-each new question, and what follows the last one not, is how inverse sampling is unbiased (Haldane 1945).
+whole set can be told from them, however many suspects were judged beside.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -52,14 +51,18 @@ class Judged:
     """What there are verdicts of.
 
     Attributes:
-        by_me: images, whatever was said.
+        by_me: images, whatever was said, and why each was asked.
         by_others: images of which another reviewer said something else than skip.
-        sampled: images that are in the sample by a row of whomever.
+        sampled_by_others: images that are in the sample by a row of another reviewer.
     """
 
-    by_me: Collection[str]
+    by_me: Mapping[str, AskedAs]
     by_others: Collection[str]
-    sampled: Collection[str]
+    sampled_by_others: Collection[str]
+
+    def is_sampled(self, image_name: str) -> bool:
+        """Say whether an image is in the sample."""
+        return image_name in self.sampled_by_others or self.by_me.get(image_name) == "random"
 
 
 class Order:
@@ -125,12 +128,12 @@ class Order:
         )
         if self._share < 1:
             return round(first / (1 - self._share))
-        return sum(name not in judged.sampled and name not in judged.by_me for name in self._sample)
+        return sum(name not in judged.sampled_by_others and name not in judged.by_me for name in self._sample)
 
     def _of_sample(self, judged: Judged, assumed: Collection[str], taken: list[str]) -> Iterator[tuple[str, list[str]]]:
         """Yield the images of the sample that are to be asked, each with those before it whose verdicts are taken."""
         for name in self._sample:
-            if name in judged.sampled:
+            if judged.is_sampled(name):
                 continue
             if name in judged.by_me:
                 taken.append(name)

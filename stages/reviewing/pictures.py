@@ -54,7 +54,7 @@ class Pictures:
             raise UserError(f"{self._folder} has another original of {image_name}: run `dvc repro pack`")
         if hashlib.sha256(row.jpeg).hexdigest() != row.jpeg_sha256:
             raise UserError(
-                f"{self._path(image_name)} is damaged at {image_name}: `dvc checkout --force` brings it back"
+                f"{self._path(image_name)} is damaged at {image_name}: bring it back with `dvc checkout --force`"
             )
         return row.jpeg
 

@@ -121,6 +121,14 @@ class ReviewerFile:
         """Say whether there is something to undo."""
         return bool(self._undo)
 
+    def last_change(self) -> list[Key]:
+        """Give the keys of the rows that ``undo`` would bring back.
+
+        Raises:
+            IndexError: there is nothing to undo.
+        """
+        return list(self._undo[-1].rows)
+
     def undo(self) -> Any:
         """Bring rows and file back as they were before the last ``put``; give what that was about.
 
@@ -142,7 +150,7 @@ class ReviewerFile:
         return self._undo.pop().about
 
     def _save(self, rows: dict[Key, Row]) -> None:
-        self._write(pl.DataFrame(list(rows.values()), schema=dict(self._schema), orient="row"), self.path)
+        self._write(pl.DataFrame(list(rows.values()), schema=dict(self._schema)), self.path)
         self.rows, self._content, self._is_ours = rows, self.path.read_bytes(), True
 
     def _load(self) -> None:
