@@ -110,7 +110,8 @@ class Order:
             else:
                 assert one is not None
                 # Where it is its turn by both orders, it is of the sample.
-                question = Question(other, "random") if one.image_name == other and self._share else one
+                is_both = one.image_name == other and self._share
+                question = Question(one.image_name, "random") if is_both else one
             if question.asked_as == "random" and not found:
                 taken_at_hand = before
             found.append(question)

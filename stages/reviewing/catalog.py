@@ -4,7 +4,7 @@ Nothing that is shown tells why an image is asked: it depends on the image alone
 answer of a trained model, which there is for val and test) changes a guess and is not said to be there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ def read_catalog(splits: Path, suspects: Path, model_suspects: Path) -> Catalog:
     return Catalog(images, read_table(suspects / "images.parquet", SUSPECTS), said, species)
 
 
-def _places(rows: pl.DataFrame, column: str) -> dict[str, Sequence[int]]:
+def _places(rows: pl.DataFrame, column: str) -> dict[str, list[int]]:
     """Give the places of the rows that have each value of a column."""
     grouped = rows.group_by(column).agg("row")
     return dict(zip(grouped[column], grouped["row"].to_list(), strict=True))

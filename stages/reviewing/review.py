@@ -111,7 +111,7 @@ class ImageReview:
 
     def _take_all(self) -> None:
         """Go by all that stands in the files."""
-        others = [row for row in self.file.others.iter_rows(named=True)]
+        others = list(self.file.others.iter_rows(named=True))
         names = {row[name] for row in (*self.file.rows.values(), *others) for name in ("given", "species")}
         if unknown := {name for name in names - self._names.keys() if name is not None}:
             self._names |= self._spelled(unknown)
@@ -138,7 +138,7 @@ class ImageReview:
         self._upcoming: Upcoming = self._order.upcoming(self._judged, self._catalog.together, 1 + AHEAD)
 
     def _holds(self, row: Row) -> bool:
-        """Say whether a verdict is of the image as it is: what the verdict itself has changed does not make it stale."""
+        """Say whether a verdict is of the image as it is. That it was followed does not make it stale."""
         if row["image_name"] not in self._catalog:
             return True
         now = self._catalog.of(row["image_name"])

@@ -114,7 +114,7 @@ class ReviewerFile:
             self._content is not None,
             about,
         )
-        self._save(self.rows | changes)
+        self._save({**self.rows, **changes})
         self._undo.append(before)
 
     def can_undo(self) -> bool:
