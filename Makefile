@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment review-data gain plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -46,6 +46,13 @@ review: .venv/run.stamp ## hold the working tree against BASE (a commit, branch 
 
 comment: .venv/run.stamp ## put review.md into a pull request on GitHub, in the place of the comment before (PR=12)
 	@python -m stages.commands.comment --pr "$(PR)"
+
+review-data: .venv/run.stamp ## look at suspects and say what they are, on a page of this machine (ARGS="--reviewer ana", "--pairs", "--help")
+	@python -m stages.commands.review_data $(ARGS)
+
+gain: export BASE := $(or $(BASE),main)
+gain: .venv/run.stamp ## say what people's verdicts brought: the working tree's model against BASE's (a commit or experiment)
+	@python -m stages.commands.gain --base="$$BASE" $(ARGS)
 
 watch: .venv/run.stamp ## show what goes on here, on one screen, from another terminal (ARGS="--once")
 	@python -m stages.commands.watch $(ARGS)

@@ -37,6 +37,7 @@ from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import write_bytes
 from stages.runtime.progress import progress
 from stages.runtime.yaml_files import read_yaml
+from stages.tables.json_files import parse_json
 
 SEED = 20261128
 PROFILE = "long_tail"
@@ -120,6 +121,8 @@ def prepare(repo: Path) -> None:
     write_bytes(repo / "params.yaml", yaml.safe_dump(params, sort_keys=False).encode())
     call(repo, sys.executable, "-m", "stages.commands.inventory", shown=True)
     call(repo, "dvc", "repro", "pack", shown=True)
+    if refused := parse_json((repo / "data/reports/export.json").read_bytes())["refused"]:
+        raise UserError(f"the name rules refuse some of the classes ({refused}): see sample.ingredients.living_name")
     call(repo, "git", "add", "--all")
     author = ["-c", "user.name=benchmark", "-c", "user.email=", "-c", "commit.gpgsign=false"]
     call(repo, "git", *author, "commit", "--quiet", "--no-verify", "-m", COMMIT)

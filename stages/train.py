@@ -5,9 +5,10 @@ would have. A run that has ended before, and is wanted again because something c
 taken over from DVC's cache. The weights kept are those of the epoch that is best in validation.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from stages.config.schema import Params
 from stages.config.sources import weights_note_path
 from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, take_over, write_run
-from stages.learning.health import epoch_warnings, label_warnings, say_warnings, stop_if_too_many_are_skipped
+from stages.learning.gate import pass_gate
+from stages.learning.health import (
+    baseline_warnings,
+    epoch_warnings,
+    label_warnings,
+    say_warnings,
+    stop_if_too_many_are_skipped,
+)
 from stages.learning.origin import Origin
 from stages.learning.processes import all_reduce_max, make_accelerator
 from stages.learning.run import make_run
@@ -37,6 +45,9 @@ from stages.tables.json_files import write_figures
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
+GATE_IN = Path("data/gate.json")
+# No dependency, as another probe shall train nothing again: it is read for a warning alone, and goes into no result.
+BASELINE_IN = Path("metrics/baseline.json")
 OUT = Path("models")
 LIVE = Path("plots/train")
 SPEED = Path("plots/speed")
@@ -56,6 +67,7 @@ def main() -> None:
     params = stage_params("train")
     every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
     retrain = machine_flag("RETRAIN")
+    pass_gate(GATE_IN, stage="train")
     accelerator = make_accelerator()
     check_libraries("train")
     notes = weights_note_path(params.profile)
@@ -74,6 +86,7 @@ def main() -> None:
             every_s=every_s,
             anew=retrain,
             log=live_log,
+            warn=warnings_of(params, inputs),
         )
     if finished:
         write_results(finished, inputs.origin, labels)
@@ -95,10 +108,29 @@ def find_finished(params: Params, inputs: Inputs) -> FinishedRun | None:
         for row in finished.history:
             log_row(live, row)
     say_warnings(label_warnings(inputs.packed["train"].labels, inputs.packed["val"].labels))
+    warn = warnings_of(params, inputs)
     for epochs in range(1, len(finished.history) + 1):
-        say_warnings(epoch_warnings(finished.history[:epochs], params.train, classes=len(inputs.species)))
+        say_warnings(warn(finished.history[:epochs]))
     say(f"train: this very run was made before: its {len(finished.history)} epochs are taken over from DVC's cache")
     return finished
+
+
+def warnings_of(params: Params, inputs: Inputs) -> Callable[[list[dict[str, float]]], list[str]]:
+    """Give what says after each epoch what looks wrong, beside a guessed expectation and a measured one."""
+    baseline_top1 = read_baseline(BASELINE_IN)
+
+    def warn(history: list[dict[str, float]]) -> list[str]:
+        warnings = epoch_warnings(history, params.train, classes=len(inputs.species))
+        return warnings + baseline_warnings(history, params.train, baseline_top1)
+
+    return warn
+
+
+def read_baseline(path: Path) -> float | None:
+    """Give the baseline's top-1 in validation; none where the file is missing or says something else."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads(path.read_bytes())["baseline_val_top1"])
+    return None
 
 
 def write_results(finished: FinishedRun, origin: Origin, labels: bytes) -> None:

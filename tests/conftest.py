@@ -26,6 +26,7 @@ from stages.runtime.yaml_files import read_yaml
 from tests.support import ROOT
 from tests.support.bench import TRIES, Bench, allow
 from tests.support.dask import dask_cluster
+from tests.support.features import Sample, make_sample
 from tests.support.image_cache import fill
 from tests.support.image_server import image_server
 
@@ -69,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # What these give is made by servers, workers or DVC, in seconds: a test that asks for one of them is slow.
-SLOW_FIXTURES = {"clone", "cluster", "guarded", "made", "mongodb", "packing_repo"}
+SLOW_FIXTURES = {"clone", "cluster", "guarded", "made", "mongodb", "packing_repo", "sample"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
@@ -147,6 +148,12 @@ def cluster(tmp_path_factory):
     """The address of a Dask cluster whose workers run this code; the scheduler does not know it."""
     with dask_cluster(tmp_path_factory.mktemp("dask")) as (address, _):
         yield address
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Sample:
+    """The embedded sample with its features; a file of tests that asks for it takes 20 seconds more."""
+    return make_sample(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import numpy as np
 from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.config.sources import weights_note_path
+from stages.learning.gate import pass_gate
 from stages.learning.health import label_warnings
 from stages.learning.model_names import config_of, is_listed, source_of
 from stages.learning.origin import check_file, find_origin
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # torch takes seconds, in which a wrong name can be said
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
+GATE_IN = Path("data/gate.json")
 PICTURE = Path("plots/train_batch.png")
 
 OVERFIT_STEPS = 200  # at the most, for one batch
@@ -112,6 +114,7 @@ def look() -> tuple["Params", "Inputs"]:
         f"preflight: {len(inputs.species):,} species, {len(packed['train']):,} images to train, {len(packed['val']):,} "
         f"to validate, all of them packed, of {size_px} px for the {params.image.train_px} px that the network sees"
     )
+    pass_gate(GATE_IN, stage="preflight")
     for warning in label_warnings(packed["train"].labels, packed["val"].labels):
         raise UserError(warning)
     if origin.path is not None:
@@ -140,7 +143,7 @@ def check_space(weights_bytes: int, params: "Train") -> None:
 
 
 def check_lock() -> None:
-    """See that splits and shards are those that params.yaml, the code and dvc.lock say.
+    """See that splits, shards and the baseline's verdict are those that params.yaml, the code and dvc.lock say.
 
     Raises:
         UserError: they are not.
@@ -150,13 +153,13 @@ def check_lock() -> None:
 
     try:
         with Repo() as repo:
-            changed = sorted(name for name, why in repo.status(targets=["split", "pack"]).items() if why)
+            changed = sorted(name for name, why in repo.status(targets=["split", "pack", "baseline"]).items() if why)
     except DvcException as error:
         raise UserError(f"DVC cannot tell whether the data are up to date ({error})") from None
     if changed:
         what = " and ".join(changed)
         raise UserError(
-            f"the outputs of {what} are not of this commit and params.yaml: run `dvc repro split pack` first"
+            f"the outputs of {what} are not of this commit and params.yaml: run `dvc repro split pack baseline` first"
         )
 
 

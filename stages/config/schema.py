@@ -434,7 +434,8 @@ class Augment(Section):
 class Embed(Section):
     """How features are made."""
 
-    batch_images: Count
+    # In a batch of another number, what an image's features are would depend on its place.
+    batch_images: Annotated[int, Field(ge=8, le=8192, multiple_of=8)]
 
 
 class Probe(Section):

@@ -92,6 +92,24 @@ def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: i
     return warnings
 
 
+def baseline_warnings(history: list[dict[str, float]], params: Train, baseline_top1: float | None) -> list[str]:
+    """Say, after ``train.expect_epoch`` epochs, that a network is no better than the baseline, which trains none.
+
+    Args:
+        history: as for ``epoch_warnings``.
+        params: section ``train``.
+        baseline_top1: of the baseline in validation; none where it is not known.
+    """
+    if baseline_top1 is None or len(history) != params.expect_epoch or history[-1]["val_top1"] > baseline_top1:
+        return []
+    return [
+        f"validation top-1 is {history[-1]['val_top1']:.3f} after {params.expect_epoch} epochs, and the baseline, "
+        f"which trains no network, has {baseline_top1:.3f} (metrics/baseline.json): the learning rate may be far off, "
+        "or the starting weights are spoiled before the head has learned; try train.frozen_epochs=1 or a lower "
+        "learning rate"
+    ]
+
+
 def say_warnings(warnings: Sequence[str]) -> None:
     """Say what looks wrong."""
     for warning in warnings:

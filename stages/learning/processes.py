@@ -9,6 +9,7 @@ import ctypes
 import os
 import resource
 import sys
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +17,8 @@ from torch import nn
 
 from stages.learning.arithmetic import make_deterministic, use_portable_arithmetic
 from stages.runtime.progress import say
+
+_Value = TypeVar("_Value")
 
 # What accelerate reads of the environment, but for which process this is of how many. Some of it divides gradients, or
 # computes in another precision, whatever it is told here.
@@ -92,6 +95,15 @@ def all_reduce_max(number: int, accelerator: Accelerator) -> int:
     of_all = torch.tensor(number, device=accelerator.device)
     torch.distributed.all_reduce(of_all, torch.distributed.ReduceOp.MAX)
     return int(of_all)
+
+
+def broadcast_from_first(value: _Value, accelerator: Accelerator) -> _Value:
+    """Give all processes what the first one has; each of them must ask."""
+    if accelerator.num_processes == 1:
+        return value
+    held = [value]
+    torch.distributed.broadcast_object_list(held, src=0)
+    return held[0]
 
 
 def broadcast_buffers(model: nn.Module, accelerator: Accelerator) -> None:

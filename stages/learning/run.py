@@ -1,6 +1,6 @@
 """A whole run: from its checkpoint or its first step to the weights that are kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stages.config.schema import Params, Train
 from stages.learning.checkpoint import Checkpointer, checkpoint_folder, drop_spare, load_checkpoint
 from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, finished_run
-from stages.learning.health import epoch_warnings, label_warnings, say_warnings
+from stages.learning.health import label_warnings, say_warnings
 from stages.learning.loop import train
 from stages.learning.saved_model import save_model
 from stages.learning.scores import Meter
@@ -35,6 +35,7 @@ def make_run(
     every_s: float,
     anew: bool,
     log: Callable[[list[Row]], AbstractContextManager[Callable[[Row, Clock], None]]],
+    warn: Callable[[list[Row]], Sequence[str]],
 ) -> FinishedRun | None:
     """Train, from the run's checkpoint where there is one, and save the best weights.
 
@@ -48,6 +49,7 @@ def make_run(
         every_s: seconds between two checkpoints, at the least.
         anew: a checkpoint of the run's end counts for nothing; one of its middle does.
         log: opens a log that begins with a history; gives what adds an epoch to it.
+        warn: says after each epoch what looks wrong in a history.
 
     Returns:
         How it went; ``None`` in all processes but the first.
@@ -83,7 +85,7 @@ def make_run(
             if log_epoch:
                 log_epoch(state.history[-1], clock)
                 say(describe_epoch(state.epoch, state.history[-1], clock))
-                say_warnings(epoch_warnings(state.history, params.train, classes=len(inputs.species)))
+                say_warnings(warn(state.history))
 
         train(state, context, after_step=after_step, after_epoch=after_epoch)
     if not accelerator.is_main_process:

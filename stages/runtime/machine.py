@@ -47,6 +47,18 @@ def machine_flag(name: str, *, default: bool = False) -> bool:
     return text == "1"
 
 
+def machine_choice(name: str, words: tuple[str, ...]) -> str:
+    """Give a setting that is one of some words; the first where it is not set.
+
+    Raises:
+        UserError: it is something else.
+    """
+    text = machine_setting(name) or words[0]
+    if text not in words:
+        raise UserError(f"{name} must be {' or '.join(words)} (found {text!r})")
+    return text
+
+
 def repo_root() -> Path:
     """Give the root of the repo, also inside the copies that `make try` and `dvc exp run --temp` make."""
     return Path(os.environ.get(TRY_OF) or os.environ.get("DVC_ROOT", "."))

@@ -13,7 +13,8 @@ from stages.tables.json_files import parse_json, write_json
 
 Verdict = Literal["sound", "order_differs", "at_chance", "none"]
 """``sound``: validation is above what shuffled labels give. ``order_differs``: it is at chance, and well above once
-labels are renamed. ``at_chance``: neither. ``none``: nothing can be said, as the starting weights are random."""
+labels are renamed. ``at_chance``: neither. ``none``: nothing can be said, as starting weights are random or
+validation too small."""
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 

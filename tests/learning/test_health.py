@@ -6,6 +6,7 @@ import yaml
 
 from stages.config.reading import validate
 from stages.learning.health import (
+    baseline_warnings,
     epoch_warnings,
     experiments,
     label_warnings,
@@ -102,3 +103,14 @@ def test_one_image_without_numbers_stops_no_run_that_has_others(wrong, images, s
         return
     with pytest.raises(UserError, match=f"no numbers of {wrong} of {images} validation images"):
         stop_if_too_many_are_not_finite(names, images, epoch=2, best_epoch=1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "val_top1", "baseline", "warned"),
+    [(6, 0.4, 0.5, 1), (6, 0.5, 0.5, 1), (6, 0.51, 0.5, 0), (5, 0.4, 0.5, 0), (7, 0.4, 0.5, 0), (6, 0.4, None, 0)],
+)
+def test_a_training_that_has_not_beaten_the_baseline_in_time_is_told(epochs, val_top1, baseline, warned):
+    params = changed(expect_epoch=6, expect_top1=0.05)
+    warnings = baseline_warnings([row(val_top1=val_top1)] * epochs, params, baseline)
+    assert len(warnings) == warned
+    assert all(f"after 6 epochs, and the baseline, which trains no network, has {baseline:.3f}" in w for w in warnings)

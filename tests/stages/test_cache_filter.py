@@ -72,7 +72,7 @@ def test_only_allowed_licenses_are_used(params):
 def test_images_are_counted_by_verdict_and_license(params):
     table = available_rows([{"license": "cc0"}, {"license": "CC0"}, {}, {"species": "B"}]).select(RECORDS.keys())
     everything = judge(table, inventory_of({}, {}, {}), params.inventory, None)
-    figures = summarize(everything)
+    figures = summarize(everything, everything["species"].unique())
     assert figures["by_verdict"] == {"not_in_cache": 1, "sound": 3}
     assert figures["by_license"] == {"cc0": 2, "none": 1}
     assert (figures["species"], figures["species_without_image"]) == (1, 1)

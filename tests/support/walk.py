@@ -27,6 +27,7 @@ from stages.tables.links import LINKS
 from stages.tables.near_duplicates import DISPUTED, PAIRS
 from stages.tables.remember import ASSIGNMENTS
 from stages.tables.table import read_table, write_table
+from stages.tables.verdicts import PAIR_VERDICTS, VERDICTS
 from stages.tables.weights import read_notes, write_notes
 from tests.support.clones import git, run_dvc
 from tests.support.running import run_stage
@@ -95,6 +96,8 @@ class Walk:
         at_once = set()
         if taken := re.search(r"pack: ([\d,]+) of ([\d,]+) images are taken over", said):
             at_once |= {"pack"} if taken[1] == taken[2] else set()
+        if taken := re.search(r"embed: the features of ([\d,]+) of ([\d,]+) images are taken over", said):
+            at_once |= {"embed"} if taken[1] == taken[2] else set()
         if "train: this very run was made before" in said:
             at_once.add("train")
             assert "images to train" not in said
@@ -158,6 +161,40 @@ class Walk:
         """Say in the file of synonyms that one name is another's."""
         path = self.repo / SOURCES / "synonyms.csv"
         path.write_text(path.read_text(encoding="utf-8") + f"{synonym},{accepted}\n", encoding="utf-8")
+
+    def judge(self, verdict: str, *, reason: str | None = None) -> None:
+        """Let a person say something of a photo of train that is of an observation of its own."""
+        image = _three_of_a_species(self).head(1)
+        others = self.images("train").filter(pl.col("species") != image["species"][0])
+        row = image.select("image_name", "sha256", given="species").with_columns(
+            verdict=pl.lit(verdict),
+            species=pl.lit(others["species"][0] if verdict == "relabel" else None, pl.String),
+            reason=pl.lit(reason, pl.String),
+            asked_as=pl.lit("suspect"),
+            note=pl.lit(None, pl.String),
+        )
+        write_table(row, VERDICTS, self.repo / SOURCES / "verdicts/ana.csv")
+
+    def part_a_pair(self) -> None:
+        """Let a person say that two photos of one group, held together by their looks alone, are different."""
+        pairs = read_table(self.repo / "data/near_duplicates/pairs.parquet", PAIRS)
+        known = pl.concat(
+            pl.read_parquet(self.repo / f"data/splits/{name}.parquet") for name in ("train", "val", "test")
+        )
+        names = known.select("image_name", "sha256", "observation_id", "group")
+        both = pairs.join(names, on="image_name").join(
+            names, left_on="other_name", right_on="image_name", suffix="_other"
+        )
+        apart = both.filter(
+            pl.col("observation_id").ne_missing(pl.col("observation_id_other")) & (pl.len().over("group") == 1)
+        )
+        row = (
+            apart.head(1)
+            .select("image_name", "sha256", "other_name", other_sha256="sha256_other")
+            .with_columns(verdict=pl.lit("different"), note=pl.lit(None, pl.String))
+        )
+        assert row.height == 1
+        write_table(row, PAIR_VERDICTS, self.repo / SOURCES / "pair_verdicts/ana.csv")
 
     def use_library(self, name: str, version: str) -> None:
         """Let a library be of another version, for the commit and for what is installed: by what its records say."""
@@ -294,7 +331,8 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "`image.train_px`": lambda walk: walk.set("profiles.tiny.image.train_px", 40),
     "`pack.jpeg_quality`": lambda walk: walk.set("pack.jpeg_quality", 80),
     "`pack.shards`": lambda walk: walk.set("profiles.tiny.pack.shards", 7),
-    "`model`": lambda walk: walk.set("model.drop_rate", 0.3),
+    "`model`, but for its name and weights": lambda walk: walk.set("model.drop_rate", 0.3),
+    "`model.name`, `model.weights`": lambda walk: walk.set("profiles.tiny.model.name", "test_resnet"),
     "`train`, but for the next": lambda walk: walk.set("profiles.tiny.train.learning_rate", 0.002),
     "`train.expect_epoch`, `expect_top1`, `max_skipped_steps`": lambda walk: (
         walk.set("profiles.tiny.train.expect_top1", 0.1),
@@ -302,6 +340,10 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     ),
     "weights of another model are noted (`make weights`)": _note_weights,
     "`augment`": lambda walk: walk.set("augment.flip", False),
+    "`embed`": lambda walk: walk.set("embed.batch_images", 16),
+    "`probe`": lambda walk: walk.set("probe.ridge", 0.2),
+    "`baseline`": lambda walk: walk.set("baseline.shuffles", 900),
+    "`suspects`": lambda walk: walk.set("suspects.pictured", 4),
     "`predict`": lambda walk: walk.set("predict.batch_images", 16),
     "`evaluate`": lambda walk: walk.set("evaluate.min_groups", 12),
     "`mistakes`": lambda walk: walk.set("mistakes.pairs", 2),
@@ -313,6 +355,10 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "an image of the test goes": lambda walk: walk.drop(walk.image_of_the_test_alone()),
     "a new image": lambda walk: walk.write_inventory(walk.inventory("all.parquet")),
     "images are remembered (`make remember`)": _remember,
+    "a person confirms a photo's species (`verdicts/`)": lambda walk: walk.judge("confirm"),
+    "a person gives a photo another species": lambda walk: walk.judge("relabel"),
+    "a person drops a photo of train": lambda walk: walk.judge("drop", reason="not_a_plant"),
+    "a person says that two photos merely look alike (`pair_verdicts/`)": lambda walk: walk.part_a_pair(),
     "fewer true boxes (`boxes.parquet`)": _without_boxes,
     "a newer timm": lambda walk: walk.use_library("timm", "99.1"),
     "a newer gnparser that reads the same": lambda walk: walk.use_library("gnparser", "99.1"),
