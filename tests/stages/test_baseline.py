@@ -1,12 +1,15 @@
 """The stage says what the starting network knows of species, and whether labels and photos go together, in one word."""
 
 import json
+import shutil
+import time
 
 import numpy as np
 import polars as pl
 import pytest
 
 from stages.features.chance import shuffled_labels
+from stages.splitting.label_order import label, read_labels
 from stages.tables.baseline import BASELINE_BY_CLASS_SIZE
 from stages.tables.gate import read_gate
 from stages.tables.split import SPLIT
@@ -178,6 +181,45 @@ def test_what_does_not_belong_together_is_one_line(workspace, made):
         recipe.write_text(content) if content is not None else recipe.unlink()
         assert f"data/features.json {message}" in complaint(run_here("baseline", workspace))
     assert not (workspace / "data/gate.json").exists()
+
+
+def test_what_the_network_knows_of_the_sample(workspace, sample):
+    """Features that see nothing, or other weights, would show here; and it takes no training."""
+    for name in ("features", "splits"):
+        shutil.copytree(sample.root / "data" / name, workspace / "data" / name)
+    shutil.copy(sample.root / "data/features.json", workspace / "data/features.json")
+    start = time.process_time()
+    result = run_here("baseline", workspace)
+    assert result.returncode == 0, result.stderr
+    assert time.process_time() - start < 10  # seconds of a processor
+    assert read_gate(workspace / "data/gate.json") == "sound"
+    figures = read(workspace, "data/reports/baseline.json")["figures"]
+    top1 = [figures[split]["ridge"]["top1"] for split in ("val", "test")]
+    assert sum(of["value"] * of["images"] for of in top1) / sum(of["images"] for of in top1) >= 0.88
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sample_with_its_labels_in_another_order_or_shuffled(workspace, sample, seed):
+    for name in ("features", "splits"):
+        shutil.copytree(sample.root / "data" / name, workspace / "data" / name)
+    shutil.copy(sample.root / "data/features.json", workspace / "data/features.json")
+    path = workspace / "data/splits/val.parquet"
+    table = read_table(path, SPLIT)
+    species = read_labels(workspace / "data/splits/labels.csv")
+    cycle = np.random.default_rng(seed).permutation(len(species))
+    other = {species[here]: species[there] for here, there in zip(cycle, np.roll(cycle, 1), strict=True)}
+    write_table(table.with_columns(pl.col("species").replace_strict(other)), SPLIT, path)
+    assert run_here("baseline", workspace).returncode == 0
+    assert read_gate(workspace / "data/gate.json") == "order_differs"
+    pairs = read(workspace, "data/reports/baseline.json")["labels"]["val"]["renamed"]["pairs"]
+    assert len(pairs) >= 15
+    assert np.mean([other[pair["seems"]] == pair["given"] for pair in pairs]) >= 0.9
+    labels, groups = label(table["species"], species, where="val"), numbers_of(table["group"])
+    shuffled = next(shuffled_labels(labels, groups, shuffles=1, seed=seed))
+    names = pl.Series([species[number] for number in shuffled], dtype=pl.String)
+    write_table(table.with_columns(species=names), SPLIT, path)
+    assert run_here("baseline", workspace).returncode == 0
+    assert read_gate(workspace / "data/gate.json") == "at_chance"
 
 
 def test_the_plot_has_the_template_of_accuracy_by_class_size():
