@@ -1,7 +1,7 @@
 """Stage ``suspects``: what the features of a frozen network say against labels and photos -> data/suspects/.
 
-images.parquet ranks all images by how much the rest of the data speaks against their species, and by how far they are
-from all others, as a photo that shows no plant is. look_alikes.parquet proposes pairs that may be one picture,
+images.parquet ranks all images by how much the rest of the data speaks against their species, and by how little the
+others explain them, as of a photo that shows no plant. look_alikes.parquet proposes pairs that may be one picture,
 species_pairs.csv species that may be one, systematic.csv sources of errors. All of it is for people to look at (`make
 review-data`): nothing is left out, renamed or merged by it.
 
@@ -9,10 +9,9 @@ A ranking is worth what the features are, so it comes with two figures: how ofte
 image that it has not seen (top-1), and how many of the suspects that people judged so far were wrong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -20,12 +19,12 @@ import polars as pl
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
-from stages.config.schema import Suspects
+from stages.config.schema import Probe, Suspects
 from stages.config.sources import pair_verdicts_path, verdicts_path
 from stages.evaluation.for_people import for_people
 from stages.evaluation.intervals import Estimate, share
 from stages.evaluation.shown_precision import Shown, shown_precision
-from stages.features.isolation import isolation, isolation_ranks
+from stages.features.isolation import isolation, isolation_ranks, novelty
 from stages.features.look_alikes import LookAlikes, linked, look_alikes
 from stages.features.matching import features_of
 from stages.features.neighbors import Neighbors, Search, all_neighbors, exact_neighbors
@@ -34,12 +33,9 @@ from stages.features.species_pairs import species_pairs
 from stages.features.stored import read_features
 from stages.features.suspicion import Suspicion, ranks, suspect
 from stages.features.systematic import systematic
-from stages.images.decode import DecodeError, decode_rgb, reduction
-from stages.images.shards import PackedShards
-from stages.images.shrink import shrink
-from stages.records.rights import Rights, rights_of, withheld_in_words
-from stages.report import suspects_page
-from stages.report.suspects_page import Examples, Suspect, draw_suspects
+from stages.records.rights import rights_of, withheld_in_words
+from stages.report.suspects_page import draw_suspects
+from stages.report.suspects_shown import choice_in_words, choose, packed_pixels, suspect_of
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
@@ -62,8 +58,6 @@ REPORT = Path("data/reports/suspects.json")
 PICTURE = Path("plots/suspects.png")
 
 NEIGHBORS = 8  # of each image that is listed
-
-Pixels = Callable[[str, int], np.ndarray]  # of an image's name and the side that is wanted
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,7 @@ def main() -> None:
     suspicion = suspect(seen.features, seen.labels, seen.groups, classes=len(seen.species), probe=params.probe)
     count = max(NEIGHBORS, params.probe.neighbors)
     neighbors, search = all_neighbors(seen.features, seen.groups, count=count)
-    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe.neighbors)
+    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe)
     alike = find_look_alikes(seen, neighbors, read_judged_pairs(params.profile, seen.images), params.suspects)
     species = table_of_species(seen, suspicion)
     systems = systematic(evidence(seen, suspicion))
@@ -152,32 +146,32 @@ def read_seen(species: list[str]) -> tuple[Seen, int]:
 
 
 def table_of_images(
-    seen: Seen, suspicion: Suspicion, neighbors: Neighbors, search: Search, listed: int, nearest: int
+    seen: Seen, suspicion: Suspicion, neighbors: Neighbors, search: Search, listed: int, probe: Probe
 ) -> pl.DataFrame:
     """Give the images by rank, columns of ``SUSPECTS``.
 
-    Where neighbors were not looked for among all images, those of what is listed are looked for anew, exactly; and so
-    is the isolation of twice as many images as are listed, those that seem most isolated: it can only become less.
+    Where neighbors were not looked for among all images, those of what is listed are looked for anew, exactly.
 
     Args:
         seen: the images.
         suspicion: of them.
-        neighbors: of all, found by ``search``; at least ``nearest`` of each.
+        neighbors: of all, found by ``search``.
         search: how.
         listed: images to list, by each ranking and at random.
-        nearest: neighbors that isolation is the mean of.
+        probe: the ridge, and of how many neighbors isolation is the mean.
     """
     names = seen.images["image_name"].to_numpy()
-    isolations = isolation(neighbors, count=nearest)
-    if not search.exact:
-        first = np.flatnonzero(((of := isolation_ranks(isolations, names)) > 0) & (of <= 2 * listed))
-        isolations[first] = isolation(_exactly(seen, first, nearest), count=nearest)
-    isolated, ranked = isolation_ranks(isolations, names), ranks(suspicion, names)
+    novelties = novelty(seen.features, seen.groups, ridge=probe.ridge)
+    isolated, ranked = isolation_ranks(novelties, names), ranks(suspicion, names)
     at_random = np.isin(names, random_order(names.tolist())[:listed])
-    rows = np.flatnonzero((ranked <= listed) | ((isolated > 0) & (isolated <= listed)) | at_random)
-    of_rows = neighbors.rows[rows] if search.exact else _exactly(seen, rows, NEIGHBORS).rows
+    rows = np.flatnonzero((ranked <= listed) | (isolated <= listed) | at_random)
+    of_rows = Neighbors(neighbors.rows[rows], neighbors.similarity[rows])
+    if not search.exact:
+        of_rows = exact_neighbors(seen.features, seen.groups, rows, count=neighbors.rows.shape[1])
+    isolations = isolation(neighbors, count=probe.neighbors)
+    isolations[rows] = isolation(of_rows, count=probe.neighbors)
     nearby: list[list[str] | None] = [None] * len(names)
-    for row, others in zip(rows.tolist(), of_rows[:, :NEIGHBORS], strict=True):
+    for row, others in zip(rows.tolist(), of_rows.rows[:, :NEIGHBORS], strict=True):
         nearby[row] = names[others[others >= 0]].tolist()
     species = np.array(seen.species, object)
     table = seen.images.select("image_name", "sha256", "split", "group", "species").with_columns(
@@ -188,14 +182,11 @@ def table_of_images(
         candidate_scores=pl.Series(suspicion.candidate_scores.tolist(), dtype=pl.List(pl.Float64)),
         own_score=pl.Series(suspicion.own_score),
         isolation=_known(isolations),
-        isolation_rank=pl.Series(isolated).replace(0, None),
+        novelty=pl.Series(novelties),
+        isolation_rank=pl.Series(isolated),
         neighbors=pl.Series(nearby, dtype=pl.List(pl.String)),
     )
     return table.sort("rank")
-
-
-def _exactly(seen: Seen, rows: np.ndarray, count: int) -> Neighbors:
-    return exact_neighbors(seen.features, seen.groups, rows, count=count)
 
 
 def _known(values: np.ndarray) -> pl.Series:
@@ -204,7 +195,7 @@ def _known(values: np.ndarray) -> pl.Series:
 
 
 def read_judged_pairs(profile: str, images: pl.DataFrame) -> set[tuple[int, int]]:
-    """Give the pairs of images that people have judged, as rows, the lower first: those of the bytes that there are now.
+    """Give the pairs of rows that people have judged, the lower first: those of the bytes that there are now.
 
     Args:
         profile: whose verdicts.
@@ -226,8 +217,8 @@ def find_look_alikes(seen: Seen, neighbors: Neighbors, judged: set[tuple[int, in
     others = names.filter(~names.is_in(seen.images["image_name"].implode())).sort()
     every = pl.concat([seen.images["image_name"], others])
     number = pl.DataFrame({"image_name": every, "row": range(len(every))})
-    ends = [pairs.select(image_name=end).join(number, on="image_name", how="left", maintain_order="left")["row"].to_numpy()
-            for end in ("image_name", "other_name")]  # fmt: skip
+    named = (pairs.select(image_name=end) for end in ("image_name", "other_name"))
+    ends = (rows.join(number, on="image_name", how="left", maintain_order="left")["row"].to_numpy() for rows in named)
     groups = np.concatenate([seen.groups, int(seen.groups.max()) + 1 + np.arange(len(others))])
     links = linked(groups, *ends)[: len(seen.groups)]
     return look_alikes(neighbors, links, judged, min_similarity=params.min_similarity, most=params.look_alikes)
@@ -265,7 +256,7 @@ def table_of_species(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
 
 
 def evidence(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
-    """Give what ``systematic`` compares: the images with evidence, whether they are suspected, and where they are from."""
+    """Give what ``systematic`` compares: the images with evidence, which are suspected, and where they are from."""
     images = seen.images.with_columns(
         suspected=pl.Series(suspicion.contradicted),
         observer=pl.col("observer").str.strip_chars().replace("", None),
@@ -301,131 +292,11 @@ def draw(seen: Seen, images: pl.DataFrame, verdicts: pl.DataFrame, most: int, li
     """
     rights = rights_of(seen.images, licenses)
     choice = choose(images, verdicts, rights, most)
-    pixels = reader(seen.images)
+    pixels = packed_pixels(seen.images, PACKED_IN)
     drawn = [suspect_of(row, images, rights, pixels) for row in choice.shown.iter_rows(named=True)]
     withheld = withheld_in_words(choice.withheld, choice.suspects - choice.judged, rights)
     draw_suspects(drawn, PICTURE, notes=list(filter(None, [choice_in_words(choice, images.height), withheld])))
     return withheld
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Suspects that are shown, and how many there are.
-
-    Attributes:
-        shown: columns of ``SUSPECTS``, by rank.
-        suspects: how many there are in all.
-        judged: of these, people have said something of.
-        withheld: of the others, how many may not be shown.
-        repeated: of the rest, how many are of a group that has another suspect before them.
-    """
-
-    shown: pl.DataFrame
-    suspects: int
-    judged: int
-    withheld: int
-    repeated: int
-
-
-def choose(images: pl.DataFrame, verdicts: pl.DataFrame, rights: Rights, most: int) -> Choice:
-    """Choose the most suspicious images that nobody has judged: one of a group, and species take turns.
-
-    Args:
-        images: columns of ``SUSPECTS``, by rank.
-        verdicts: columns of ``VERDICTS``; one is of an image's bytes and of the species that it had.
-        rights: which photos may be shown.
-        most: suspects to show.
-    """
-    suspects = images.filter(pl.col("score") > 0)
-    judged = verdicts.select("image_name", "sha256", species="given").unique()
-    new = suspects.join(judged, on=["image_name", "sha256", "species"], how="anti", maintain_order="left")
-    may_be_shown = new.filter(pl.col("image_name").map_elements(rights.may_show, pl.Boolean))
-    of_groups = may_be_shown.unique("group", keep="first", maintain_order=True)
-    turns = of_groups.with_columns(turn=pl.int_range(pl.len()).over("species"))
-    return Choice(
-        shown=turns.sort("turn", "rank").head(most).drop("turn").sort("rank"),
-        suspects=suspects.height,
-        judged=suspects.height - new.height,
-        withheld=new.height - may_be_shown.height,
-        repeated=may_be_shown.height - of_groups.height,
-    )
-
-
-def choice_in_words(choice: Choice, images: int) -> str:
-    """Say how many suspects there are, and which of them are shown."""
-    if not choice.suspects:
-        return f"no suspects: the rest of the data takes none of {images:,} images for another species"
-    parts = [f"{choice.suspects:,} of {images:,} images are taken for another species; shown: {choice.shown.height:,}"]
-    if choice.shown.height:
-        parts.append("the most suspicious, one of a group, species in turns")
-    if choice.repeated:
-        parts.append(f"{choice.repeated:,} more of the same groups")
-    if choice.judged:
-        parts.append(f"{choice.judged:,} were judged by people already")
-    return ", ".join(parts)
-
-
-def reader(images: pl.DataFrame) -> Pixels:
-    """Give what reads the packed square of an image by its name, uint8 [side, side, 3] RGB, no larger than is wanted.
-
-    Args:
-        images: image_name and sha256, of the originals.
-    """
-    shards = PackedShards(PACKED_IN)
-    rows = shards.table().select("image_name", "place", packed_sha256="sha256")
-    found = images.select("image_name", "sha256").join(rows, on="image_name", how="left")
-    for wrong, what in (
-        (pl.col("place").is_null(), "does not hold"),
-        (pl.col("sha256") != pl.col("packed_sha256"), "holds other bytes of"),
-    ):
-        if (without := found.filter(wrong)["image_name"]).len():
-            raise UserError(f"{PACKED_IN} {what} {without[0]} (and {len(without) - 1:,} more): run `dvc repro pack`")
-    places = dict(found.select("image_name", "place").iter_rows())
-
-    def pixels(image_name: str, side: int) -> np.ndarray:
-        try:
-            jpeg = bytes(shards.jpeg(places[image_name]))
-            return shrink(decode_rgb(jpeg, factor=reduction(shards.size_px, side)), side)
-        except DecodeError as error:
-            raise UserError(
-                f"{image_name} of {PACKED_IN} does not decode ({error}): bring it back with `dvc checkout --force`"
-            ) from None
-
-    return pixels
-
-
-def suspect_of(row: dict[str, Any], images: pl.DataFrame, rights: Rights, pixels: Pixels) -> Suspect:
-    """Give a suspect as it is drawn.
-
-    Args:
-        row: of the table of suspects.
-        images: that table.
-        rights: which photos may be shown, and whose they are.
-        pixels: what reads them.
-    """
-    name, guess = row["image_name"], row["candidates"][0]
-    return Suspect(
-        pixels=pixels(name, suspects_page.SUSPECT_PX),
-        credit=rights.credit(name),
-        said=f"{row['split']}, rank {row['rank']:,}, score {row['score']:.2f}",
-        own=examples_of(row["species"], row["group"], images, rights, pixels),
-        guess=examples_of(guess, row["group"], images, rights, pixels),
-    )
-
-
-def examples_of(species: str, group: str, images: pl.DataFrame, rights: Rights, pixels: Pixels) -> Examples:
-    """Give photos of a species, of another group than the suspect's: those of which the rest of the data is surest."""
-    of_species = images.filter((pl.col("species") == species) & (pl.col("group") != group))
-    may_be_shown = of_species.filter(pl.col("image_name").map_elements(rights.may_show, pl.Boolean))
-    surest = may_be_shown.sort("no_evidence", "score", "image_name").unique("group", keep="first", maintain_order=True)
-    names = surest["image_name"].head(suspects_page.OTHERS).to_list()
-    count = of_species.height
-    missing = ""
-    if not count:
-        missing = "no photo of another group"
-    elif not names:
-        missing = f"{count:,} {'photo' if count == 1 else 'photos'}, none that may be shown"
-    return Examples(species, [pixels(name, suspects_page.OTHER_PX) for name in names], rights.credits(names), missing)
 
 
 def say_what_was_found(
@@ -438,21 +309,19 @@ def say_what_was_found(
     withheld: str,
 ) -> None:
     """Say in some lines what was found and what it is worth."""
-    images, without = len(seen.labels), int(suspicion.no_evidence.sum())
-    worth = "nothing is known of its worth" if not top1.images else f"it is right about {top1.value:.1%} of them"
+    without = int(suspicion.no_evidence.sum())
+    worth = f"it is right about {top1.value:.1%}" if top1.images else "nothing tells its worth"
     say(
-        f"suspects: the rest of the data takes {int(suspicion.contradicted.sum()):,} of {images - without:,} images for "
-        f"another species ({worth}); {without:,} without evidence; see {PICTURE}{f' ({withheld})' if withheld else ''}"
+        f"suspects: the rest of the data takes {int(suspicion.contradicted.sum()):,} of {top1.images:,} images for "
+        f"another species ({worth}), {without:,} are without evidence; see {PICTURE}"
+        f"{f' ({withheld})' if withheld else ''}"
     )
-    judged = shown["suspect"]
-    if judged.wrong.images:
-        at_random = shown["random"].wrong
+    wrong, at_random = shown["suspect"].wrong, shown["random"].wrong
+    if wrong.images:
         beside = f", of those shown at random {at_random.value:.0%} of {at_random.images:,}" if at_random.images else ""
-        say(
-            f"suspects: of those that people judged {judged.wrong.value:.0%} of {judged.wrong.images:,} were wrong{beside}"
-        )
+        say(f"suspects: of those that people judged {wrong.value:.0%} of {wrong.images:,} were wrong{beside}")
     else:
-        say("suspects: nobody has judged any yet: `make review-data`")
+        say("suspects: nobody has judged one yet, so nothing shows how many are wrong: `make review-data`")
     if not search.exact:
         say(
             f"suspects: neighbors were looked for in {search.looked_into:,} of {search.cells:,} cells, where "

@@ -17,7 +17,6 @@ from stages.features.renaming import Renamed, rename
 from stages.tables.gate import Verdict
 
 _RARELY = 0.01  # of sets as good as train would be so bad by chance: then it is not by chance
-_TWICE = 2  # as many images right by other names as by those given: then the order is another, not a few names
 _NAMED = 3  # pairs in a line
 
 
@@ -72,8 +71,7 @@ def judge(
     )
     # What shuffled labels reach once they are renamed takes as long as all the rest: not asked where nothing is wrong.
     renamed = rename(found.said, images.labels, images.groups, shuffles=0 if chance.above else shuffles, seed=seed)
-    another = renamed.better and renamed.hits >= _TWICE * renamed.given_hits if chance.above else renamed.explains
-    if another:
+    if renamed.another_order:
         words = f"{reached}: its labels are in another order than those of train, {_in_words(renamed, species)}"
         return Judged("order_differs", words, chance, renamed, None)
     if chance.above:

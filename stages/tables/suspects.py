@@ -29,14 +29,25 @@ SUSPECTS = Ruled(  # images.parquet: all images of train, val and test, by rank
         "candidates": pl.List(pl.String),  # other species, by falling score, up to 5
         "candidate_scores": pl.List(pl.Float64),
         "own_score": pl.Float64,
-        "isolation": pl.Float64,  # mean cosine distance to the 5 nearest images of other groups; null of fewer
-        "isolation_rank": pl.Int32,  # from 1: the least like any other, perhaps no plant; null where isolation is
-        # Up to 8 nearest images of other groups, the nearest first; null but for the first `suspects.listed` by rank, by
-        # isolation_rank and of the random sample of `make review-data`, so that none of these is known by it.
+        "isolation": pl.Float64,  # mean cosine distance to the nearest images of other groups, 5; null of fewer
+        "novelty": pl.Float64,  # how much of it no combination of other groups' images explains: a leverage
+        "isolation_rank": pl.Int32,  # from 1: the least like any other, perhaps no plant: by novelty
+        # Up to 8 nearest images of other groups, the nearest first; null but for the first `suspects.listed` by rank,
+        # by isolation_rank and of the random sample of `make review-data`, so that none of these is known by it.
         "neighbors": pl.List(pl.String),
     },
     unique=("image_name",),
-    required=("sha256", "split", "group", "species", "rank", "no_evidence", "candidates"),
+    required=(
+        "sha256",
+        "split",
+        "group",
+        "species",
+        "rank",
+        "no_evidence",
+        "candidates",
+        "novelty",
+        "isolation_rank",
+    ),  # fmt: skip
     sizes={"sha256": SHA256_CHARACTERS},
 )
 LOOK_ALIKES = Ruled(  # look_alikes.parquet: pairs that look alike by features and not by hash, the most alike first
@@ -61,7 +72,7 @@ SPECIES_PAIRS: Schema = {  # species_pairs.csv: species that may be one, the lik
     "crossed": pl.Int32,  # of both, images that the rest of the data takes for the other of the two
     "similarity": pl.Float64,  # cosine of the means of their features, seen from the middle of all species
 }
-SYSTEMATIC: Schema = {  # systematic.csv: whose images are suspected more often than others' of the species, the surest first
+SYSTEMATIC: Schema = {  # systematic.csv: whose images are suspected more often than others' of the same species, by p
     "kind": pl.String,  # observer, source or host
     "value": pl.String,
     "images": pl.Int32,  # with evidence
