@@ -152,14 +152,14 @@ def test_the_sample_takes_in_what_was_judged_as_a_suspect_and_what_left_the_spli
     before = (repo / VERDICTS_IN / "ann.csv").read_bytes()
     with serving(repo, "--random-share", "1") as (page, _):
         while order.index(page.now()["question"]["id"]) < order.index(gone):
-            page.judge("confirm")
-        page.judge("confirm")
+            assert page.judge("confirm")[0] == 200
+        assert page.judge("confirm")[0] == 200
         rows = rows_in(repo)
         assert rows[sample[0]]["asked_as"] == rows[gone]["asked_as"] == "random"
         drawn = {name for name, row in rows.items() if row["asked_as"] == "random"}
         assert drawn == set(order[: len(drawn)])
         while page.now()["can_undo"]:
-            page.undo()
+            assert page.undo()[0] == 200
     assert (repo / VERDICTS_IN / "ann.csv").read_bytes() == before
 
 
