@@ -40,7 +40,7 @@ class ImageReview:
         """
         self._catalog, self._pictures, self._order, self.file = catalog, pictures, order, file
         self._spelled = spelled
-        self._names: dict[str, str | None] = {name: name for name in catalog.species}
+        self._names: dict[str, str | None] = {name: name for name in catalog.images["species"].unique()}
         self._by_me: dict[str, AskedAs] = {}
         self._shown_before: dict[str, dict[str, Any]] = {}
         self._answered = 0
@@ -112,8 +112,8 @@ class ImageReview:
     def _take_all(self) -> None:
         """Go by all that stands in the files."""
         others = list(self.file.others.iter_rows(named=True))
-        names = {row[name] for row in (*self.file.rows.values(), *others) for name in ("given", "species")}
-        if unknown := {name for name in names - self._names.keys() if name is not None}:
+        names = {row[name] for row in (*self.file.rows.values(), *others) for name in ("given", "species")} - {None}
+        if unknown := names - self._names.keys():
             self._names |= self._spelled(unknown)
         held = [row for row in others if self._holds(row)]
         self._by_others = frozenset(row["image_name"] for row in held if row["verdict"] != "skip")

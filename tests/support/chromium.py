@@ -26,7 +26,8 @@ _WAIT_S = 60.0
 _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-default-apps", "--disable-sync", "--hide-scrollbars",
-    "--remote-debugging-pipe", "--window-size=1400,1000",
+    "--remote-debugging-pipe", "--window-size=1400,1000", "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
 )  # fmt: skip
 _NOBODY = ("--proxy-server=127.0.0.1:9",)  # as what is asked is a proxy that is not there
 ELSEWHERE = "rebound.example"  # a name that points to this machine, as a hostile one may
@@ -61,7 +62,7 @@ class Page:
         again = f"({condition}) ? then(true) : Date.now() > end ? then(false) : setTimeout(look, 20)"
         end = f"Date.now() + {500 * _WAIT_S}"
         found = self.run(f"new Promise(then => {{ const end = {end}; const look = () => {again}; look() }})")
-        assert found, (condition, self.asked, self.errors)
+        assert found, (condition, self.asked[-20:], self.errors)
 
     def press(self, key: str, *, shift: bool = False, times: int = 1) -> None:
         """Press a key and let it go, as a person does; held, it comes several times."""

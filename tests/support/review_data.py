@@ -32,7 +32,9 @@ from tests.support import ROOT
 from tests.support.packed import packed_image, write_images
 from tests.support.pictures import jpeg, picture
 
-HOSTILE = 'Rosa <img src=x onerror="document.title=1">\u202e& "canina"'
+# As species' names no stage lets control characters through; photographers' are as sources write them.
+HOSTILE = '=Rosa <img src=x onerror="document.title=1">&lt; "canina", \'x\' {a}'
+OBSERVER = "ann\u202e <b>bold</b>\n{}"
 SPECIES = ["Abies alba", "Betula pendula", "Carex nigra", "Petunia × atkinsiana", "Rosa canina", HOSTILE]
 VERDICTS_IN = Path("data/sources/sample/verdicts")
 PAIRS_IN = Path("data/sources/sample/pair_verdicts")
@@ -85,7 +87,7 @@ def write_data(
                 dict.fromkeys(SPLIT)
                 | {"image_url": f"https://host.example/{name}", "image_name": name, "sha256": digest}
                 | {"species": species[group % len(species)], "source": "garden", "license": "cc-by"}
-                | {"observer": f"ann <b>{group}</b>", "document_id": str(group), "bytes": len(original)}
+                | {"observer": OBSERVER.format(group), "document_id": str(group), "bytes": len(original)}
                 | {"width": 160, "height": 120, "group": min(members), "observation_id": f"garden:{group}"}
                 | {"split": ["train", "train", "train", "val", "test"][group % 5]}
             )
