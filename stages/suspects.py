@@ -10,42 +10,36 @@ image that it has not seen (top-1), and how many of the suspects that people jud
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
-from stages.config.schema import Probe, Suspects
 from stages.config.sources import pair_verdicts_path, verdicts_path
 from stages.evaluation.for_people import for_people
 from stages.evaluation.intervals import Estimate, share
 from stages.evaluation.shown_precision import Shown, shown_precision
-from stages.features.isolation import isolation, isolation_ranks, novelty
-from stages.features.look_alikes import LookAlikes, linked, look_alikes
-from stages.features.matching import features_of
-from stages.features.neighbors import Neighbors, Search, all_neighbors, exact_neighbors
-from stages.features.normalized import normalized
-from stages.features.species_pairs import species_pairs
-from stages.features.stored import read_features
-from stages.features.suspicion import Suspicion, ranks, suspect
-from stages.features.systematic import systematic
+from stages.features.look_alikes import LookAlikes
+from stages.features.neighbors import Search, all_neighbors
+from stages.features.proposed_pairs import find_look_alikes, table_of_look_alikes
+from stages.features.ranked import NEIGHBORS, table_of_images
+from stages.features.seen import Seen, read_seen
+from stages.features.species_pairs import table_of_species
+from stages.features.suspicion import Suspicion, suspect
+from stages.features.systematic import KINDS, evidence, systematic
 from stages.records.rights import rights_of, withheld_in_words
 from stages.report.suspects_page import draw_suspects
 from stages.report.suspects_shown import choice_in_words, choose, packed_pixels, suspect_of
-from stages.runtime.errors import UserError, run
+from stages.runtime.errors import run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
-from stages.splitting.label_order import label, read_labels
-from stages.tables.classes import SPLITS, read_split
+from stages.splitting.label_order import read_labels
 from stages.tables.json_files import write_figures
 from stages.tables.near_duplicates import PAIRS
-from stages.tables.suspects import LOOK_ALIKES, SPECIES_PAIRS, SUSPECTED, SUSPECTS, SYSTEMATIC
+from stages.tables.suspects import LOOK_ALIKES, SPECIES_PAIRS, SUSPECTS, SYSTEMATIC
 from stages.tables.table import read_table, write_table
-from stages.verdicts.random_order import random_order
 from stages.verdicts.reading import read_pair_verdicts, read_verdicts
 
 FEATURES_IN = Path("data/features")
@@ -57,40 +51,23 @@ METRICS = Path("metrics/suspects.json")
 REPORT = Path("data/reports/suspects.json")
 PICTURE = Path("plots/suspects.png")
 
-NEIGHBORS = 8  # of each image that is listed
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Images and their features, in the order of names.
-
-    Attributes:
-        images: columns of ``SUSPECTED``.
-        features: float32 [images, dimensions], of length 1.
-        labels: int64 [images].
-        groups: int64 [images], numbers of their groups, from 0.
-        species: in the order of labels.
-    """
-
-    images: pl.DataFrame
-    features: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    species: list[str]
+SURE = 0.05  # share of false ones up to which a system is counted as found
 
 
 def main() -> None:
     """Rank images, find pairs and systems, say what it is worth, draw the first."""
     params = stage_params("suspects")
     check_libraries("suspects")
-    seen, without_direction = read_seen(read_labels(SPLITS_IN / "labels.csv"))
+    seen, without_direction = read_seen(SPLITS_IN, FEATURES_IN, read_labels(SPLITS_IN / "labels.csv"))
+    by_hash = read_table(PAIRS_IN, PAIRS, only=["image_name", "other_name"])
     verdicts = read_verdicts(verdicts_path(params.profile))
+    pair_verdicts = read_pair_verdicts(pair_verdicts_path(params.profile))
 
     suspicion = suspect(seen.features, seen.labels, seen.groups, classes=len(seen.species), probe=params.probe)
     count = max(NEIGHBORS, params.probe.neighbors)
     neighbors, search = all_neighbors(seen.features, seen.groups, count=count)
     images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe)
-    alike = find_look_alikes(seen, neighbors, read_judged_pairs(params.profile, seen.images), params.suspects)
+    alike = find_look_alikes(seen, neighbors, by_hash, pair_verdicts, params.suspects)
     species = table_of_species(seen, suspicion)
     systems = systematic(evidence(seen, suspicion))
 
@@ -104,180 +81,22 @@ def main() -> None:
         write_table(systems, SYSTEMATIC, folder / "systematic.csv")
     contradicted = int(suspicion.contradicted.sum())
     write_figures(METRICS, {"left_out_top1": top1.value, "suspects": contradicted} if top1.images else {})
+    surely = systems.filter(pl.col("q") < SURE)
     figures = {
         "images": len(seen.labels),
         "left_out_top1": top1,
         "suspects": contradicted,
         "no_evidence": int(suspicion.no_evidence.sum()),
         "without_direction": without_direction,
-        "shown_so_far": {
-            asked_as: {"wrong": of.wrong, "skipped": of.skipped} for asked_as, of in shown.items()
-        },
+        "shown_so_far": {asked_as: vars(of) for asked_as, of in shown.items()},
         "neighbors": vars(search),
-        "look_alikes": {name: getattr(alike, name) for name in ("alike", "known", "repeated", "left")}
-        | {"proposed": len(alike.first)},
+        "look_alikes": alike.counts(),
         "species_pairs": species.height,
-        "systematic": {
-            kind: systems.filter((pl.col("kind") == kind) & (pl.col("q") < 0.05)).height
-            for kind in ("observer", "source", "host")
-        },
-    }  # fmt: skip
+        "systematic": {kind: surely.filter(pl.col("kind") == kind).height for kind in KINDS},
+    }
     write_figures(REPORT, for_people(figures))
     withheld = draw(seen, images, verdicts, params.suspects.pictured, params.pictures.licenses)
     say_what_was_found(seen, suspicion, top1, shown, search, alike, withheld)
-
-
-def read_seen(species: list[str]) -> tuple[Seen, int]:
-    """Read the images of train, val and test with their features, and count those whose features are none.
-
-    Raises:
-        UserError: a table is missing, damaged or another split's, a species has no label, or an image no features.
-    """
-    tables = [read_split(SPLITS_IN, name, SUSPECTED) for name in SPLITS]
-    images = pl.concat(tables).sort("image_name")
-    if (twice := images.filter(pl.col("image_name").is_duplicated())).height:
-        raise UserError(f"{twice['image_name'][0]} is in two splits of {SPLITS_IN}: run `dvc repro split`")
-    if not images.height:
-        raise UserError(f"{SPLITS_IN} holds no image: there is nothing to look at")
-    features, sound = normalized(features_of(images, read_features(FEATURES_IN), FEATURES_IN))
-    labels = label(images["species"], species, where=str(SPLITS_IN))
-    groups = images["group"].rank("dense").to_numpy().astype(np.int64) - 1
-    return Seen(images, features, labels, groups, species), int((~sound).sum())
-
-
-def table_of_images(
-    seen: Seen, suspicion: Suspicion, neighbors: Neighbors, search: Search, listed: int, probe: Probe
-) -> pl.DataFrame:
-    """Give the images by rank, columns of ``SUSPECTS``.
-
-    Where neighbors were not looked for among all images, those of what is listed are looked for anew, exactly.
-
-    Args:
-        seen: the images.
-        suspicion: of them.
-        neighbors: of all, found by ``search``.
-        search: how.
-        listed: images to list, by each ranking and at random.
-        probe: the ridge, and of how many neighbors isolation is the mean.
-    """
-    names = seen.images["image_name"].to_numpy()
-    novelties = novelty(seen.features, seen.groups, ridge=probe.ridge)
-    isolated, ranked = isolation_ranks(novelties, names), ranks(suspicion, names)
-    at_random = np.isin(names, random_order(names.tolist())[:listed])
-    rows = np.flatnonzero((ranked <= listed) | (isolated <= listed) | at_random)
-    of_rows = Neighbors(neighbors.rows[rows], neighbors.similarity[rows])
-    if not search.exact:
-        of_rows = exact_neighbors(seen.features, seen.groups, rows, count=neighbors.rows.shape[1])
-    isolations = isolation(neighbors, count=probe.neighbors)
-    isolations[rows] = isolation(of_rows, count=probe.neighbors)
-    nearby: list[list[str] | None] = [None] * len(names)
-    for row, others in zip(rows.tolist(), of_rows.rows[:, :NEIGHBORS], strict=True):
-        nearby[row] = names[others[others >= 0]].tolist()
-    species = np.array(seen.species, object)
-    table = seen.images.select("image_name", "sha256", "split", "group", "species").with_columns(
-        rank=pl.Series(ranked),
-        score=_known(suspicion.score),
-        no_evidence=pl.Series(suspicion.no_evidence),
-        candidates=pl.Series(species[suspicion.candidates].tolist(), dtype=pl.List(pl.String)),
-        candidate_scores=pl.Series(suspicion.candidate_scores.tolist(), dtype=pl.List(pl.Float64)),
-        own_score=pl.Series(suspicion.own_score),
-        isolation=_known(isolations),
-        novelty=pl.Series(novelties),
-        isolation_rank=pl.Series(isolated),
-        neighbors=pl.Series(nearby, dtype=pl.List(pl.String)),
-    )
-    return table.sort("rank")
-
-
-def _known(values: np.ndarray) -> pl.Series:
-    """Give numbers with null for NaN."""
-    return pl.Series(values).fill_nan(None)
-
-
-def read_judged_pairs(profile: str, images: pl.DataFrame) -> set[tuple[int, int]]:
-    """Give the pairs of rows that people have judged, the lower first: those of the bytes that there are now.
-
-    Args:
-        profile: whose verdicts.
-        images: image_name and sha256, sorted by image_name.
-    """
-    now = images.select("image_name", "sha256").with_row_index("row")
-    judged = read_pair_verdicts(pair_verdicts_path(profile)).join(now, on=["image_name", "sha256"])
-    both = judged.join(
-        now.rename({"image_name": "other_name", "sha256": "other_sha256", "row": "other_row"}),
-        on=["other_name", "other_sha256"],
-    )
-    return {(min(pair), max(pair)) for pair in both.select("row", "other_row").iter_rows()}
-
-
-def find_look_alikes(seen: Seen, neighbors: Neighbors, judged: set[tuple[int, int]], params: Suspects) -> LookAlikes:
-    """Find pairs that look alike by features and not by hash, also not over images that no split holds."""
-    pairs = read_table(PAIRS_IN, PAIRS, only=["image_name", "other_name"])
-    names = pl.concat([pairs["image_name"], pairs["other_name"].alias("image_name")]).unique()
-    others = names.filter(~names.is_in(seen.images["image_name"].implode())).sort()
-    every = pl.concat([seen.images["image_name"], others])
-    number = pl.DataFrame({"image_name": every, "row": range(len(every))})
-    named = (pairs.select(image_name=end) for end in ("image_name", "other_name"))
-    ends = (rows.join(number, on="image_name", how="left", maintain_order="left")["row"].to_numpy() for rows in named)
-    groups = np.concatenate([seen.groups, int(seen.groups.max()) + 1 + np.arange(len(others))])
-    links = linked(groups, *ends)[: len(seen.groups)]
-    return look_alikes(neighbors, links, judged, min_similarity=params.min_similarity, most=params.look_alikes)
-
-
-def table_of_look_alikes(images: pl.DataFrame, alike: LookAlikes) -> pl.DataFrame:
-    """Give pairs as columns of ``LOOK_ALIKES``."""
-    columns = images.select("image_name", "sha256", "species")
-    second = columns[alike.second].rename(
-        {"image_name": "other_name", "sha256": "other_sha256", "species": "other_species"}
-    )
-    return pl.concat([columns[alike.first], second], how="horizontal").with_columns(
-        similarity=pl.Series(alike.similarity)
-    )
-
-
-def table_of_species(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
-    """Give all pairs of species that may be one, columns of ``SPECIES_PAIRS``."""
-    said = np.full(len(seen.labels), -1)
-    wrong = suspicion.contradicted
-    said[wrong] = suspicion.candidates[wrong, 0]
-    pairs = species_pairs(seen.features, seen.labels, seen.groups, said, classes=len(seen.species))
-    names, sizes = np.array(seen.species, object), np.bincount(seen.labels, minlength=len(seen.species))
-    return pl.DataFrame(
-        {
-            "species": names[pairs.first],
-            "other": names[pairs.second],
-            "images": sizes[pairs.first],
-            "other_images": sizes[pairs.second],
-            "crossed": pairs.crossed,
-            "similarity": _known(pairs.similarity),
-        },
-        schema_overrides={"species": pl.String, "other": pl.String},
-    )
-
-
-def evidence(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
-    """Give what ``systematic`` compares: the images with evidence, which are suspected, and where they are from."""
-    images = seen.images.with_columns(
-        suspected=pl.Series(suspicion.contradicted),
-        observer=pl.col("observer").str.strip_chars().replace("", None),
-        host=pl.col("image_url").map_elements(host_of, pl.String),
-    ).filter(pl.Series(~suspicion.no_evidence))
-    return images.select("species", "group", "suspected", "observer", "source", "host")
-
-
-def host_of(url: str) -> str | None:
-    """Give the host of a URL; ``None`` where it has none."""
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
-def left_out_top1(seen: Seen, suspicion: Suspicion, *, min_groups: int) -> Estimate:
-    """Give how often the rest of the data is right about an image; of those that it can be right about."""
-    rows = np.flatnonzero(~suspicion.no_evidence)
-    right = ~suspicion.contradicted[rows]
-    return share(right, seen.groups[rows], seen.labels[rows], min_groups=min_groups)
 
 
 def draw(seen: Seen, images: pl.DataFrame, verdicts: pl.DataFrame, most: int, licenses: Sequence[str] | None) -> str:
@@ -297,6 +116,13 @@ def draw(seen: Seen, images: pl.DataFrame, verdicts: pl.DataFrame, most: int, li
     withheld = withheld_in_words(choice.withheld, choice.suspects - choice.judged, rights)
     draw_suspects(drawn, PICTURE, notes=list(filter(None, [choice_in_words(choice, images.height), withheld])))
     return withheld
+
+
+def left_out_top1(seen: Seen, suspicion: Suspicion, *, min_groups: int) -> Estimate:
+    """Give how often the rest of the data is right about an image; of those that it can be right about."""
+    rows = np.flatnonzero(~suspicion.no_evidence)
+    right = ~suspicion.contradicted[rows]
+    return share(right, seen.groups[rows], seen.labels[rows], min_groups=min_groups)
 
 
 def say_what_was_found(

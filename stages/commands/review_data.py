@@ -13,7 +13,7 @@ import subprocess
 import unicodedata
 import webbrowser
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -52,14 +52,7 @@ LONGEST_NAME = 60  # letters
 def main() -> None:
     """Serve the page until somebody stops it."""
     arguments = _arguments()
-    params = all_params()
-    check_profile("split", params.profile, SPLITS_IN)
-    reviewer = reviewer_name(arguments.reviewer)
-    catalog = read_catalog(SPLITS_IN, SUSPECTS_IN, MODEL_SUSPECTS_IN)
-    say_counts(catalog)
-    pictures = Pictures(PACKED_IN, _cache(params.profile))
-    review = (_pairs if arguments.pairs else _images)(arguments, params, catalog, pictures, reviewer)
-    server = ReviewServer(review, catalog, pictures, reviewer=reviewer, port=arguments.port)
+    server, review = open_server(arguments)
     say(f"review_data: {server.url} (Ctrl-C ends it; verdicts go to {review.file.path})")
     if not arguments.no_browser and _has_screen():
         webbrowser.open(server.url)
@@ -72,7 +65,23 @@ def main() -> None:
     review.file.close()
 
 
-def _arguments() -> argparse.Namespace:
+def open_server(arguments: argparse.Namespace) -> tuple[ReviewServer, ImageReview | PairReview]:
+    """Read what there is, and give a server that answers nobody yet, and its review.
+
+    Raises:
+        UserError: a table is missing or damaged, there is no name for the reviewer, or the port is taken.
+    """
+    params = all_params()
+    check_profile("split", params.profile, SPLITS_IN)
+    reviewer = reviewer_name(arguments.reviewer)
+    catalog = read_catalog(SPLITS_IN, SUSPECTS_IN, MODEL_SUSPECTS_IN)
+    say_counts(catalog)
+    pictures = Pictures(PACKED_IN, _cache(params.profile))
+    review = (_pairs if arguments.pairs else _images)(arguments, params, catalog, pictures, reviewer)
+    return ReviewServer(review, catalog, pictures, reviewer=reviewer, port=arguments.port), review
+
+
+def _arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reviewer", metavar="NAME", help="whose verdicts these are (git's user.name)")
     parser.add_argument("--pairs", action="store_true", help="ask of pairs of photos that look alike")
@@ -87,7 +96,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; 0 takes a free one (0)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _share(text: str) -> float:
@@ -183,7 +192,11 @@ def _has_screen() -> bool:
 def _serve(server: ReviewServer) -> None:
     """Answer until Ctrl-C or a kill; a verdict that is being saved then is saved."""
     told, tell = os.pipe()
-    with stop_requests(lambda: os.write(tell, b".")):
+
+    def stop() -> None:
+        os.write(tell, b".")
+
+    with stop_requests(stop):
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         os.read(told, 1)

@@ -37,6 +37,12 @@ class LookAlikes:
     repeated: int
     left: int
 
+    def counts(self) -> dict[str, int]:
+        """Give how many pairs there are, and what became of them."""
+        return {name: getattr(self, name) for name in ("alike", "known", "repeated", "left")} | {
+            "proposed": len(self.first)
+        }
+
 
 def linked(groups: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Number images by what holds them together: a group, or pairs. int64 [images].

@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
+
+from stages.features.seen import Seen
+from stages.features.suspicion import Suspicion
 
 DIGITS = 5
 
@@ -104,3 +108,23 @@ def _group_sums(features: np.ndarray, order: np.ndarray, starts: np.ndarray) -> 
         rows = order[starts[first] : starts[last]]
         yield slice(first, last), np.add.reduceat(features[rows].astype(np.float64), starts[first:last] - starts[first])
         first = last
+
+
+def table_of_species(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
+    """Give all pairs of species that may be one, columns of ``SPECIES_PAIRS``."""
+    said = np.full(len(seen.labels), -1)
+    wrong = suspicion.contradicted
+    said[wrong] = suspicion.candidates[wrong, 0]
+    pairs = species_pairs(seen.features, seen.labels, seen.groups, said, classes=len(seen.species))
+    names, sizes = np.array(seen.species, object), np.bincount(seen.labels, minlength=len(seen.species))
+    return pl.DataFrame(
+        {
+            "species": names[pairs.first],
+            "other": names[pairs.second],
+            "images": sizes[pairs.first],
+            "other_images": sizes[pairs.second],
+            "crossed": pairs.crossed,
+            "similarity": pl.Series(pairs.similarity).fill_nan(None),
+        },
+        schema_overrides={"species": pl.String, "other": pl.String},
+    )

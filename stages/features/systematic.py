@@ -12,15 +12,38 @@ nothing.
 """
 
 import math
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
 from scipy.special import gammaln, ndtr
 
+from stages.features.seen import Seen
+from stages.features.suspicion import Suspicion
+
+KINDS = ("observer", "source", "host")
 DIGITS = 5
 EXACT = 2_000  # suspected groups up to which the sum's distribution is worked out; beyond it is a normal one
 
 _P_DIGITS = 3  # significant
+
+
+def evidence(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
+    """Give what ``systematic`` compares: the images with evidence, which are suspected, and where they are from."""
+    images = seen.images.with_columns(
+        suspected=pl.Series(suspicion.contradicted),
+        observer=pl.col("observer").str.strip_chars().replace("", None),
+        host=pl.col("image_url").map_elements(host_of, pl.String),
+    ).filter(pl.Series(~suspicion.no_evidence))
+    return images.select("species", "group", "suspected", *KINDS)
+
+
+def host_of(url: str) -> str | None:
+    """Give the host of a URL; ``None`` where it has none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def systematic(images: pl.DataFrame) -> pl.DataFrame:

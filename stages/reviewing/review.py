@@ -40,7 +40,7 @@ class ImageReview:
         """
         self._catalog, self._pictures, self._order, self.file = catalog, pictures, order, file
         self._spelled = spelled
-        self._names: dict[str, str | None] = {name: name for name in catalog.species}
+        self._names: dict[str, str | None] = {name: name for name in catalog.images["species"].unique()}
         self._by_me: dict[str, AskedAs] = {}
         self._shown_before: dict[str, dict[str, Any]] = {}
         self._answered = 0
@@ -112,8 +112,8 @@ class ImageReview:
     def _take_all(self) -> None:
         """Go by all that stands in the files."""
         others = list(self.file.others.iter_rows(named=True))
-        names = {row[name] for row in (*self.file.rows.values(), *others) for name in ("given", "species")}
-        if unknown := {name for name in names - self._names.keys() if name is not None}:
+        names = {row[name] for row in (*self.file.rows.values(), *others) for name in ("given", "species")} - {None}
+        if unknown := names - self._names.keys():
             self._names |= self._spelled(unknown)
         held = [row for row in others if self._holds(row)]
         self._by_others = frozenset(row["image_name"] for row in held if row["verdict"] != "skip")
@@ -161,27 +161,45 @@ class ImageReview:
         replaced = kept = 0
         for name in names:
             before = self._held(name)
-            if name != question.image_name and before is not None and before["verdict"] == "drop":
-                kept += 1  # that was said of it alone
+            if name != question.image_name and before is not None and _stays(before, answer):
+                kept += 1
                 continue
-            row = self._catalog.of(name)
             asked_as: AskedAs = "neighbor" if before is None else changes.get((name,), before)["asked_as"]
             changes[name,] = {
-                "image_name": name,
-                "sha256": row["sha256"],
-                "given": row["species"],
-                "verdict": "drop" if apart else answer.verdict,
-                "species": answer.species,
-                "reason": "one_of_observation" if apart else answer.reason,
+                **self._said_of(name, answer, before, apart=apart),
                 "asked_as": question.asked_as if name == question.image_name else asked_as,
                 "note": answer.note or None,
             }
             replaced += before is not None and before["verdict"] not in ("skip", answer.verdict)
         counts = (len(names) - kept, len(together))
         words = _in_words(answer, asked["species"], counts, apart=apart)
-        words += f" {_photos(kept)} dropped before stay{'s' if kept == 1 else ''} dropped." if kept else ""
+        words += f" What you said of {_photos(kept)} before stays." if kept else ""
         words += f" That takes the place of what you said before of {_photos(replaced)}." if replaced else ""
         return changes, words
+
+    def _said_of(self, image_name: str, answer: Answer, before: Row | None, *, apart: bool) -> Row:
+        """Give the row of one image, without why it was asked.
+
+        What was said of it before may be why it has the species that it is shown under. So `given` stays that of the
+        source, and to confirm what is shown is then to relabel it so: the earlier row is gone.
+        """
+        row = self._catalog.of(image_name)
+        given = row["species"] if before is None else before["given"]
+        verdict, species, reason = answer.verdict, answer.species, answer.reason
+        if apart:
+            verdict, reason = "drop", "one_of_observation"
+        elif verdict in ("confirm", "relabel"):
+            right = species or row["species"]
+            is_given = self._names.get(given) == right
+            verdict, species = ("confirm", None) if is_given else ("relabel", right)
+        return {
+            "image_name": image_name,
+            "sha256": row["sha256"],
+            "given": given,
+            "verdict": verdict,
+            "species": species,
+            "reason": reason,
+        }
 
     def _shown(self, question: Question) -> dict[str, Any]:
         """Give a question as the page gets it. It depends on the image alone, never on why it is asked."""
@@ -225,6 +243,11 @@ class ImageReview:
         }
 
 
+def _stays(before: Row, answer: Answer) -> bool:
+    """Say whether what was said of another photo of the observation stays: that it is dropped was said of it alone."""
+    return before["verdict"] == "drop" or (answer.verdict == "skip" and before["verdict"] != "skip")
+
+
 def reason_in_words(given: str, candidates: list[str], neighbors: list[str]) -> str:
     """Say what speaks for which species: for every image in the same way, whether it is suspected or not.
 
@@ -238,11 +261,8 @@ def reason_in_words(given: str, candidates: list[str], neighbors: list[str]) -> 
     words = f"Of all other species, the rest of the photos speaks most for {candidates[0]}."
     if not neighbors:
         return words
-    own, guess = neighbors.count(given), neighbors.count(candidates[0])
-    are = "is" if own == 1 else "are"
-    return (
-        f"{words} Of the {len(neighbors)} photos most like it, {own} {are} of {given} and {guess} of {candidates[0]}."
-    )
+    counts = [f"{neighbors.count(name) or 'none'} of {name}" for name in (given, candidates[0])]
+    return f"{words} Of the {len(neighbors)} most like it, {' and '.join(counts)}."
 
 
 def _in_words(answer: Answer, given: str, counts: tuple[int, int], *, apart: bool) -> str:

@@ -47,7 +47,7 @@ SUSPECTS = Ruled(  # images.parquet: all images of train, val and test, by rank
         "candidates",
         "novelty",
         "isolation_rank",
-    ),  # fmt: skip
+    ),
     sizes={"sha256": SHA256_CHARACTERS},
 )
 LOOK_ALIKES = Ruled(  # look_alikes.parquet: pairs that look alike by features and not by hash, the most alike first

@@ -99,7 +99,8 @@ def _of_plants(holding: pl.DataFrame) -> pl.DataFrame:
     is_drop = pl.col("verdict") == "drop"
     claims = holding.with_columns(disputed=is_drop.any().over("sha256")).filter(pl.col("claim").is_not_null())
     of_plant = claims.group_by("plant").agg(
-        relabeled=(pl.col("verdict") == "relabel").any(),
+        # What the source has taken up is only a claim: it must not give the species to what the source added since.
+        relabeled=((pl.col("verdict") == "relabel") & ~pl.col("mended")).any(),
         torn=(pl.col("claim").n_unique() > 1) | pl.col("disputed").all(),
         claim=pl.col("claim").min(),
     )

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from stages.tables.cache_filter import AVAILABLE, REJECTED
+from stages.tables.export import RECORDS
 from stages.tables.split import LEFT_OUT, SPLIT
-from stages.tables.table import read_table
+from stages.tables.table import read_table, write_table
 from stages.verdicts.reading import write_verdicts
 from tests.support import ROOT, SAMPLE
 from tests.support.running import complaint, run_here
@@ -102,6 +103,34 @@ def test_one_relabeled_photo_takes_its_observation_along(repo):
     assert metrics(repo)["relabeled"] == found.height
     assert of_two_species(repo) == condemned
     assert {*splits(repo).filter(observation_id=row["observation_id"])["species"]} == {other}
+
+
+def test_who_relabels_one_photo_of_each_wrong_observation_gets_the_true_table(repo):
+    """Wrong labels in, verdicts on them, and not a byte is other than with right labels."""
+    truth = content(repo, *TABLES)
+    images = splits(repo).sort("observation_id", "image_name")
+    # A copy that only looks like a photo of the observation gets a verdict of its own, and is not among these.
+    alone = pl.col("observation_id").n_unique().over("group") == 1
+    first = images.filter(alone & pl.col("group").is_first_distinct() & pl.col("observation_id").is_not_null())
+    flipped = first.sample(25, seed=1)
+    species = images["species"].unique().sort()
+    wrong = {
+        row["group"]: species[(species.index_of(row["species"]) + 1) % len(species)]
+        for row in flipped.iter_rows(named=True)
+    }
+    of_group = images.select("image_name", pl.col("group").replace_strict(wrong, default=None).alias("wrong"))
+    records = read_table(repo / "data/records.parquet", RECORDS)
+    mislabeled = records.join(of_group, on="image_name", how="left", maintain_order="left")
+    mislabeled = mislabeled.with_columns(species=pl.coalesce("wrong", "species"))
+    write_table(mislabeled, RECORDS, repo / "data/records.parquet")
+    assert run_here("cache_filter", repo).returncode == 0
+    assert content(repo, *TABLES) != truth
+    rows = [
+        say_of(row | {"species": wrong[row["group"]]}, "relabel", row["species"])
+        for row in flipped.iter_rows(named=True)
+    ]
+    look_through(repo, *rows)
+    assert content(repo, *TABLES) == truth
 
 
 def test_what_is_dropped_is_listed(repo):

@@ -260,6 +260,28 @@ def test_a_relabel_that_the_source_has_taken_up_is_not_stale(params):
     assert found.figures["relabeled"]["images"] == 0
 
 
+def test_a_relabel_that_the_source_has_taken_up_has_no_effect_on_what_came_since(params):
+    twice = {"image_url": "https://host.example/1.jpg", "image_name": name(1), "sha256": digest(1)}
+    observation = {"observation_id": "s:1"}
+    records = records_of({"species": B} | observation, {"species": B} | observation | twice, {"species": D} | twice)
+    found = review_of(records, verdicts_of(verdict(0, A, "relabel", B)), params.names)
+    assert found.species.to_list() == [B, B, D]
+    assert found.outcome.is_null().all()
+
+
+def test_a_photo_that_is_not_in_the_cache_tells_of_its_observation_by_either_of_its_names(params):
+    twice = {"image_url": "https://host.example/0.jpg", "image_name": name(0), "sha256": None}
+    records = records_of(
+        {"species": A, "observation_id": "s:1"} | twice,
+        {"species": C, "observation_id": "s:2"} | twice,
+        {"species": A, "observation_id": "s:1"},
+        {"species": C, "observation_id": "s:2"},
+        sound=[False, False, True, True],
+    )
+    found = review_of(records, verdicts_of(verdict(0, A, "relabel", B)), params.names)
+    assert found.species.to_list() == [A, C, B, B]
+
+
 def test_a_photo_that_is_not_in_the_cache_still_tells_of_its_observation(params):
     records = records_of(*OBSERVATION, sound=[False, True, True])
     records = records.with_columns(sha256=pl.when("sound").then("sha256"))
