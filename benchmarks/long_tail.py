@@ -28,6 +28,7 @@ import numpy as np
 import yaml
 
 from benchmarks import ROOT
+from benchmarks.population import write_nothing_known
 from sample.compose import Photo, defocus, draw_scene, hide, shift_hue, take_photo
 from sample.ingredients import MORE_PACKAGES, load_backgrounds, load_living, load_more_backgrounds
 from sample.make import FIRST_OBSERVATION_ID, OPEN_DATA, encode, plan_observations, write_sources
@@ -37,6 +38,7 @@ from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import write_bytes
 from stages.runtime.progress import progress
 from stages.runtime.yaml_files import read_yaml
+from stages.tables.json_files import parse_json
 
 SEED = 20261128
 PROFILE = "long_tail"
@@ -111,8 +113,7 @@ def prepare(repo: Path) -> None:
         call(repo.parent, "git", "clone", "--quiet", str(ROOT), str(repo))
     source = repo / "data/sources" / PROFILE
     compose(repo.with_name("images"), source)
-    write_bytes(source / "synonyms.csv", b"synonym,accepted\n")
-    write_bytes(source / "assignments/README.md", b"Nothing is remembered here.\n")
+    write_nothing_known(source)
     params = read_yaml(ROOT / "params.yaml")
     sample = params["profiles"]["sample"]
     params["profiles"][PROFILE] = sample | {name: sample[name] | change for name, change in CHANGES.items()}
@@ -120,6 +121,8 @@ def prepare(repo: Path) -> None:
     write_bytes(repo / "params.yaml", yaml.safe_dump(params, sort_keys=False).encode())
     call(repo, sys.executable, "-m", "stages.commands.inventory", shown=True)
     call(repo, "dvc", "repro", "pack", shown=True)
+    if refused := parse_json((repo / "data/reports/export.json").read_bytes())["refused"]:
+        raise UserError(f"the name rules refuse some of the classes ({refused}): see sample.ingredients.living_name")
     call(repo, "git", "add", "--all")
     author = ["-c", "user.name=benchmark", "-c", "user.email=", "-c", "commit.gpgsign=false"]
     call(repo, "git", *author, "commit", "--quiet", "--no-verify", "-m", COMMIT)

@@ -87,7 +87,7 @@ HTML = (
 COASTS = "usr/share/cartopy/data/shapefiles/gshhs/c/GSHHS_c_L1.shp"
 
 _OF_ANOTHER_KIND = {"screenshots": "/color-", "maps": "/flags/"}  # parts of paths
-_PLANT_FOLDERS = {"Plants", "Flowers", "Mushrooms", "Trees", "Fruit", "Nuts", "Vegetables", "Spices"}
+_PLANT_FOLDERS = {"Plantsia", "Flowersia", "Mushroomsia", "Treesia", "Fruitia", "Nutsia", "Vegetablesia", "Spicesia"}
 
 Picture = tuple[str, np.ndarray]  # its source, and uint8 [height, width, 3] RGB
 

@@ -109,14 +109,21 @@ def load_living(root: Path) -> dict[str, np.ndarray]:
         drawn = str(path) in DRAWN or _DRAWN_FOLDERS & set(path.parts)
         if drawn or max((cutout := trim(stamps / path)).shape[:2]) < _SMALLEST_PX:
             continue
-        words = re.sub(r"\d", lambda digit: f" {'abcdefghij'[int(digit[0])]} ", path.stem.lower())
-        name = f"{path.parent.name.capitalize()} {'-'.join(re.findall('[a-z]+', words))}"
-        if name in cutouts:
+        if (name := living_name(path)) in cutouts:
             raise UserError(f"{stamps / path} has the name of another cut-out, {name}: Debian's packages have changed")
         cutouts[name] = cutout
     if not cutouts:
         raise UserError(f"{stamps} holds no cut-outs: Debian's packages have changed")
     return cutouts
+
+
+def living_name(path: Path) -> str:
+    """Make up a name of a cut-out's folder and file that the name rules take for a species'.
+
+    "Flowers rose" they would refuse, as no genus is called so.
+    """
+    words = re.sub(r"\d", lambda digit: f" {'abcdefghij'[int(digit[0])]} ", path.stem.lower())
+    return f"{path.parent.name.capitalize()}ia {'-'.join(re.findall('[a-z]+', words))}"
 
 
 def load_backgrounds(root: Path) -> list[np.ndarray]:

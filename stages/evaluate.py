@@ -14,10 +14,12 @@ import polars as pl
 
 from stages.config.libraries import check_libraries
 from stages.config.reading import stage_params
+from stages.evaluation.accuracies import SIZES, accuracy_by_class_size
 from stages.evaluation.confusion import confused_pairs, drawn_pairs, never_right, species_table
 from stages.evaluation.evaluated import check_finite, read_evaluated, with_numbers
-from stages.evaluation.figures import SIZES, accuracy_by_class_size, figures_table, for_people
+from stages.evaluation.figures import figures_table
 from stages.evaluation.fitted import fit, how_sure
+from stages.evaluation.for_people import for_people
 from stages.evaluation.risk_coverage import risk_coverage
 from stages.evaluation.summary import both_reliabilities, headline, in_words, summarize
 from stages.evaluation.suspects import model_suspects
@@ -93,7 +95,8 @@ def main() -> None:
     drawn = {
         "figures": rounded(figures_table(figures), tables.TEST_FIGURES),
         "by_class_size": rounded(
-            accuracy_by_class_size(test, train_images, min_groups=min_groups), tables.BY_CLASS_SIZE
+            accuracy_by_class_size(test.answers.hits, test.groups, test.labels, train_images, min_groups=min_groups),
+            tables.BY_CLASS_SIZE,
         ),
         "reliability": rounded(both_reliabilities(test, temperature, min_groups=min_groups), tables.RELIABILITY),
         "risk_coverage": rounded(curve, tables.RISK_COVERAGE),

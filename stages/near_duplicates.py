@@ -1,19 +1,22 @@
 """Stage ``near_duplicates``: images that look alike, re-encoded, resized or mirrored -> data/near_duplicates/.
 
 pairs.parquet holds pairs of at most ``near_duplicates.max_distance`` bits, enough of them to say which images of a
-species belong together; ``split`` keeps these together.
+species belong together; ``split`` keeps these together. What people said of pairs goes before: what is the same is a
+pair, whatever its distance, and what is different is none.
 disputed.csv names the images whose look-alike bears another species' name: at least one of the two names is wrong.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from stages.config.reading import stage_params
 from stages.config.schema import NearDuplicates
-from stages.config.sources import inventory_path
-from stages.images.similar import HASH_BITS, MAX_DISTANCE, Pairs, Sieve, find_pairs
+from stages.config.sources import inventory_path, pair_verdicts_path
+from stages.images.looks import ALIKE, count_said, find_looks, hashes_of, looks_of_pairs, measure_pairs
+from stages.images.similar import MAX_DISTANCE, Pairs, Sieve, find_pairs
 from stages.runtime.errors import UserError, run
 from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
@@ -22,6 +25,8 @@ from stages.tables.inventory import INVENTORY
 from stages.tables.json_files import write_figures
 from stages.tables.near_duplicates import DISPUTED, DISTANCES, PAIRS
 from stages.tables.table import read_table, write_table
+from stages.verdicts.pairs import SaidOfPairs, agree_on_pairs, in_lines
+from stages.verdicts.reading import read_pair_verdicts
 
 AVAILABLE_IN = Path("data/available.parquet")
 OUT = Path("data/near_duplicates")
@@ -31,7 +36,6 @@ DISTANCES_OUT = Path("plots/near_duplicate_distances.csv")
 
 # By which the pairs are counted apart: what a record and a file say of an image first, whatever it looks like.
 SHARED = ("observation_id", "photo_id", "sha256")
-ALIKE = {"first": pl.UInt32, "second": pl.UInt32, "distance": pl.Int32, "mirrored": pl.Boolean}
 _ALONE, _LINKED = "found by their looks alone", "one observation, photo or file"
 
 
@@ -44,8 +48,15 @@ def main() -> None:
     if unknown := images.filter(pl.col("phash").is_null())["image_name"].to_list():
         raise UserError(f"the inventory has no hash of {unknown[0]}: run `dvc repro cache_filter` first")
 
-    pairs, counts, totals = find_alike(images, params.near_duplicates)
-    disputed = find_disputed(images, pairs)
+    folder = pair_verdicts_path(params.profile)
+    verdicts = read_pair_verdicts(folder)
+    said = agree_on_pairs(verdicts, available) if verdicts.height else None
+    pairs, counts, totals = find_alike(images, params.near_duplicates, said)
+    disputed = find_disputed(images, pairs, said)
+    if said:
+        totals["review"] = review = said.figures | count_said(images, pairs, params.near_duplicates, said)
+        for line in in_lines(review, folder):
+            say(f"near_duplicates: {line}")
 
     with replacing_directory(OUT) as folder:
         write_table(name_pairs(images, pairs), PAIRS, folder / "pairs.parquet")
@@ -60,7 +71,9 @@ def main() -> None:
     )
 
 
-def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+def find_alike(
+    images: pl.DataFrame, params: NearDuplicates, said: SaidOfPairs | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
     """Find the images that look alike.
 
     All images of one hash are one look, and each stands in a pair of distance 0 with the look's first row, so that a
@@ -68,19 +81,22 @@ def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFra
     which are disputed, so that a thousand pictures that are nearly copies are none either.
 
     Args:
-        images: with the columns row (UInt32), phash, species and ``SHARED``.
+        images: with the columns row (UInt32), phash, species and ``SHARED``; and image_name where something was said.
         params: the limit of distance, and whether mirror images count.
+        said: what people said of pairs. What is the same is a pair of the distance that it has; what is different is
+            none, and is not counted.
 
     Returns:
         The pairs kept: first and second (rows, the first row of each look), distance (bits), mirrored. All pairs by
         their distance up to ``MAX_DISTANCE``, columns of ``DISTANCES``. And how many there are within the limit.
     """
-    looks = images.select("row", "species", "phash", look=pl.col("row").min().over("phash"))
+    looks = find_looks(images, said)
     first = looks.group_by("look", maintain_order=True).agg(
         pl.col("phash").first(), pl.col("species").first(), several=pl.col("species").n_unique() > 1
     )
     rows = first["look"].to_numpy()
-    hashes = np.frombuffer(b"".join(first["phash"]), np.uint8).reshape(-1, HASH_BITS // 8)
+    hashes = hashes_of(first["phash"])
+    different = _codes(looks_of_pairs(images, looks, said.different)) if said else np.empty(0, np.int64)
 
     def in_rows(pairs: Pairs) -> Pairs:
         return pairs._replace(first=rows[pairs.first], second=rows[pairs.second])
@@ -94,12 +110,25 @@ def find_alike(images: pl.DataFrame, params: NearDuplicates) -> tuple[pl.DataFra
     same = Pairs(copies["look"].to_numpy(), copies["row"].to_numpy(), nothing.astype(np.int32), nothing.astype(bool))
     tally, sieve = Tally(images, params.max_distance), Sieve(kinds)
     tally.add(same)
-    for piece in find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=params.mirrored):
+    for found in find_pairs(hashes, max_distance=MAX_DISTANCE, mirrored=params.mirrored):
+        piece = found
+        if len(different):
+            apart = np.isin(_codes(pl.DataFrame(in_rows(found)._asdict())), different)
+            piece = Pairs(*(column[~apart] for column in found))
         tally.add(in_rows(piece))
         near = piece.distance <= params.max_distance
         sieve.take(Pairs(*(column[near] for column in piece)))
     kept = pl.concat(pl.DataFrame(pairs._asdict(), schema=ALIKE) for pairs in (same, in_rows(sieve.pairs())))
+    if said:
+        added = measure_pairs(images, looks_of_pairs(images, looks, said.same), mirrored=params.mirrored)
+        kept = pl.concat([kept, added]).unique(["first", "second"])
     return kept.sort("first", "second"), tally.distances(), tally.figures()
+
+
+def _codes(pairs: pl.DataFrame) -> np.ndarray:
+    """Give a number a pair of rows, first and second."""
+    first, second = (pairs[end].to_numpy().astype(np.int64) for end in ("first", "second"))
+    return first << 32 | second
 
 
 class Tally:
@@ -140,13 +169,18 @@ class Tally:
         return {"pairs": alike, "mirrored_pairs": self._mirrored, "images_in_pairs": int(self._seen.sum())}
 
 
-def find_disputed(images: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+def find_disputed(images: pl.DataFrame, pairs: pl.DataFrame, said: SaidOfPairs | None = None) -> pl.DataFrame:
     """Find the images that look like one of another species; each with the nearest such image.
+
+    Args:
+        images: as ``find_alike`` takes them, with image_name.
+        pairs: that it kept.
+        said: what people said of pairs, as ``find_alike`` had it.
 
     Returns:
         Columns of ``DISPUTED``, sorted by image_name.
     """
-    looks = images.select("row", "species", "phash", look=pl.col("row").min().over("phash"))
+    looks = find_looks(images, said)
     # Two rows stand for all of a look: whatever species it is held against, one of them differs if any does.
     ends = looks.group_by("look").agg(
         pl.col("row").sort_by("species", "row").first().alias("lowest"),

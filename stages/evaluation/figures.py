@@ -9,14 +9,11 @@ import polars as pl
 from sklearn.metrics import f1_score
 
 from stages.config.schema import Shots
+from stages.evaluation.accuracies import accuracies
 from stages.evaluation.evaluated import Evaluated
 from stages.evaluation.hierarchy import GenusAnswers, within_genus
-from stages.evaluation.intervals import Estimate, mean_per_class, share
-from stages.evaluation.shots import by_shots
-from stages.tables.size_bins import bins_of, name_bins
+from stages.evaluation.intervals import Estimate, share
 
-# Classes are drawn together by their number of training images: up to 1, 2, 5, ...
-SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 # As a plot calls them, in its order. A name has no count in it: two runs' rows must line up.
 NAMES = {
     "top1": "top-1",
@@ -52,15 +49,8 @@ def sum_up(
     """
     hits, groups, labels = test.answers.hits, test.groups, test.labels
     near, wrong = within_genus(test, genus_of_class), ~hits
-    few_to_many = by_shots(train_images[labels], shots)
     found = {
-        "top1": share(hits, groups, labels, min_groups=min_groups),
-        "top5": share(test.answers.ranks < 5, groups, labels, min_groups=min_groups),
-        "mean_per_class_accuracy": mean_per_class(hits, groups, labels, min_groups=min_groups),
-        **{
-            name: mean_per_class(hits[members], groups[members], labels[members], min_groups=min_groups)
-            for name, members in few_to_many.items()
-        },
+        **accuracies(test.answers.ranks, groups, labels, train_images, shots, min_groups=min_groups),
         "genus_top1": share(near, groups, labels, min_groups=min_groups),
         "genus_top1_by_sum": share(genus.hits, groups, labels, min_groups=min_groups),
         "errors_within_genus": share(near[wrong], groups[wrong], labels[wrong], min_groups=min_groups),
@@ -94,28 +84,3 @@ def figures_table(figures: Mapping[str, Any]) -> pl.DataFrame:
     for column in ("source", "license"):
         named |= {f"top-1, {column} {name}": estimate for name, estimate in figures[f"by_{column}"].items()}
     return pl.DataFrame([{"figure": name} | asdict(estimate) for name, estimate in named.items()])
-
-
-def accuracy_by_class_size(test: Evaluated, train_images: np.ndarray, *, min_groups: int) -> pl.DataFrame:
-    """Give top-1 of the classes of each size: columns of ``stages.tables.evaluate.BY_CLASS_SIZE``.
-
-    Args:
-        test: the images.
-        train_images: int64 [classes], training images of each class, 1 or more.
-        min_groups: with fewer observations there is no interval.
-    """
-    bins, names = bins_of(train_images[test.labels], SIZES), pl.Series(name_bins(SIZES))
-    found = top1_by(test, names[bins], min_groups=min_groups)
-    rows = [{"train_images": name} | asdict(estimate) for name, estimate in found.items()]
-    return pl.DataFrame(rows).rename({"value": "top1"})
-
-
-def for_people(value: Any) -> Any:
-    """Give figures as a report holds them: estimates as objects, and ``null`` for what is of no image."""
-    if isinstance(value, Estimate):
-        return for_people(asdict(value))
-    if isinstance(value, Mapping):
-        return {name: for_people(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [for_people(entry) for entry in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

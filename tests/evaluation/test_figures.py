@@ -7,15 +7,9 @@ import pytest
 from sklearn.metrics import f1_score, recall_score, top_k_accuracy_score
 
 from stages.config.schema import Shots
-from stages.evaluation.figures import (
-    NAMES,
-    accuracy_by_class_size,
-    figures_table,
-    for_people,
-    macro_f1,
-    sum_up,
-    top1_by,
-)
+from stages.evaluation.accuracies import accuracy_by_class_size
+from stages.evaluation.figures import NAMES, figures_table, macro_f1, sum_up, top1_by
+from stages.evaluation.for_people import for_people
 from stages.evaluation.hierarchy import genus_answers
 from stages.evaluation.intervals import Estimate
 from stages.splitting.genera import number_genera
@@ -69,7 +63,7 @@ def test_sources_licenses_and_sizes_of_classes_share_out_the_images():
         assert sum(estimate.images for estimate in found.values()) == 260
         for name, estimate in found.items():
             assert estimate.value == (SAID == LABELS)[(column == name).to_numpy()].mean()
-    sizes = accuracy_by_class_size(TEST, TRAIN_IMAGES, min_groups=10)
+    sizes = accuracy_by_class_size(TEST.answers.hits, TEST.groups, LABELS, TRAIN_IMAGES, min_groups=10)
     assert set(sizes.columns) == set(BY_CLASS_SIZE)
     assert sizes["images"].sum() == 260
     assert sizes["train_images"].is_sorted()

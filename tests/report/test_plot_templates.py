@@ -9,8 +9,9 @@ import pytest
 import yaml
 from dvc_render.vega import VegaRenderer
 
-from stages.evaluation.figures import SIZES
+from stages.evaluation.accuracies import SIZES
 from stages.tables import evaluate as tables
+from stages.tables.baseline import BASELINE_BY_CLASS_SIZE
 from stages.tables.compare_crops import GAIN_CURVES, KEPT_CURVES
 from stages.tables.near_duplicates import DISTANCES
 from stages.tables.size_bins import name_bins
@@ -25,6 +26,7 @@ PLOTS = [
 CURVES = [(path, props) for path, props in PLOTS if path.endswith(".csv")]
 COLUMNS = {
     "plots/accuracy_by_class_size.csv": tables.BY_CLASS_SIZE,
+    "plots/baseline_by_class_size.csv": BASELINE_BY_CLASS_SIZE,
     "plots/class_sizes.csv": CLASS_SIZES,
     "plots/confused_pairs.csv": tables.DRAWN_PAIRS,
     "plots/crop_gain.csv": GAIN_CURVES,

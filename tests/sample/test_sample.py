@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import bson
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sample.compose import Photo, Scene, defocus, draw_scene, hide, shift_hue, take_photo
-from sample.ingredients import load_living
+from sample.ingredients import living_name, load_living
 from sample.make import CACHED_IMAGES, make_sample
 from stages.images.decode import decode_rgb, read_header
 from stages.images.verdict import VERDICTS, verdict
@@ -216,9 +217,17 @@ def test_cut_outs_that_are_drawn_or_small_or_lifeless_are_left_out(tmp_path):
     stamp("plants/nothing.png", 0)
     found = load_living(tmp_path)
     assert {name: cutout.shape for name, cutout in found.items()} == {
-        "Birds blue-heron-c": (120, 120, 4),
-        "Plants thyme": (120, 120, 4),
+        "Birdsia blue-heron-c": (120, 120, 4),
+        "Plantsia thyme": (120, 120, 4),
     }
+
+
+def test_names_of_living_things_are_names_to_the_rules(params):
+    """Of a benchmark's 175 classes the rules once refused 45, and nobody noticed."""
+    cleaner = NameCleaner(params.names, {})
+    for path in ("flowers/rose.png", "trees/tree2.png", "fruit/Kiwi.png", "plants/mosses/moss.png"):
+        name = living_name(Path(path))
+        assert cleaner.clean(name).name == name
 
 
 def test_out_of_focus_is_less_sharp_and_as_bright():
