@@ -146,3 +146,11 @@ def test_nothing_looked_at_and_a_better_model():
     gain = measure_gain(side(MADE), side(BETTER), NO_VERDICTS, NO_VERDICTS, min_groups=10)
     assert gain.looked_at.counts["compared"] == 0 and gain.verdicts.added == {}
     assert gain.old.differences["top1"].verdict == gain.new.differences["top1"].verdict == "better"
+
+
+def test_an_empty_test_on_either_side_is_no_error():
+    nothing = only(side(MADE), pl.Series([], dtype=pl.String))
+    said = verdicts(verdict(images(MADE)[0], "confirm"))
+    for base, head in ((nothing, side(MADE)), (side(MADE), nothing), (nothing, nothing)):
+        gain = measure_gain(base, head, NO_VERDICTS, said, min_groups=10)
+        assert [of.counts["compared"] for of in (gain.old, gain.new, gain.looked_at)] == [0, 0, 0]
