@@ -130,6 +130,8 @@ def relabel(side: Side, species: Mapping[str, str]) -> Side:
     test = side.test.with_columns(species=renamed.fill_null(side.test["species"]))
     of_image = dict(test.select("image_name", "species").iter_rows())
     answers = answers_of(side.predictions, where=f"the table of predictions of {side.name}")
+    if not len(answers):
+        return replace(side, test=test)
     labels = np.array([numbers.get(of_image.get(name, ""), -1) for name in answers.image_name], np.int64)
     changed = labels != answers.labels
     there = answers.top_classes == labels[:, None]

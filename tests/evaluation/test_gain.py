@@ -158,3 +158,11 @@ def test_what_was_judged_along_with_a_photo_shown_by_chance_is_corrected_by_chan
     rows[0] |= {"asked_as": "random"}
     found = compare_verdicts(side(MADE), side(MADE), NO_VERDICTS, verdicts(*rows))
     assert (found.corrected, found.corrected_unasked) == (len(first) + len(second), len(second))
+
+
+def test_an_empty_test_on_either_side_is_no_error():
+    nothing = only(side(MADE), pl.Series([], dtype=pl.String))
+    said = verdicts(verdict(images(MADE)[0], "confirm"))
+    for base, head in ((nothing, side(MADE)), (side(MADE), nothing), (nothing, nothing)):
+        gain = measure_gain(base, head, NO_VERDICTS, said, min_groups=10)
+        assert [of.counts["compared"] for of in (gain.old, gain.new, gain.looked_at)] == [0, 0, 0]
