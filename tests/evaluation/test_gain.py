@@ -114,7 +114,10 @@ def test_gain_by_old_labels_new_labels_and_what_people_looked_at():
     assert (gain.relabeled, gain.otherwise) == (12, 1)
     assert gain.verdicts.added == {"confirm": 29, "relabel": 12, "skip": 1}
     assert gain.verdicts.asked == {"random": 28, "suspect": 14}
-    assert (gain.verdicts.of_test, gain.verdicts.corrected, gain.verdicts.corrected_unasked) == (42, 12, 12)
+    groups = [image["group"] for image in table]
+    unasked = sum(group not in groups[12:40] for group in groups[:12])
+    assert (gain.verdicts.of_test, gain.verdicts.corrected, gain.verdicts.corrected_unasked) == (42, 12, unasked)
+    assert unasked
     assert not gain.verdicts.whole_test
 
 
@@ -146,3 +149,12 @@ def test_nothing_looked_at_and_a_better_model():
     gain = measure_gain(side(MADE), side(BETTER), NO_VERDICTS, NO_VERDICTS, min_groups=10)
     assert gain.looked_at.counts["compared"] == 0 and gain.verdicts.added == {}
     assert gain.old.differences["top1"].verdict == gain.new.differences["top1"].verdict == "better"
+
+
+def test_what_was_judged_along_with_a_photo_shown_by_chance_is_corrected_by_chance():
+    groups = MADE.splits["test"].filter(pl.len().over("group") > 1).partition_by("group", maintain_order=True)
+    first, second = (group.to_dicts() for group in groups[:2])
+    rows = [verdict(image, "drop", asked_as="neighbor") for image in (*first, *second)]
+    rows[0] |= {"asked_as": "random"}
+    found = compare_verdicts(side(MADE), side(MADE), NO_VERDICTS, verdicts(*rows))
+    assert (found.corrected, found.corrected_unasked) == (len(first) + len(second), len(second))

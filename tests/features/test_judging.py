@@ -79,6 +79,15 @@ def test_shuffled_labels_are_at_chance_and_it_is_said_whose(small):
     assert "nor does train know itself" in found.words
 
 
+@pytest.mark.parametrize("seed", [14, 18, 23])
+def test_shuffled_train_labels_by_which_some_species_seem_renamed_are_no_other_order(seed):
+    """What a probe learned of shuffled labels, it says of all photos of a species: a renaming explains that well."""
+    made = world(seed=seed, classes=CLASSES, train=250, val=60, test=1, spread=1.2)
+    found = judged(shuffled(made.labeled("train"), seed), made.labeled("val"), made.species)
+    assert found.renamed is not None and found.renamed.another_order
+    assert found.verdict == "at_chance" and "nor does train know itself" in found.words
+
+
 def test_a_small_sound_set_is_not_at_chance():
     """Of each size, over some draws, with a probe that is right of half of the images or of nearly all."""
     words = []
