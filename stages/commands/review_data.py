@@ -20,7 +20,7 @@ from threading import Thread
 from stages.cache.directory import cache_directory
 from stages.config.reading import all_params
 from stages.config.schema import Params
-from stages.config.sources import pair_verdicts_path, synonyms_path, verdicts_path
+from stages.config.sources import assignments_path, pair_verdicts_path, synonyms_path, verdicts_path
 from stages.reviewing.asked import Order, sample_order, suspects, whole_split
 from stages.reviewing.catalog import Catalog, read_catalog
 from stages.reviewing.pairs import PairReview
@@ -76,6 +76,11 @@ def open_server(arguments: argparse.Namespace) -> tuple[ReviewServer, ImageRevie
     reviewer = reviewer_name(arguments.reviewer)
     catalog = read_catalog(SPLITS_IN, SUSPECTS_IN, MODEL_SUSPECTS_IN)
     say_counts(catalog)
+    if not assignments_path(params.profile).exists():
+        say(
+            "review_data: the splits are not remembered, so a label that changes may move photos between train, val "
+            "and test: `make remember` first keeps the test of before and of then one test"
+        )
     pictures = Pictures(PACKED_IN, _cache(params.profile))
     review = (_pairs if arguments.pairs else _images)(arguments, params, catalog, pictures, reviewer)
     return ReviewServer(review, catalog, pictures, reviewer=reviewer, port=arguments.port), review

@@ -6,7 +6,7 @@ from itertools import chain
 import polars as pl
 import pytest
 
-from stages.config.sources import synonyms_path
+from stages.config.sources import assignments_path, synonyms_path
 from stages.reviewing.answers import MalformedError
 from stages.reviewing.review import reason_in_words
 from stages.tables.evaluate import MODEL_SUSPECTS
@@ -321,3 +321,16 @@ def test_pairs_are_asked_in_their_order_and_may_be_left_for_later(repo):
     with serving(repo, "--pairs") as (page, _):
         assert page.now()["question"]["id"] == asked[2]
         assert page.now()["progress"]["of_all"] == 8
+
+
+def test_splits_that_are_not_remembered_are_said_to_move_with_labels(repo, capsys):
+    """By the time that `make gain` finds it out, the test of before is no more."""
+    with serving(repo):
+        pass
+    assert "`make remember` first" in capsys.readouterr().out
+    remembered = repo / assignments_path("sample")
+    remembered.parent.mkdir(parents=True)
+    remembered.touch()
+    with serving(repo):
+        pass
+    assert "make remember" not in capsys.readouterr().out
