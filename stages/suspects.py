@@ -74,7 +74,10 @@ def main() -> None:
 
     min_groups = params.evaluate.min_groups
     top1 = left_out_top1(seen, suspicion, min_groups=min_groups)
-    shown = {asked_as: shown_precision(verdicts, asked_as, min_groups=min_groups) for asked_as in ("suspect", "random")}
+    shown = {
+        asked_as: shown_precision(verdicts, asked_as, seen.images, min_groups=min_groups)
+        for asked_as in ("suspect", "random")
+    }
     with replacing_directory(OUT) as folder:
         write_table(images, SUSPECTS, folder / "images.parquet")
         write_table(table_of_look_alikes(seen.images, alike), LOOK_ALIKES, folder / "look_alikes.parquet")

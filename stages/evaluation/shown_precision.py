@@ -21,21 +21,24 @@ class Shown:
     skipped: int
 
 
-def shown_precision(verdicts: pl.DataFrame, asked_as: str, *, min_groups: int) -> Shown:
+def shown_precision(verdicts: pl.DataFrame, asked_as: str, images: pl.DataFrame, *, min_groups: int) -> Shown:
     """Give the share of images shown for a reason that people found to be wrong.
 
-    All verdicts count, also those on images that are by now mended or gone: they say what the ranking was worth. Each
-    of an observation stands for all of its photos, which are asked as neighbors of it, so an image is what is drawn;
-    of several reviewers each says something.
+    All verdicts count, also those on images that are by now mended or gone: they say what the ranking was worth. Of a
+    suspect's observation one photo stands for all, which are asked as neighbors of it; in the random sample there may
+    be several, which are wrong together, and so are several reviewers' words on one. An image that is gone is an
+    observation of its own.
 
     Args:
         verdicts: columns of ``VERDICTS``.
         asked_as: the reason: suspect, or random.
-        min_groups: with fewer images there is no interval.
+        images: image_name and group of those that there are.
+        min_groups: with fewer observations there is no interval.
     """
     asked = verdicts.filter(pl.col("asked_as") == asked_as)
     judged = asked.filter(pl.col("verdict") != "skip")
     wrong = judged["verdict"].is_in(["relabel", "drop"]).to_numpy()
-    images = judged["image_name"].rank("dense").to_numpy().astype(np.int64)
+    group = judged.join(images.select("image_name", "group"), on="image_name", how="left", maintain_order="left")
+    groups = group.select(pl.coalesce("group", "image_name").rank("dense")).to_series().to_numpy().astype(np.int64)
     species = judged["given"].rank("dense").to_numpy().astype(np.int64)
-    return Shown(share(wrong, images, species, min_groups=min_groups), asked.height - judged.height)
+    return Shown(share(wrong, groups, species, min_groups=min_groups), asked.height - judged.height)
