@@ -59,7 +59,8 @@ def main() -> None:
         table = write_data(folder, groups=number // 2, species=species, size_px=SIZE_PX, pictures=PICTURES)
         packed = sum(path.stat().st_size for path in (folder / "data/packed").iterdir())
         judged = write_judged(folder, table)
-        print(f"{table.height:,} images, {size_in_words(packed)}; {judged:,} verdicts so far; {os.cpu_count()} cores")
+        print(f"{table.height:,} images, {size_in_words(packed)}; {judged:,} verdicts so far")
+        print(f"load of the machine before: {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores")
         start_s = time.monotonic()
         with served(folder) as server, chromium(Path(temporary), of_this_machine=True) as browser:
             print(f"until the address is printed: {time.monotonic() - start_s:.1f} s")

@@ -427,8 +427,7 @@ def names_worth(seen: Seen, share: float, seeds: int, *, species: int) -> dict[s
     for seed in range(seeds):
         labels, true, classes = name_twice(seen, share, seed, species=species)
         suspicion = suspect(seen.features, labels, seen.groups, classes=classes, probe=PROBE)
-        said = np.where(suspicion.contradicted, suspicion.candidates[:, 0], -1)
-        pairs = species_pairs(seen.features, labels, seen.groups, said, classes=classes)
+        pairs = species_pairs(seen.features, labels, seen.groups, suspicion.taken_for, classes=classes)
         sizes = np.bincount(labels, minlength=classes)
         one = np.array(
             [frozenset(pair) in true for pair in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)]

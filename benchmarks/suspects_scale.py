@@ -1,4 +1,4 @@
-"""What ``baseline`` and ``suspects`` cost at the size of the reported split: seconds and memory, by their own commands.
+"""What ``baseline`` and ``suspects`` cost at the size of the reported split: seconds and memory.
 
     python -m benchmarks.suspects_scale [--size IMAGES CLASSES] ...
 
@@ -9,6 +9,7 @@ stderr, with the recall of the inverted file. Needs `dvc repro embed` once, for 
 import argparse
 import hashlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def main() -> None:
         of_two = round(classes * SPLIT_CLASSES_OF_TWO / SPLIT_CLASSES)
         write_scale(arguments.write, *generate(images, classes, with_two_or_more=of_two))
         return
-    print(f"on {os.cpu_count()} cores\n| images x features x species | stage | seconds | peak GB |\n|---|---|---|---|")
+    print(f"on {os.cpu_count()} cores\n| images x features x species | stage | seconds | CPU-seconds | peak GB |")
+    print("|---|---|---|---|---|")
     for images, classes in sizes:
         print_scale(images, classes)
 
@@ -127,13 +129,15 @@ def print_scale(images: int, classes: int) -> None:
         words = ["--write", folder, "--size", str(images), str(classes)]
         subprocess.run([sys.executable, "-m", "benchmarks.suspects_scale", *words], cwd=ROOT, check=True)
         for stage in STAGES:
-            seconds, peak_gb, said = measured(stage, root)
-            print(f"| {images:,} x {DIMENSIONS} x {classes:,} | {stage} | {seconds:.0f} | {peak_gb:.2f} |", flush=True)
+            seconds, usage, said = measured(stage, root)
+            busy_s, peak_gb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
+            size = f"{images:,} x {DIMENSIONS} x {classes:,}"
+            print(f"| {size} | {stage} | {seconds:.0f} | {busy_s:.0f} | {peak_gb:.2f} |", flush=True)
             print(said, file=sys.stderr)
 
 
-def measured(stage: str, root: Path) -> tuple[float, float, str]:
-    """Run a stage; give seconds, peak memory in GB, and what it says."""
+def measured(stage: str, root: Path) -> tuple[float, resource.struct_rusage, str]:
+    """Run a stage; give seconds, what it used, and what it says."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(root)}
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
@@ -144,7 +148,7 @@ def measured(stage: str, root: Path) -> tuple[float, float, str]:
         said = output.read()
     if status:
         raise UserError(f"stages.{stage} failed: {said[-2000:]}")
-    return time.perf_counter() - start, usage.ru_maxrss / 2**20, said
+    return time.perf_counter() - start, usage, said
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ REPORT = Path("data/reports/suspects.json")
 PICTURE = Path("plots/suspects.png")
 
 SURE = 0.05  # share of false ones up to which a system is counted as found
+SAID = 3  # of these, at the most
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def main() -> None:
     suspicion = suspect(seen.features, seen.labels, seen.groups, classes=len(seen.species), probe=params.probe)
     count = max(NEIGHBORS, params.probe.neighbors)
     neighbors, search = all_neighbors(seen.features, seen.groups, count=count)
-    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe)
+    images = table_of_images(seen, suspicion, neighbors, search, verdicts, params.suspects.listed, params.probe)
     alike = find_look_alikes(seen, neighbors, by_hash, pair_verdicts, params.suspects)
     species = table_of_species(seen, suspicion)
     systems = systematic(evidence(seen, suspicion))
@@ -96,7 +97,12 @@ def main() -> None:
     }
     write_figures(REPORT, for_people(figures))
     withheld = draw(seen, images, verdicts, params.suspects.pictured, params.pictures.licenses)
-    say_what_was_found(seen, suspicion, top1, shown, search, alike, withheld)
+    say_what_was_found(suspicion, top1, shown, search, alike, withheld)
+    for row in surely.head(SAID).iter_rows(named=True):
+        say(
+            f"suspects: {row['kind']} {row['value']!r:.80}: {row['suspected_groups']:,} of {row['groups']:,} "
+            f"observations are suspected, where {row['expected_groups']:.1f} are expected: see {OUT}/systematic.csv"
+        )
 
 
 def draw(seen: Seen, images: pl.DataFrame, verdicts: pl.DataFrame, most: int, licenses: Sequence[str] | None) -> str:
@@ -126,7 +132,6 @@ def left_out_top1(seen: Seen, suspicion: Suspicion, *, min_groups: int) -> Estim
 
 
 def say_what_was_found(
-    seen: Seen,
     suspicion: Suspicion,
     top1: Estimate,
     shown: dict[str, Shown],

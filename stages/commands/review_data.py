@@ -116,7 +116,8 @@ def _images(
     whole = arguments.split != "train"
     share = arguments.random_share if arguments.random_share is not None else 0.0 if whole else RANDOM_SHARE
     first = [] if share == 1 else (whole_split if whole else suspects)(catalog, arguments.split)
-    order = Order(first, sample_order(catalog, [name for (name,) in file.rows]), share)
+    judged = {name for (name,) in file.rows} | set(file.others["image_name"])
+    order = Order(first, sample_order(catalog, judged), share)
 
     def spelled(names: Iterable[str]) -> dict[str, str | None]:
         found = spell(names, catalog.species, params.names, synonyms_path(params.profile))

@@ -27,7 +27,7 @@ class Verdicts:
         removed: rows that only the first has.
         of_test: images of either test that the added rows are of.
         corrected: of these, images that were relabeled or dropped.
-        corrected_unasked: of the latter, images that were shown for other reasons than by chance.
+        corrected_unasked: of the latter, images of observations of which none was shown by chance.
         whole_test: whether all images of the first's test were looked at.
     """
 
@@ -100,7 +100,10 @@ def compare_verdicts(base: Side, head: Side, before: pl.DataFrame, now: pl.DataF
     tested = {*base.test["sha256"], *head.test["sha256"]}
     of_test = added.filter(pl.col("sha256").is_in(list(tested)))
     corrected = of_test.filter(pl.col("verdict").is_in(CORRECTS))
-    by_chance = set(corrected.filter(asked_as="random")["sha256"])
+    # An observation is judged as a whole, of which one photo was shown.
+    groups = pl.concat([side.test.select("sha256", "group") for side in (base, head)]).unique()
+    drawn = groups.join(now.filter(asked_as="random"), on="sha256", how="semi").select("group")
+    by_chance = set(groups.join(drawn, on="group", how="semi")["sha256"])
     return Verdicts(
         added=_counted(added, "verdict"),
         asked=_counted(added, "asked_as"),

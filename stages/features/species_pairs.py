@@ -112,10 +112,7 @@ def _group_sums(features: np.ndarray, order: np.ndarray, starts: np.ndarray) -> 
 
 def table_of_species(seen: Seen, suspicion: Suspicion) -> pl.DataFrame:
     """Give all pairs of species that may be one, columns of ``SPECIES_PAIRS``."""
-    said = np.full(len(seen.labels), -1)
-    wrong = suspicion.contradicted
-    said[wrong] = suspicion.candidates[wrong, 0]
-    pairs = species_pairs(seen.features, seen.labels, seen.groups, said, classes=len(seen.species))
+    pairs = species_pairs(seen.features, seen.labels, seen.groups, suspicion.taken_for, classes=len(seen.species))
     names, sizes = np.array(seen.species, object), np.bincount(seen.labels, minlength=len(seen.species))
     return pl.DataFrame(
         {

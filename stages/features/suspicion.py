@@ -40,6 +40,14 @@ class Suspicion:
         """Which images the rest of the data takes for another species, bool [images]."""
         return np.nan_to_num(self.score, nan=-1.0) > 0
 
+    @property
+    def taken_for(self) -> np.ndarray:
+        """What the rest of the data takes an image for where it contradicts its species: int64 labels, else -1."""
+        found = np.full(len(self.score), -1, np.int64)
+        wrong = np.flatnonzero(self.contradicted)
+        found[wrong] = self.candidates[wrong, :1].max(axis=1, initial=-1)
+        return found
+
 
 def suspect(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, classes: int, probe: Probe) -> Suspicion:
     """Say of each image how much the rest of the data speaks against its label.

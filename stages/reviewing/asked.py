@@ -2,8 +2,9 @@
 
 The sample is the beginning of one order of all images (``stages/verdicts/random_order.py``), whether suspected or not.
 Of an image that was judged before, as a suspect or as one of an observation, the verdict is taken into the sample when
-its turn comes, and it is not asked again. So the sample's rows are a draw of all images, and the error rate of the
-whole set can be told from them, however many suspects were judged beside.
+its turn comes, and it is not asked again. Nor is one that is out of the splits by what another reviewer said: it is in
+the sample with that verdict. So the sample's rows are a draw of all images, and the error rate of the whole set can be
+told from them, however many suspects were judged beside, and by whom.
 """
 
 import hashlib
@@ -54,11 +55,13 @@ class Judged:
         by_me: images, whatever was said, and why each was asked.
         by_others: images of which another reviewer said something else than skip.
         sampled_by_others: images that are in the sample by a row of another reviewer.
+        gone: images with a row of another reviewer that are not in the splits any more.
     """
 
     by_me: Mapping[str, AskedAs]
     by_others: Collection[str]
     sampled_by_others: Collection[str]
+    gone: Collection[str] = ()
 
     def is_sampled(self, image_name: str) -> bool:
         """Say whether an image is in the sample."""
@@ -129,14 +132,15 @@ class Order:
         )
         if self._share < 1:
             return round(first / (1 - self._share))
-        return sum(name not in judged.sampled_by_others and name not in judged.by_me for name in self._sample)
+        asked_before = (judged.sampled_by_others, judged.by_me, judged.gone)
+        return sum(not any(name in names for names in asked_before) for name in self._sample)
 
     def _of_sample(self, judged: Judged, assumed: Collection[str], taken: list[str]) -> Iterator[tuple[str, list[str]]]:
         """Yield the images of the sample that are to be asked, each with those before it whose verdicts are taken."""
         for name in self._sample:
             if judged.is_sampled(name):
                 continue
-            if name in judged.by_me:
+            if name in judged.by_me or name in judged.gone:
                 taken.append(name)
             elif name not in assumed:
                 yield name, list(taken)

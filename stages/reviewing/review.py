@@ -118,6 +118,7 @@ class ImageReview:
         held = [row for row in others if self._holds(row)]
         self._by_others = frozenset(row["image_name"] for row in held if row["verdict"] != "skip")
         self._sampled_by_others = frozenset(row["image_name"] for row in held if row["asked_as"] == "random")
+        self._gone = {row["image_name"]: row for row in held if row["image_name"] not in self._catalog}
         self._by_me.clear()
         self._shown_before.clear()
         self._take(self.file.rows)
@@ -134,7 +135,7 @@ class ImageReview:
             if name in self._catalog:
                 for other in self._catalog.together(name):
                     self._shown_before.pop(other, None)
-        self._judged = Judged(self._by_me, self._by_others, self._sampled_by_others)
+        self._judged = Judged(self._by_me, self._by_others, self._sampled_by_others, self._gone.keys())
         self._upcoming: Upcoming = self._order.upcoming(self._judged, self._catalog.together, 1 + AHEAD)
 
     def _holds(self, row: Row) -> bool:
@@ -156,7 +157,8 @@ class ImageReview:
         names = [name for name in together if not answer.alone or self._catalog.of(name)["sha256"] == asked["sha256"]]
         apart = answer.verdict == "relabel" and len(names) < len(together)
         changes: dict[Key, Row] = {
-            (name,): {**self.file.rows[name,], "asked_as": "random"} for name in self._upcoming.taken
+            (name,): {**(self.file.rows.get((name,)) or _in_sample(self._gone[name])), "asked_as": "random"}
+            for name in self._upcoming.taken
         }
         replaced = kept = 0
         for name in names:
@@ -241,6 +243,15 @@ class ImageReview:
             "square": self._pictures.square(image_name),
             "said": None if before is None else before["verdict"],
         }
+
+
+def _in_sample(said: Row) -> Row:
+    """Give the row that brings an image into the sample of which another reviewer's is all that can be known now."""
+    nothing = dict.fromkeys(("species", "reason"))
+    note = f"out of the splits; judged by {said['reviewer']}"
+    return (
+        {name: said[name] for name in ("image_name", "sha256", "given")} | nothing | {"verdict": "skip", "note": note}
+    )
 
 
 def _stays(before: Row, answer: Answer) -> bool:

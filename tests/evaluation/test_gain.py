@@ -114,7 +114,10 @@ def test_gain_by_old_labels_new_labels_and_what_people_looked_at():
     assert (gain.relabeled, gain.otherwise) == (12, 1)
     assert gain.verdicts.added == {"confirm": 29, "relabel": 12, "skip": 1}
     assert gain.verdicts.asked == {"random": 28, "suspect": 14}
-    assert (gain.verdicts.of_test, gain.verdicts.corrected, gain.verdicts.corrected_unasked) == (42, 12, 12)
+    groups = [image["group"] for image in table]
+    unasked = sum(group not in groups[12:40] for group in groups[:12])
+    assert (gain.verdicts.of_test, gain.verdicts.corrected, gain.verdicts.corrected_unasked) == (42, 12, unasked)
+    assert unasked
     assert not gain.verdicts.whole_test
 
 
@@ -154,3 +157,12 @@ def test_an_empty_test_on_either_side_is_no_error():
     for base, head in ((nothing, side(MADE)), (side(MADE), nothing), (nothing, nothing)):
         gain = measure_gain(base, head, NO_VERDICTS, said, min_groups=10)
         assert [of.counts["compared"] for of in (gain.old, gain.new, gain.looked_at)] == [0, 0, 0]
+
+
+def test_what_was_judged_along_with_a_photo_shown_by_chance_is_corrected_by_chance():
+    groups = MADE.splits["test"].filter(pl.len().over("group") > 1).partition_by("group", maintain_order=True)
+    first, second = (group.to_dicts() for group in groups[:2])
+    rows = [verdict(image, "drop", asked_as="neighbor") for image in (*first, *second)]
+    rows[0] |= {"asked_as": "random"}
+    found = compare_verdicts(side(MADE), side(MADE), NO_VERDICTS, verdicts(*rows))
+    assert (found.corrected, found.corrected_unasked) == (len(first) + len(second), len(second))

@@ -159,6 +159,31 @@ def test_the_sample_takes_in_what_was_judged_as_a_suspect_and_what_left_the_spli
     assert (repo / VERDICTS_IN / "ann.csv").read_bytes() == before
 
 
+def test_the_sample_takes_in_what_another_reviewer_took_out_of_the_splits(repo, made):
+    """Ann drops what is wrong among the suspects; a sample of what is left would find too few that are wrong."""
+    sample = random_order(made[1]["image_name"])
+    gone = random_order([f"{number:032x}.jpg" for number in range(40)])
+    order = random_order([*sample, *gone])
+    rows = [
+        {"image_name": name, "sha256": "0" * 64, "given": "Rosa canina", "verdict": verdict, "reason": reason}
+        | {"species": None, "asked_as": "suspect", "note": None}
+        for name, verdict, reason in zip(gone, ["drop"] * 39 + ["skip"], ["not_a_plant"] * 39 + [None], strict=True)
+    ]
+    write_verdicts(pl.DataFrame(rows, schema=dict(VERDICTS)), repo / VERDICTS_IN / "ann.csv")
+    with serving(repo, "--random-share", "1", reviewer="bob") as (page, _):
+        for _ in range(12):
+            assert page.judge("confirm")[0] == 200
+        said = read_verdicts(repo / VERDICTS_IN).filter(reviewer="bob", asked_as="random")
+        drawn = set(said["image_name"])
+        assert drawn == set(order[: len(drawn)])
+        assert len(drawn & set(gone)) >= 3
+        # Bob says nothing of what he has not seen: in the sample it is, with what Ann said.
+        assert set(said.filter(pl.col("image_name").is_in(gone))["verdict"]) == {"skip"}
+        while page.now()["can_undo"]:
+            assert page.undo()[0] == 200
+    assert not (repo / VERDICTS_IN / "bob.csv").exists()
+
+
 def test_what_was_judged_and_followed_is_not_asked_again_and_what_changed_is(repo, made):
     with serving(repo, "--random-share", "0") as (page, _):
         first = page.now()["question"]

@@ -123,6 +123,7 @@ def write_suspects(folder: Path, table: pl.DataFrame, species: list[str], listed
             "candidate_scores": [score] * 5,
             "own_score": 0.0,
             "isolation": 1 / isolation[place],
+            "novelty": 1 / isolation[place],
             "isolation_rank": isolation[place],
             "neighbors": [names[each] for each in near if groups[each] != groups[place]][:8] if is_listed else None,
         }
