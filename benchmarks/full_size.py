@@ -23,7 +23,15 @@ import polars as pl
 import yaml
 
 from benchmarks import ROOT
-from benchmarks.population import CACHED, CLASSES, IMAGES, make_documents, make_inventory, make_records
+from benchmarks.population import (
+    CACHED,
+    CLASSES,
+    IMAGES,
+    make_documents,
+    make_inventory,
+    make_records,
+    write_nothing_known,
+)
 from stages.runtime.yaml_files import read_yaml
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY
@@ -114,10 +122,7 @@ def prepare(folder: Path, dump: str) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     for name in ("dvc.yaml", "libraries.yaml"):
         shutil.copy(ROOT / name, folder)
-    sources = folder / "data/sources/teacher"
-    (sources / "synonyms.csv").write_text("synonym,accepted\n")
-    (sources / "assignments").mkdir()
-    (sources / "assignments/README.md").write_text("none yet\n")
+    write_nothing_known(folder / "data/sources/teacher")
 
 
 def run(folder: Path, module: str) -> tuple[float, float]:

@@ -28,6 +28,7 @@ import numpy as np
 import yaml
 
 from benchmarks import ROOT
+from benchmarks.population import write_nothing_known
 from sample.compose import Photo, defocus, draw_scene, hide, shift_hue, take_photo
 from sample.ingredients import MORE_PACKAGES, load_backgrounds, load_living, load_more_backgrounds
 from sample.make import FIRST_OBSERVATION_ID, OPEN_DATA, encode, plan_observations, write_sources
@@ -112,8 +113,7 @@ def prepare(repo: Path) -> None:
         call(repo.parent, "git", "clone", "--quiet", str(ROOT), str(repo))
     source = repo / "data/sources" / PROFILE
     compose(repo.with_name("images"), source)
-    write_bytes(source / "synonyms.csv", b"synonym,accepted\n")
-    write_bytes(source / "assignments/README.md", b"Nothing is remembered here.\n")
+    write_nothing_known(source)
     params = read_yaml(ROOT / "params.yaml")
     sample = params["profiles"]["sample"]
     params["profiles"][PROFILE] = sample | {name: sample[name] | change for name, change in CHANGES.items()}

@@ -5,12 +5,14 @@ Seeded: the same arguments give the same population.
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import bson
 import numpy as np
 import polars as pl
 
+from stages.runtime.outputs import write_bytes
 from stages.tables.export import RECORDS
 from stages.tables.inventory import INVENTORY
 from stages.tables.links import LINKS
@@ -82,6 +84,13 @@ def make_records(
         observation_id=pl.when(~pl.Series(no_observation)).then(pl.col("source") + ":" + pl.col("observation_id")),
         observer=pl.lit("observer") + pl.col("observer"),
     ).select(RECORDS.keys()).sort("image_url", "species")  # fmt: skip
+
+
+def write_nothing_known(source: Path) -> None:
+    """Write what a profile's folder must have, and of which there is nothing: synonyms, earlier splits, verdicts."""
+    write_bytes(source / "synonyms.csv", b"synonym,accepted\n")
+    for folder in ("assignments", "verdicts", "pair_verdicts"):
+        write_bytes(source / folder / "README.md", b"None yet.\n")
 
 
 def make_links(records: pl.DataFrame) -> pl.DataFrame:

@@ -30,7 +30,7 @@ import yaml
 
 from benchmarks import ROOT
 from benchmarks.full_size import write_no_look_alikes
-from benchmarks.population import CLASSES, IMAGES, make_inventory, make_records
+from benchmarks.population import CLASSES, IMAGES, make_inventory, make_links, make_records, write_nothing_known
 from stages.images.previous import PreviousImages
 from stages.images.shards import PackedImage, PackedShards, write_manifest, write_shard
 from stages.pack import plan_shards
@@ -38,6 +38,7 @@ from stages.runtime.yaml_files import read_yaml
 from stages.tables.export import RECORDS
 from stages.tables.images import IMAGES as IMAGE_ROWS
 from stages.tables.inventory import INVENTORY
+from stages.tables.links import LINKS
 from stages.tables.table import read_table, write_table
 
 STAGES = ("cache_filter", "split", "pack")
@@ -96,9 +97,9 @@ def write_images(inventory: pl.DataFrame, folder: Path) -> pl.DataFrame:
 def prepare(repo: Path, checkout: Path, records: pl.DataFrame, inventory: pl.DataFrame) -> None:
     """Make a repo of git and DVC with the stages of a checkout that lead to shards, and their inputs."""
     source = repo / "data/sources/teacher"
-    (source / "assignments").mkdir(parents=True)
-    (source / "assignments/README.md").write_text("Nothing is remembered here.\n")
+    write_nothing_known(source)
     write_table(records, RECORDS, repo / "data/records.parquet")
+    write_table(make_links(records), LINKS, repo / "data/links.parquet")
     write_table(inventory, INVENTORY, source / "inventory.parquet")
     write_no_look_alikes(repo / "data/near_duplicates")
     params = read_yaml(checkout / "params.yaml")

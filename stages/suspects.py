@@ -67,7 +67,7 @@ def main() -> None:
     suspicion = suspect(seen.features, seen.labels, seen.groups, classes=len(seen.species), probe=params.probe)
     count = max(NEIGHBORS, params.probe.neighbors)
     neighbors, search = all_neighbors(seen.features, seen.groups, count=count)
-    images = table_of_images(seen, suspicion, neighbors, search, params.suspects.listed, params.probe)
+    images = table_of_images(seen, suspicion, neighbors, search, verdicts, params.suspects.listed, params.probe)
     alike = find_look_alikes(seen, neighbors, by_hash, pair_verdicts, params.suspects)
     species = table_of_species(seen, suspicion)
     systems = systematic(evidence(seen, suspicion))

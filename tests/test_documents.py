@@ -43,7 +43,7 @@ def test_the_readmes_accuracy_is_that_of_the_committed_run():
 
 def test_every_setting_of_a_machine_stands_in_the_readme():
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "stages").rglob("*.py"))
-    read = set(re.findall(r'machine_(?:setting|count|flag)\(\s*"(\w+)"', code))
+    read = set(re.findall(r'machine_(?:setting|count|flag|choice)\(\s*"(\w+)"', code))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (section,) = re.findall(r"^### This machine's settings$(.*?)(?=^##)", readme, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == read

@@ -12,7 +12,7 @@ from stages.runtime.progress import say
 
 REPORTS = Path("data/reports")
 # Whose figures are told, in the order of the pipeline.
-_STAGES = ("export", "cache_filter", "near_duplicates", "split", "crops", "train", "test")
+_STAGES = ("export", "cache_filter", "near_duplicates", "split", "crops", "baseline", "suspects", "train", "test")
 
 
 def main() -> None:
@@ -29,7 +29,17 @@ def main() -> None:
         say(tell(*map(_read, _STAGES)))
 
 
-def tell(export: dict, cache: dict, alike: dict, split: dict, crops: dict, train: dict, test: dict) -> str:
+def tell(
+    export: dict,
+    cache: dict,
+    alike: dict,
+    split: dict,
+    crops: dict,
+    baseline: dict,
+    suspects: dict,
+    train: dict,
+    test: dict,
+) -> str:
     """Put the figures of all stages into words."""
     sizes = ", ".join(f"{split[name]['images']} {name}" for name in ("train", "val", "test"))
     return f"""
@@ -40,12 +50,15 @@ The pipeline ran on the embedded sample.
   look-alikes  {alike["pairs"]} pairs, {alike["mirrored_pairs"]} of them mirrored; {alike["disputed_images"]} images look like another species' and are left out
   split        {sizes}; {cache["images"] - sum(split[name]["images"] for name in ("train", "val", "test"))} left out
   crops        {compared_in_words(crops)}
+  baseline     without a training top-1 {baseline["figures"]["val"]["ridge"]["top1"]["value"]:.3f} in validation; labels and photos: {baseline["gate"]["verdict"]}
+  suspects     {suspects["suspects"]} images look more like another species than like their own
   validation   top-1 {train["val_top1"]:.3f}, top-5 {train["val_top5"]:.3f} (epoch {train["best_epoch"]} of {train["epochs"]})
   test         top-1 {_figure(test["top1"])}, top-5 {_figure(test["top5"])}, mean per-class accuracy {_figure(test["mean_per_class_accuracy"])}; by chance {1 / split["classes"]:.3f}
 
 Where to look:
   plots/rejected_images.png   what was rejected, and what nearly was
   plots/crop_comparison.png   what the crops do
+  plots/suspects.png          photos whose label the rest of the data speaks against
   plots/evaluation.png        the run at a glance: all figures of the test, with their intervals
   plots/mistakes.png          what the model takes for something else, and how sure it is
   plots/confused_pairs.png    the species that it confuses, side by side
@@ -62,7 +75,7 @@ Where to look:
   data/unreadable.csv         documents that could not be read, and why
   data/left_out.csv           what no split uses, and why
 
-Next: an experiment, `make try ARGS="-S crop.mode=center -n center"`, then `make compare`, and
+Next: say what the suspects are, `make review-data` (docs/wrong_labels.md shows the loop); or an experiment, `make try ARGS="-S crop.mode=center -n center"`, then `make compare`, and
 `make review BASE=center`: a page that says what is better and worse, with photos."""  # noqa: E501
 
 

@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from dvc.repo import Repo
 
 from stages.config.reading import all_params
 from stages.config.schema import Params
-from stages.evaluation.answers import read_temperature
-from stages.evaluation.paired import Comparison, Side, compare
-from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, compare_splits, curves_of
+from stages.evaluation.paired import Comparison, compare
+from stages.evaluation.review import CURVES, DataChange, all_figures, changed_params, curves_of
+from stages.evaluation.tree_tables import TreeTables, compare_data
 from stages.records.rights import rights_of
 from stages.report.review_comment import write_comment
 from stages.report.review_content import FigureRow, Gallery, Picture, Plot, Review, own_seen, shown
@@ -40,29 +39,19 @@ from stages.runtime.progress import say
 from stages.runtime.trees import TrackedFiles, Tree, changed_files, find_tree, said_of
 from stages.runtime.wording import size_in_words
 from stages.runtime.yaml_files import NotYAMLError, parse_yaml
-from stages.splitting.label_order import read_labels
-from stages.tables.classes import SPLITS
 from stages.tables.json_files import parse_json
-from stages.tables.predictions import PREDICTIONS
-from stages.tables.split import SPLIT
-from stages.tables.table import Ruled, Schema, read_table
-from stages.tables.trained_on import TRAINED_ON
+from stages.tables.table import Schema
 
 PAGE, COMMENT = Path("review.html"), Path("review.md")
 PLOTS_PAGE = Path(".dvc/plots/page.html")
 PACKED = Path("data/packed")
 WORKING = "working tree"
-PREDICTED, SEEN, LABELS = "data/predictions/test.parquet", "models/trained_on.parquet", "models/labels.csv"
-CALIBRATION = "models/calibration.json"
-TABLES = {split: f"data/splits/{split}.parquet" for split in SPLITS}
 TRAINING, TEST_FIGURES = "plots/curves.csv", "plots/test_figures.csv"
 # Of git: what decides on results beside parameters.
 CODE = ("stages", "dvc.yaml", "requirements.txt", "constraints.txt", "libraries.yaml")
 WAIT_S = 120.0
 LONGEST_WAIT_S = 86_400.0
 PLOTS_S = 120.0  # that DVC may take for its plots besides
-_UNSCALED = "probabilities of its answers are those of a temperature of 1"
-_OF_SPLITS = ("image_name", "sha256", "species", "group", "split", "license", "observer")  # what is read of them
 # What is read of plots/curves.csv and plots/test_figures.csv, and of these what each row has.
 _CURVE: Schema = {"epoch": pl.Int64, **dict.fromkeys(CURVES, pl.Float64)}
 _FIGURE: Schema = {"figure": pl.String, **dict.fromkeys(("value", "low", "high"), pl.Float64), "images": pl.Int64}
@@ -119,9 +108,9 @@ def review_of(repo: Repo, base: Tree, params: Params, *, wait_s: float) -> Revie
     """
     head = Tree(WORKING)
     tracked = TrackedFiles(repo, wait_s=wait_s)
-    of_base, of_head = _Tables(base, tracked), _Tables(head, tracked)
+    of_base, of_head = TreeTables(base, tracked), TreeTables(head, tracked)
     missing = [*of_base.missing, *of_head.missing]
-    data = _data(of_base, of_head)
+    data = compare_data(of_base, of_head)
     comparison, gallery = None, Gallery()
     try:
         comparison = _compared(of_base, of_head, params.evaluate.min_groups)
@@ -155,84 +144,11 @@ def review_of(repo: Repo, base: Tree, params: Params, *, wait_s: float) -> Revie
     )
 
 
-class _Tables:
-    """What a tree has of answers and tables, as far as it can be had."""
-
-    def __init__(self, tree: Tree, tracked: TrackedFiles) -> None:
-        self.tree = tree
-        found = tracked.find(tree, [PREDICTED, SEEN, LABELS, CALIBRATION, *TABLES.values()])
-        self._paths, self._why = found.paths, found.missing
-        self.predictions = self._read(PREDICTED, PREDICTIONS)
-        self.trained_on = self._read(SEEN, TRAINED_ON)
-        tables = {split: self._read(name, SPLIT, _OF_SPLITS) for split, name in TABLES.items()}
-        self.splits = {split: table for split, table in tables.items() if table is not None}
-        self.species = self._labels()
-        self.temperature = self._temperature()
-
-    @property
-    def missing(self) -> list[str]:
-        """What cannot be had, a line for each reason."""
-        names: dict[str, list[str]] = {}
-        for name, reason in self._why.items():
-            names.setdefault(reason, []).append(name)
-        of = f"the {self.tree.name}" if self.tree.commit is None else self.tree.name
-        return [f"Of {of}, {', '.join(some)}: {reason}." for reason, some in names.items()]
-
-    @property
-    def side(self) -> Side | None:
-        """What is compared; ``None`` where a part of it is missing."""
-        test = self.splits.get("test")
-        if self.predictions is None or self.trained_on is None or self.species is None or test is None:
-            return None
-        return Side(self.predictions, test, self.species, self.trained_on, self.tree.name, self.temperature)
-
-    def _read(self, name: str, schema: Ruled, only: Collection[str] | None = None) -> pl.DataFrame | None:
-        return self._under_its_name(name, lambda path: read_table(path, schema, only=only))
-
-    def _labels(self) -> list[str] | None:
-        return self._under_its_name(LABELS, read_labels)
-
-    def _under_its_name(self, name: str, read: Any) -> Any:
-        """Read a file that bears another name in DVC's cache, which tells nobody what it is."""
-        if name not in self._paths:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
-            link = Path(folder) / Path(name).name
-            link.symlink_to(self._paths[name].resolve())
-            try:
-                return read(link)
-            except UserError as error:
-                older = "other columns than this version" in str(error)
-                said = "written by another version" if older else str(error).replace(str(link), name)
-                self._why[name] = f"it cannot be read: {said}"
-                return None
-
-    def _temperature(self) -> float:
-        """Give the temperature that was fitted; 1 where it cannot be had, which is said where there are predictions."""
-        if self.predictions is None:
-            self._why.pop(CALIBRATION, None)
-        elif CALIBRATION in self._why:
-            self._why[CALIBRATION] += f"; {_UNSCALED}"
-        else:
-            try:
-                return read_temperature(self._paths[CALIBRATION])
-            except UserError:
-                self._why[CALIBRATION] = f"it holds no temperature; {_UNSCALED}"
-        return 1.0
-
-
-def _compared(base: _Tables, head: _Tables, min_groups: int) -> Comparison | None:
+def _compared(base: TreeTables, head: TreeTables, min_groups: int) -> Comparison | None:
     sides = base.side, head.side
     if sides[0] is None or sides[1] is None:
         return None
     return compare(sides[0], sides[1], min_groups=min_groups)
-
-
-def _data(base: _Tables, head: _Tables) -> DataChange | None:
-    if any(len(side.splits) < len(SPLITS) or side.species is None for side in (base, head)):
-        return None
-    tables = [pl.concat(side.splits[split] for split in SPLITS) for side in (base, head)]
-    return compare_splits(tables[0], tables[1], (base.species or [], head.species or []))
 
 
 def _alarms(repo: Repo, data: DataChange | None) -> list[str]:

@@ -17,7 +17,8 @@ class Chance:
         groups: their observations.
         hits: images that it is right of.
         level: hits that shuffled labels exceed in one of a hundred draws.
-        perfect: the same for a probe that is always right: where this is all images, none can be told from chance.
+        perfect: the same for a probe that is always right.
+        perfect_mean: hits of shuffled labels on average, for such a probe.
     """
 
     images: int
@@ -25,6 +26,7 @@ class Chance:
     hits: int
     level: int
     perfect: int
+    perfect_mean: float
 
     @property
     def above(self) -> bool:
@@ -33,8 +35,11 @@ class Chance:
 
     @property
     def tells(self) -> bool:
-        """Whether a probe that is always right would be better than chance."""
-        return self.perfect < self.images
+        """Whether a probe half way between chance and always right would be better than chance.
+
+        Not so where there are a few observations, or most are of one class: then to be no better says nothing.
+        """
+        return max(self.level, self.perfect) < (self.perfect_mean + self.images) / 2
 
 
 def against_chance(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, shuffles: int, seed: int) -> Chance:
@@ -47,13 +52,16 @@ def against_chance(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, 
         shuffles: how often labels are drawn.
         seed: of the draws.
     """
-    reached = [
-        ((said == shuffled).sum(), (labels == shuffled).sum())
-        for shuffled in shuffled_labels(labels, groups, shuffles=shuffles, seed=seed)
-    ]
-    level, perfect = np.quantile(np.array(reached), LEVEL, axis=0, method="higher")
+    reached = np.array(
+        [
+            ((said == shuffled).sum(), (labels == shuffled).sum())
+            for shuffled in shuffled_labels(labels, groups, shuffles=shuffles, seed=seed)
+        ]
+    )
+    level, perfect = np.quantile(reached, LEVEL, axis=0, method="higher")
     number = len(np.unique(groups))
-    return Chance(len(labels), number, int((said == labels).sum()), int(level), int(perfect))
+    hits, mean = int((said == labels).sum()), float(reached[:, 1].mean())
+    return Chance(len(labels), number, hits, int(level), int(perfect), mean)
 
 
 def shuffled_labels(labels: np.ndarray, groups: np.ndarray, *, shuffles: int, seed: int) -> Iterator[np.ndarray]:

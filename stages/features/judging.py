@@ -17,7 +17,6 @@ from stages.features.renaming import Renamed, rename
 from stages.tables.gate import Verdict
 
 _RARELY = 0.01  # of sets as good as train would be so bad by chance: then it is not by chance
-_TWICE = 2  # as many images right by other names as by those given: then the order is another, not a few names
 _NAMED = 3  # pairs in a line
 
 
@@ -72,30 +71,29 @@ def judge(
     )
     # What shuffled labels reach once they are renamed takes as long as all the rest: not asked where nothing is wrong.
     renamed = rename(found.said, images.labels, images.groups, shuffles=0 if chance.above else shuffles, seed=seed)
-    another = renamed.better and renamed.hits >= _TWICE * renamed.given_hits if chance.above else renamed.explains
-    if another:
-        words = f"{reached}: its labels are in another order than those of train, {_in_words(renamed, species)}"
-        return Judged("order_differs", words, chance, renamed, None)
+    if renamed.another_order:
+        # Of train with shuffled labels, too, a probe takes the photos of a species for one other: these are no names.
+        train = of_train()
+        if train.above or _tells_nothing(train, min_groups):
+            words = f"{reached}: its labels are in another order than those of train, {_in_words(renamed, species)}"
+            return Judged("order_differs", words, chance, renamed, train)
     if chance.above:
         few = f"; but some species seem to be others, {_in_words(renamed, species)}" if renamed.better else ""
         return Judged("sound", reached + few, chance, renamed, None)
-    if chance.groups < min_groups or not chance.tells:
-        words = (
-            f"{reached}: too few observations of different species ({chance.groups:,}) to say anything of its labels"
-        )
+    if _tells_nothing(chance, min_groups):
+        words = f"{reached}: too few observations of different species ({chance.groups:,}) to say how its labels are"
         return Judged("none", words, chance, renamed, None)
     train = of_train()
-    known = train.groups >= min_groups and train.tells
     itself = f"{train.hits / train.images:.3f} of train, each image told by the others" if train.images else ""
-    if known and train.above and _as_good(chance, train):
+    if train.above and _as_good(chance, train):
         words = f"{reached}: too few images to tell that from what the probe is right of elsewhere ({itself})"
         return Judged("none", words, chance, renamed, train)
     fault = (
         f"in train labels and photos go together ({itself}), so it is the labels or photos of {split}"
-        if known and train.above
-        else f"nor does train know itself ({itself}): labels and photos of all, or features that tell nothing here"
-        if known
+        if train.above
         else "train has too few species of several observations to say whose fault it is"
+        if _tells_nothing(train, min_groups)
+        else f"nor does train know itself ({itself}): labels and photos of all, or features that tell nothing here"
     )
     return Judged("at_chance", f"{reached}: no better than chance; {fault}", chance, renamed, train)
 
@@ -114,6 +112,11 @@ def train_against_itself(found: Told, images: Labeled, *, shuffles: int, seed: i
     return against_chance(
         found.said[several], images.labels[several], images.groups[several], shuffles=shuffles, seed=seed
     )
+
+
+def _tells_nothing(chance: Chance, min_groups: int) -> bool:
+    """Whether a set is too small for a probe to be no better than chance on it to say something."""
+    return chance.groups < min_groups or not chance.tells
 
 
 def _as_good(chance: Chance, train: Chance) -> bool:

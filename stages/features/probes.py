@@ -20,7 +20,7 @@ PROBES = ("ridge", "nearest_mean", "nearest_images")
 VOTE_TEMPERATURE = 0.07
 _SAME = 1e-9  # scores that differ by less may stand either way on another processor: they are equal
 _NO_MEAN = -2.0  # below any cosine
-_AT_ONCE = 1_024  # images whose neighbors are looked for at once
+_AT_ONCE = 2**24  # values of neighbors in memory
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def ask(train: Labeled, parts: dict[str, Labeled], classes: int, probe: Probe) -
     Raises:
         UserError: as ``stages.features.ridge.fit``.
     """
-    ways = (_by_ridge(train, classes, probe), _by_means(train, classes), _by_images(train, classes, probe.neighbors))
+    ways = (by_ridge(train, classes, probe), by_means(train, classes), by_images(train, classes, probe.neighbors))
     return {
-        name: {part: _ask(images, way) for part, images in parts.items()}
+        name: {part: scored(images, way) for part, images in parts.items()}
         for name, way in zip(PROBES, ways, strict=True)
     }
 
@@ -102,19 +102,21 @@ def ask_left_out(images: Labeled, classes: int, probe: Probe) -> Told:
     return Told(said, ranks)
 
 
-def _ask(images: Labeled, way: Callable[[np.ndarray], np.ndarray]) -> Told:
+def scored(images: Labeled, way: Callable[[np.ndarray], np.ndarray]) -> Told:
+    """Say what a way to score says of images, some at a time."""
     starts = range(0, max(len(images), 1), BLOCK)
     blocks = [told(way(images.units[start : start + BLOCK]), images.labels[start : start + BLOCK]) for start in starts]
     return Told(*(np.concatenate([getattr(block, name) for block in blocks]) for name in ("said", "ranks")))
 
 
-def _by_ridge(train: Labeled, classes: int, probe: Probe) -> Callable[[np.ndarray], np.ndarray]:
+def by_ridge(train: Labeled, classes: int, probe: Probe) -> Callable[[np.ndarray], np.ndarray]:
+    """Give what scores images by the ridge of train."""
     return fit(
         train.units, train.labels, classes=classes, ridge=probe.ridge, class_weight_power=probe.class_weight_power
     ).scores
 
 
-def _by_means(train: Labeled, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+def by_means(train: Labeled, classes: int) -> Callable[[np.ndarray], np.ndarray]:
     """Give the cosine with the mean of each class's features; a class without training images is the last of all."""
     means, there = normalized(sum_by_class(train.units, train.labels, classes))
     means = means.astype(np.float64)
@@ -127,16 +129,17 @@ def _by_means(train: Labeled, classes: int) -> Callable[[np.ndarray], np.ndarray
     return scores
 
 
-def _by_images(train: Labeled, classes: int, neighbors: int) -> Callable[[np.ndarray], np.ndarray]:
+def by_images(train: Labeled, classes: int, neighbors: int) -> Callable[[np.ndarray], np.ndarray]:
     """Give the votes of the nearest training images, which are of other observations, as splits share none."""
     number = min(neighbors, len(train))
     # Some more are looked for in float32, and the nearest of them in float64: whatever the processor, the same.
     candidates = min(2 * neighbors + 8, len(train))
+    step = max(1, _AT_ONCE // max(candidates * train.units.shape[1], 1))
 
     def scores(units: np.ndarray) -> np.ndarray:
         votes = np.zeros((len(units), classes))
-        for start in range(0, len(units), _AT_ONCE):
-            some = units[start : start + _AT_ONCE]
+        for start in range(0, len(units), step):
+            some = units[start : start + step]
             _, near = faiss.knn(some, train.units, candidates, metric=faiss.METRIC_INNER_PRODUCT)
             near.sort(axis=1)  # of equally near ones the first is taken
             similar = np.einsum("nd,nkd->nk", some.astype(np.float64), train.units[near].astype(np.float64))

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from stages.features.chance import shuffled_labels
 
 SURE = 0.001  # how rarely the findings below may come of chance
+_MORE = 1.5  # times as much right by other names, species alike: else it is some names, and not the order
 _TIMES = 5.0  # what shuffled labels reach on average once they are renamed: less is no other order
 
 
@@ -44,6 +45,8 @@ class Renamed:
         images: whose class has a new name, or its old one, from the other half.
         hits: of them, right by these names.
         given_hits: of them, right as they are given.
+        accuracy: share of the former, mean over the classes; one large class that kept its place is no order.
+        given_accuracy: share of the latter, likewise.
         p: how likely so many more observations would be right by chance, if both were as good (sign test).
         shuffled: hits of shuffled labels that were renamed as well, on average; None where none were drawn.
         level: hits that these exceed in one of a thousand draws; likewise.
@@ -53,23 +56,29 @@ class Renamed:
     images: int
     hits: int
     given_hits: int
+    accuracy: float
+    given_accuracy: float
     p: float
     shuffled: float | None
     level: int | None
     pairs: list[Pair]
 
     @property
-    def explains(self) -> bool:
-        """Whether the new names are right of far more images than those of shuffled labels would be."""
-        if self.shuffled is None or self.level is None:
-            return False
-        least = min(_TIMES * self.shuffled, (self.images + self.shuffled) / 2)
-        return bool(self.pairs) and self.hits > self.level and self.hits >= least
-
-    @property
     def better(self) -> bool:
         """Whether the new names are surely right of more images than those that are given."""
         return bool(self.pairs) and self.p < SURE
+
+    @property
+    def another_order(self) -> bool:
+        """Whether most of what the probe knows is under other names.
+
+        Against shuffled labels where these were drawn: of a small set, no sign test may be sure. Else by the sign test.
+        """
+        if not self.pairs or self.accuracy < _MORE * self.given_accuracy or not self.accuracy:
+            return False
+        if self.shuffled is None or self.level is None:
+            return self.better
+        return self.hits > self.level and self.hits >= min(_TIMES * self.shuffled, (self.images + self.shuffled) / 2)
 
 
 def rename(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, shuffles: int, seed: int) -> Renamed:
@@ -97,6 +106,8 @@ def rename(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, shuffles
         images=int(known.sum()),
         hits=int(new.sum()),
         given_hits=int(given.sum()),
+        accuracy=_mean_per_class(new[known], labels[known]),
+        given_accuracy=_mean_per_class(given[known], labels[known]),
         p=p,
         shuffled=float(np.mean(reached)) if reached else None,
         level=int(np.quantile(reached, 1 - SURE, method="higher")) if reached else None,
@@ -154,6 +165,11 @@ def _tried(said: np.ndarray, labels: np.ndarray, half: np.ndarray) -> tuple[np.n
     renamed = names[half.astype(np.int64), labels]
     known = renamed >= 0
     return known & (renamed == said), known
+
+
+def _mean_per_class(hits: np.ndarray, labels: np.ndarray) -> float:
+    images = np.bincount(labels)
+    return float((np.bincount(labels, weights=hits)[images > 0] / images[images > 0]).mean()) if len(labels) else 0.0
 
 
 def _pairs(said: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[Pair]:

@@ -14,7 +14,7 @@ _REPORT = "data/reports/baseline.json"
 _STOPS: dict[Verdict, str] = {
     "order_differs": (
         "the labels of validation are in another order than those of train: a probe on the starting network's features "
-        f"is right no more often than by chance, and far above it once species are renamed; {_REPORT} names them"
+        f"is right far more often once species are renamed than as they are given; {_REPORT} names them"
     ),
     "at_chance": (
         "a probe on the starting network's features is right in validation no more often than with shuffled labels: "

@@ -14,6 +14,7 @@ from stages.images.shrink import shrink
 from stages.records.rights import Rights
 from stages.report.suspects_page import OTHER_PX, OTHERS, SUSPECT_PX, Examples, Suspect
 from stages.runtime.errors import UserError
+from stages.verdicts.judged import is_judged
 
 Pixels = Callable[[str, int], np.ndarray]  # of an image's name and the side that is wanted
 
@@ -42,13 +43,12 @@ def choose(images: pl.DataFrame, verdicts: pl.DataFrame, rights: Rights, most: i
 
     Args:
         images: columns of ``SUSPECTS``, by rank.
-        verdicts: columns of ``VERDICTS``; one is of an image's bytes and of the species that it had.
+        verdicts: columns of ``VERDICTS``.
         rights: which photos may be shown.
         most: suspects to show.
     """
     suspects = images.filter(pl.col("score") > 0)
-    judged = verdicts.select("image_name", "sha256", species="given").unique()
-    new = suspects.join(judged, on=["image_name", "sha256", "species"], how="anti", maintain_order="left")
+    new = suspects.filter(~is_judged(suspects, verdicts))
     may_be_shown = new.filter(pl.col("image_name").map_elements(rights.may_show, pl.Boolean))
     of_groups = may_be_shown.unique("group", keep="first", maintain_order=True)
     turns = of_groups.with_columns(turn=pl.int_range(pl.len()).over("species"))

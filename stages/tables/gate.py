@@ -12,9 +12,9 @@ from stages.runtime.errors import UserError
 from stages.tables.json_files import parse_json, write_json
 
 Verdict = Literal["sound", "order_differs", "at_chance", "none"]
-"""``sound``: validation is above what shuffled labels give. ``order_differs``: it is at chance, and well above once
-labels are renamed. ``at_chance``: neither. ``none``: nothing can be said, as starting weights are random or
-validation too small."""
+"""``sound``: validation is above what shuffled labels give. ``order_differs``: far more of it is right once labels are
+renamed. ``at_chance``: neither. ``none``: nothing can be said, as starting weights are random, or validation is too
+small to tell so modest a probe from chance."""
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 

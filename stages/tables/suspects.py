@@ -32,8 +32,9 @@ SUSPECTS = Ruled(  # images.parquet: all images of train, val and test, by rank
         "isolation": pl.Float64,  # mean cosine distance to the nearest images of other groups, 5; null of fewer
         "novelty": pl.Float64,  # how much of it no combination of other groups' images explains: a leverage
         "isolation_rank": pl.Int32,  # from 1: the least like any other, perhaps no plant: by novelty
-        # Up to 8 nearest images of other groups, the nearest first; null but for the first `suspects.listed` by rank,
-        # by isolation_rank and of the random sample of `make review-data`, so that none of these is known by it.
+        # Up to 8 nearest images of other groups, the nearest first; null but for the first by rank, by isolation_rank
+        # and of the random sample of `make review-data`, until `suspects.listed` of each are not judged yet: so none of
+        # these is known by it.
         "neighbors": pl.List(pl.String),
     },
     unique=("image_name",),

@@ -6,7 +6,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 
-def number_plants(rows: pl.DataFrame, links: pl.DataFrame, mended: pl.DataFrame) -> pl.Series:
+def number_plants(rows: pl.DataFrame, links: pl.DataFrame) -> pl.Series:
     """Number the records so that those have one number which are of one plant, directly or through others (SciPy).
 
     As in ``split``, an observation, photo or address connects the records of each species alone, for what stands under
@@ -17,8 +17,6 @@ def number_plants(rows: pl.DataFrame, links: pl.DataFrame, mended: pl.DataFrame)
         rows: of all records, with image_name, species, and sha256; null where the bytes shall connect nothing, as those
             that a host sends in the place of many photos.
         links: image_name, kind and value of ``LINKS``.
-        mended: image_name and species of records that had this species before their source was mended: they still
-            connect records of it.
 
     Returns:
         int32, a number a row.
@@ -27,9 +25,7 @@ def number_plants(rows: pl.DataFrame, links: pl.DataFrame, mended: pl.DataFrame)
     # Most values stand once, and need not be told apart as text: by a hash, of which equal ones may be of two values.
     several = links["value"].hash().is_duplicated() & links["value"].is_not_null()
     shared = links.select("image_name", "kind", "value").filter(several)
-    former = named.select("row", "image_name").join(mended.unique(), on="image_name")
-    parts = [named, former.select(named.columns)]
-    edges = [shared.join(part, on="image_name").select("row", "kind", "value", "species") for part in parts]
+    edges = [shared.join(named, on="image_name").select("row", "kind", "value", "species")]
     for name in ("sha256", "image_name"):
         repeated = rows[name].is_duplicated() & rows[name].is_not_null()
         both = rows.select(value=name).with_row_index("row").filter(repeated)

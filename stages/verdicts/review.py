@@ -64,9 +64,8 @@ def review(
     known = rows["species"].unique()
     spelled = spell(said, known, rules, synonyms)
     held = hold(verdicts, rows, spelled)
-    former = held.filter(pl.col("mended") & pl.col("stale").is_null()).select("image_name", species="given")
     bytes_of = pl.when("sound").then("sha256").alias("sha256")
-    plants = number_plants(rows.select("image_name", "species", bytes_of), links, former.drop_nulls())
+    plants = number_plants(rows.select("image_name", "species", bytes_of), links)
     judged = rows.with_columns(plant=plants)
     of_image = judged.join(held.select("image_name").unique(), on="image_name", how="semi")
     of_image = of_image.group_by("image_name").agg(pl.col("plant").first(), used=pl.col("sound").any())
@@ -100,7 +99,8 @@ def _of_plants(holding: pl.DataFrame) -> pl.DataFrame:
     is_drop = pl.col("verdict") == "drop"
     claims = holding.with_columns(disputed=is_drop.any().over("sha256")).filter(pl.col("claim").is_not_null())
     of_plant = claims.group_by("plant").agg(
-        relabeled=(pl.col("verdict") == "relabel").any(),
+        # What the source has taken up is only a claim: it must not give the species to what the source added since.
+        relabeled=((pl.col("verdict") == "relabel") & ~pl.col("mended")).any(),
         torn=(pl.col("claim").n_unique() > 1) | pl.col("disputed").all(),
         claim=pl.col("claim").min(),
     )

@@ -10,6 +10,8 @@ OTHERS = {
     "cache": {"images": 7},
     "alike": {"pairs": 1, "mirrored_pairs": 0, "disputed_images": 0},
     "split": SPLIT,
+    "baseline": {"figures": {"val": {"ridge": {"top1": {"value": 0.4}}}}, "gate": {"verdict": "sound"}},
+    "suspects": {"suspects": 3},
     "train": {"val_top1": 0.5, "val_top5": 1.0, "best_epoch": 1, "epochs": 2},
     "test": {
         "top1": {"value": 0.5, "low": 0.25, "high": 0.75},

@@ -1,4 +1,4 @@
-"""A headless Chromium without a network: what a page shows, asks others for and complains of.
+"""A headless Chromium without a network, or with none but this machine: what a page shows, asks for and complains of.
 
 It is spoken to over its debugging pipe: https://chromedevtools.github.io/devtools-protocol/
 """
@@ -26,8 +26,18 @@ _WAIT_S = 60.0
 _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-default-apps", "--disable-sync", "--hide-scrollbars",
-    "--remote-debugging-pipe", "--window-size=1400,1000", "--proxy-server=127.0.0.1:9",
+    "--remote-debugging-pipe", "--window-size=1400,1000", "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
 )  # fmt: skip
+_NOBODY = ("--proxy-server=127.0.0.1:9",)  # as what is asked is a proxy that is not there
+ELSEWHERE = "rebound.example"  # a name that points to this machine, as a hostile one may
+_THIS_MACHINE = (f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",)
+# What a key is called, what it types, and its number, where that is not its letter's.
+_KEYS = {
+    " ": ("Space", " ", 32), "/": ("Slash", "/", 191), "?": ("Slash", "?", 191), "Enter": ("Enter", "\r", 13),
+    "Escape": ("Escape", "", 27), "Shift": ("ShiftLeft", "", 16), "ArrowDown": ("ArrowDown", "", 40),
+    "ArrowRight": ("ArrowRight", "", 39),
+}  # fmt: skip
 
 
 @dataclass
@@ -52,7 +62,37 @@ class Page:
         again = f"({condition}) ? then(true) : Date.now() > end ? then(false) : setTimeout(look, 20)"
         end = f"Date.now() + {500 * _WAIT_S}"
         found = self.run(f"new Promise(then => {{ const end = {end}; const look = () => {again}; look() }})")
-        assert found, (condition, self.asked, self.errors)
+        assert found, (condition, self.asked[-20:], self.errors)
+
+    def press(self, key: str, *, shift: bool = False, times: int = 1) -> None:
+        """Press a key and let it go, as a person does; held, it comes several times."""
+        code, text, number = _KEYS.get(
+            key, (f"{'Digit' if key.isdigit() else 'Key'}{key.upper()}", key, ord(key.upper()[0]))
+        )
+        if shift and key.isdigit():  # as on a keyboard of the United States
+            key = text = "!@#$%"[int(key) - 1]
+        about = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": 8 * shift}
+        for time_ in range(times):
+            kind = "keyDown" if text else "rawKeyDown"
+            self._send("Input.dispatchKeyEvent", type=kind, text=text, autoRepeat=time_ > 0, **about)
+        self._send("Input.dispatchKeyEvent", type="keyUp", **about)
+
+    def type(self, text: str) -> None:
+        """Type a text where the cursor is."""
+        self._send("Input.insertText", text=text)
+
+    def resize(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Give the window a size, and the page a color scheme."""
+        self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._send("Emulation.setEmulatedMedia", features=[scheme])
+
+    def reload(self) -> None:
+        """Load the page again, and wait until it is."""
+        self._browser.load(self._session, "Page.reload")
+
+    def _send(self, method: str, **params: Any) -> None:
+        self._browser.call(method, self._session, **params)
 
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""
@@ -83,18 +123,23 @@ class Chromium:
         self._pages: dict[str, Page] = {}
         self._loaded: set[str] = set()
 
-    def open(self, path: Path) -> Page:
-        """Open a file and wait until it is loaded."""
+    def open(self, place: Path | str) -> Page:
+        """Open a file or an address and wait until it is loaded."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable", session)
+        address = place if isinstance(place, str) else place.resolve().as_uri()
+        self.load(session, "Page.navigate", url=address)
+        return page
+
+    def load(self, session: str, method: str, **params: Any) -> None:
+        """Ask a page to load something, and wait until it has."""
         self._loaded.discard(session)
-        self.call("Page.navigate", session, url=path.resolve().as_uri())
+        self.call(method, session, **params)
         while session not in self._loaded:
             self._take(self._next())
-        return page
 
     def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
         """Ask the browser for something and give its answer; events that come before it are noted."""
@@ -126,18 +171,25 @@ class Chromium:
 
 
 @contextmanager
-def chromium(folder: Path) -> Iterator[Chromium]:
-    """Start a browser that keeps its profile in a folder, and end it."""
+def chromium(folder: Path, *, of_this_machine: bool = False) -> Iterator[Chromium]:
+    """Start a browser that keeps its profile in a folder, and end it.
+
+    Args:
+        folder: for its profile.
+        of_this_machine: whether it may ask servers of 127.0.0.1; without, it has no network at all.
+    """
     assert CHROMIUM is not None
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
     # Where this user may, in a network of its own with nothing in it; the proxy, which nobody is, stands there anyway.
     alone = (
         ["unshare", "-rn"]
-        if not subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode
+        if not of_this_machine
+        and not subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode
         else []
     )
-    command = [*alone, CHROMIUM, *_FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"]
+    network = _THIS_MACHINE if of_this_machine else _NOBODY
+    command = [*alone, CHROMIUM, *_FLAGS, *network, f"--user-data-dir={folder / 'profile'}", "about:blank"]
     process = subprocess.Popen(
         ["bash", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "bash", *command],
         pass_fds=(their_in, their_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
