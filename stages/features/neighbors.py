@@ -1,9 +1,12 @@
 """The images nearest to an image, of other groups: photos of its own observation would say nothing of it.
 
 Of a small set all are compared with all. Of a large one an inverted file (IVF: Jégou et al., Product quantization for
-nearest neighbor search, 2011) looks only into the cells nearest to each image; how many of the true neighbors it finds
-is measured on a sample of the images. Similarities are cosines, in float64, and rounded before anything is put in order
-by them: so the order is not that of a processor.
+nearest neighbor search, 2011) looks only into the cells nearest to an image's own; how many of the true neighbors it
+finds is measured on a sample of the images. All images of a cell are looked for at once, as a product of matrices:
+faiss's own search, image by image, costs several times as much (benchmarks/suspects_scale.py).
+
+Similarities are cosines, in float64, and rounded before anything is put in order by them: so the order is not that of a
+processor.
 """
 
 from dataclasses import dataclass
@@ -67,11 +70,7 @@ def exact_neighbors(features: np.ndarray, groups: np.ndarray, rows: np.ndarray, 
     step = max(1, min(_BLOCK, _AT_ONCE // max(len(features), 1)))
     for start in range(0, len(rows), step):
         of = rows[start : start + step]
-        similarity = features[of] @ features.T
-        similarity[groups[of][:, None] == groups[None, :]] = -np.inf
-        wide = min(count + _SPARE, similarity.shape[1])
-        nearest = np.argpartition(similarity, similarity.shape[1] - wide, axis=1)[:, similarity.shape[1] - wide :]
-        found.append(np.where(np.take_along_axis(similarity, nearest, 1) > -np.inf, nearest, -1))
+        found.append(_largest(features[of] @ features.T, groups[of][:, None] == groups[None, :], count))
     return _in_order(features, rows, np.concatenate(found), count)
 
 
@@ -90,48 +89,96 @@ def all_neighbors(features: np.ndarray, groups: np.ndarray, *, count: int) -> tu
     everything = np.arange(len(features))
     if len(features) <= EXACT_ROWS:
         return exact_neighbors(features, groups, everything, count=count), Search(True, 1, 1, 1.0)
-    index = _divide(features)
+    cells = _divide(features)
     tuned_by, measured_by = np.random.default_rng(_SEED).choice(everything, (2, _SAMPLE), replace=False)
     truth = exact_neighbors(features, groups, tuned_by, count=count)
-    index.nprobe = _FIRST_CELLS
-    while _recall(_look(index, features, groups, tuned_by, count), truth) < RECALL and index.nprobe < index.nlist:
-        index.nprobe = min(2 * index.nprobe, index.nlist)
-    recall = _recall(
-        _look(index, features, groups, measured_by, count),
-        exact_neighbors(features, groups, measured_by, count=count),
-    )
-    found = _look(index, features, groups, everything, count)
-    return found, Search(False, index.nlist, index.nprobe, recall)
+    looked_into = min(_FIRST_CELLS, len(cells))
+    while _recall(_look(cells, looked_into, features, groups, tuned_by, count), truth) < RECALL:
+        looked_into = min(2 * looked_into, len(cells))
+        if looked_into == len(cells):
+            break
+    truth = exact_neighbors(features, groups, measured_by, count=count)
+    recall = _recall(_look(cells, looked_into, features, groups, measured_by, count), truth)
+    found = _look(cells, looked_into, features, groups, everything, count)
+    return found, Search(False, len(cells), looked_into, recall)
 
 
-def _divide(features: np.ndarray) -> "faiss.IndexIVFFlat":
-    """Divide images into cells around the means of k-means (Lloyd, 1982)."""
+@dataclass(frozen=True)
+class _Cells:
+    """Images in cells around the means of k-means.
+
+    Attributes:
+        rows: int64 [images], the images of one cell after those of another.
+        starts: int64 [cells + 1], where each cell begins in ``rows``.
+        near: int64 [cells, cells], the cells nearest to each, itself the first or nearly so.
+        cell: int64 [images], of each image.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    near: np.ndarray
+    cell: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.near)
+
+
+def _divide(features: np.ndarray) -> _Cells:
+    """Divide images into cells by k-means of directions (Lloyd, 1982; Dhillon and Modha, 2001)."""
     images, dimensions = features.shape
-    cells = int(2 * np.sqrt(images))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimensions), dimensions, cells, faiss.METRIC_INNER_PRODUCT)
-    index.own_fields = False
-    index.cp.seed, index.cp.spherical, index.cp.niter = _SEED, True, 8
-    index.cp.max_points_per_centroid = index.cp.min_points_per_centroid = _TRAINED_A_CELL
-    index.train(features)
-    index.add(features)
-    return index
+    number = int(2 * np.sqrt(images))
+    means = faiss.Kmeans(
+        dimensions, number, niter=8, seed=_SEED, spherical=True,
+        min_points_per_centroid=_TRAINED_A_CELL, max_points_per_centroid=_TRAINED_A_CELL,
+    )  # fmt: skip
+    means.train(features)
+    _, found = means.assign(features)
+    cell = found.astype(np.int64)
+    rows = np.argsort(cell, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=number))])
+    middles = np.asarray(means.centroids)
+    near = np.argsort(-(middles @ middles.T), axis=1, kind="stable")
+    return _Cells(rows, starts, near, cell)
 
 
 def _look(
-    index: "faiss.IndexIVFFlat", features: np.ndarray, groups: np.ndarray, rows: np.ndarray, count: int
+    cells: _Cells, looked_into: int, features: np.ndarray, groups: np.ndarray, rows: np.ndarray, count: int
 ) -> Neighbors:
-    """Find the neighbors of some images in the cells nearest to them, or among all where these hold too few."""
+    """Find the neighbors of some images in the cells nearest to theirs, or among all where these hold too few."""
     found = Neighbors(np.empty((len(rows), count), np.int64), np.empty((len(rows), count)))
-    for start in range(0, len(rows), 4 * _BLOCK):
-        of = slice(start, start + 4 * _BLOCK)
-        _, nearest = index.search(features[rows[of]], count + _SPARE)
-        own = groups[nearest] == groups[rows[of]][:, None]
-        block = _in_order(features, rows[of], np.where(own, -1, nearest), count)
-        found.rows[of], found.similarity[of] = block.rows, block.similarity
+    of_cells = cells.cell[rows]
+    order = np.argsort(of_cells, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(of_cells[order])) + 1):
+        near = cells.near[of_cells[places[0]], :looked_into].tolist()
+        candidates = np.concatenate([cells.rows[cells.starts[cell] : cells.starts[cell + 1]] for cell in near])
+        beside = features[candidates]
+        step = max(1, _AT_ONCE // max(len(candidates), 1))
+        for start in range(0, len(places), step):
+            some = places[start : start + step]
+            of = rows[some]
+            own = groups[of][:, None] == groups[candidates][None, :]
+            nearest = _largest(features[of] @ beside.T, own, count)
+            block = _in_order(features, of, np.where(nearest < 0, -1, candidates[nearest]), count)
+            found.rows[some], found.similarity[some] = block.rows, block.similarity
     short = np.flatnonzero((found.rows < 0).any(1))
     rest = exact_neighbors(features, groups, rows[short], count=count)
     found.rows[short], found.similarity[short] = rest.rows, rest.similarity
     return found
+
+
+def _largest(similarity: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:
+    """Give the places of the largest similarities and some to spare, int64 [images, some], in no order; -1 is none.
+
+    Args:
+        similarity: float32 [images, candidates]; it is changed.
+        own: bool [images, candidates], which candidates are of the own group.
+        count: how many are wanted.
+    """
+    similarity[own] = -np.inf
+    wide = similarity.shape[1]
+    taken = min(count + _SPARE, wide)
+    nearest = np.argpartition(similarity, wide - taken, axis=1)[:, wide - taken :]
+    return np.where(np.take_along_axis(similarity, nearest, 1) > -np.inf, nearest, -1)
 
 
 def _in_order(features: np.ndarray, rows: np.ndarray, nearest: np.ndarray, count: int) -> Neighbors:
