@@ -125,15 +125,19 @@ class Order:
                 other, before = next(sample, (None, []))
         return Upcoming(found, taken_at_hand)
 
-    def left(self, judged: Judged) -> int:
-        """Say how many questions there may be yet, those of the sample included by their share."""
-        first = sum(
-            each.image_name not in judged.by_me and each.image_name not in judged.by_others for each in self._first
-        )
+    def left(self, judged: Judged, group: Callable[[str], str]) -> int:
+        """Say how many questions there may be yet, those of the sample included by their share.
+
+        Args:
+            judged: what there are verdicts of.
+            group: gives what images are judged with, as one question is of all of a group.
+        """
         if self._share < 1:
-            return round(first / (1 - self._share))
+            names = [each.image_name for each in self._first]
+            first = {group(name) for name in names if name not in judged.by_me and name not in judged.by_others}
+            return round(len(first) / (1 - self._share))
         asked_before = (judged.sampled_by_others, judged.by_me, judged.gone)
-        return sum(not any(name in names for names in asked_before) for name in self._sample)
+        return len({group(name) for name in self._sample if not any(name in names for names in asked_before)})
 
     def _of_sample(self, judged: Judged, assumed: Collection[str], taken: list[str]) -> Iterator[tuple[str, list[str]]]:
         """Yield the images of the sample that are to be asked, each with those before it whose verdicts are taken."""

@@ -66,6 +66,7 @@ class Catalog:
         self.rights: Rights = rights_of(images, None)
         self._row = dict(zip(images["image_name"], range(images.height), strict=True))
         rows = self.images.with_row_index("row")
+        self._groups = images["group"].to_list()
         self._group = _places(rows, "group")
         self._species = _places(rows, "species")
         self._is_species = frozenset(species)
@@ -77,13 +78,17 @@ class Catalog:
         """Give an image's row."""
         return self.images.row(self._row[image_name], named=True)
 
+    def group(self, image_name: str) -> str:
+        """Give the group that an image is of."""
+        return self._groups[self._row[image_name]]
+
     def together(self, image_name: str) -> list[str]:
         """Give the images that a verdict counts for: those of its group, which is of one species; itself first.
 
         A group holds the photos of an observation, and copies of them under other addresses or in other observations.
         With another species for a part of it, `split` would leave all of it out.
         """
-        rows = self._group[self.of(image_name)["group"]]
+        rows = self._group[self.group(image_name)]
         names = self.images["image_name"].gather(rows).sort().to_list()
         return [image_name, *(name for name in names if name != image_name)]
 
@@ -99,8 +104,8 @@ class Catalog:
 
     def neighbors(self, image_name: str) -> list[str]:
         """Give the nearest images of other groups, the nearest first, at most ``MOST_NEIGHBORS``."""
-        row = self.of(image_name)
-        others = [name for name in row["neighbors"] or () if name in self and self.of(name)["group"] != row["group"]]
+        near, own = self.of(image_name)["neighbors"] or (), self.group(image_name)
+        others = [name for name in near if name in self and self.group(name) != own]
         return others[:MOST_NEIGHBORS]
 
     def typical(self, species: str, most: int, *, but_for: Iterable[str] = ()) -> list[str]:

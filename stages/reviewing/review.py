@@ -45,7 +45,7 @@ class ImageReview:
         self._shown_before: dict[str, dict[str, Any]] = {}
         self._answered = 0
         self._take_all()
-        self._of_all = self._order.left(self._judged)
+        self._of_all = self._order.left(self._judged, catalog.group)
 
     def question(self) -> dict[str, Any] | None:
         """Give the question at hand as the page gets it; ``None`` where there is none any more."""

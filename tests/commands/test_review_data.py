@@ -90,6 +90,7 @@ def test_verdicts_that_cannot_be_read_stop_it_before_anything_is_asked(repo):
     )
 
 
+@pytest.mark.slow
 def test_a_second_server_of_one_reviewer_is_refused_and_the_first_goes_on(repo):
     with served(repo) as server:
         said = complaint(run_here(COMMAND, repo, "--no-browser", "--reviewer", "Ann"))
@@ -104,6 +105,7 @@ def test_a_second_server_of_one_reviewer_is_refused_and_the_first_goes_on(repo):
         pass
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_saving_nothing_is_half_written(repo):
     """Kills at any moment: the file is whole, with each verdict that was answered."""
     answered = 0
@@ -132,6 +134,7 @@ def test_killed_in_the_middle_of_saving_nothing_is_half_written(repo):
         assert rows.filter(verdict="skip").height <= answered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest", [300])
 def test_a_disk_that_takes_no_more_is_said_and_the_verdicts_before_stay(repo, largest):
     """By a limit on the size of files, which stops a write where a full disk would, for root as well."""

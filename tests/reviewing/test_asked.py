@@ -129,6 +129,15 @@ def test_the_error_rate_of_the_sample_is_that_of_all_whatever_is_suspected(suspe
         assert abs(rate - 0.15) < 4 * (0.15 * 0.85 / len(drawn)) ** 0.5
 
 
+def test_how_much_is_left_counts_observations():
+    order = order_of(NAMES[:20], 0.5)
+    group = {name: together(name)[0] if NAMES.index(name) % 2 == 0 else together(name)[1] for name in NAMES}
+    assert order.left(judged_by({}), group.__getitem__) == 20
+    assert order.left(judged_by({NAMES[0]: "suspect", NAMES[1]: "neighbor"}), group.__getitem__) == 18
+    assert order.left(judged_by({}, others={NAMES[2], NAMES[3]}), group.__getitem__) == 18
+    assert Order([], random_order(NAMES), 1.0).left(judged_by({}), group.__getitem__) == 30
+
+
 def test_the_sample_alone_goes_through_all_images():
     said: dict[str, str] = {}
     play(Order([], random_order(NAMES), 1.0), said, [False])
