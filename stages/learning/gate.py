@@ -18,8 +18,8 @@ _STOPS: dict[Verdict, str] = {
     ),
     "at_chance": (
         "a probe on the starting network's features is right in validation no more often than with shuffled labels: "
-        f"labels or photos are wrong, or the starting weights know nothing of plants; see {_REPORT} and "
-        "plots/suspects.png"
+        "labels or photos are wrong, the starting weights know nothing of plants, or there are too few images to tell "
+        f"that; see {_REPORT} and plots/suspects.png"
     ),
 }
 _IN_WORDS: dict[Verdict, str] = {
