@@ -110,14 +110,12 @@ class _Cells:
     Attributes:
         rows: int64 [images], the images of one cell after those of another.
         starts: int64 [cells + 1], where each cell begins in ``rows``.
-        features: float32 [images, dimensions], of ``rows``: so a cell is compared with another at once.
         near: int64 [cells, cells], the cells nearest to each, itself the first or nearly so.
         cell: int64 [images], of each image.
     """
 
     rows: np.ndarray
     starts: np.ndarray
-    features: np.ndarray
     near: np.ndarray
     cell: np.ndarray
 
@@ -140,7 +138,7 @@ def _divide(features: np.ndarray) -> _Cells:
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=number))])
     middles = np.asarray(means.centroids)
     near = np.argsort(-(middles @ middles.T), axis=1, kind="stable")
-    return _Cells(rows, starts, features[rows], near, cell)
+    return _Cells(rows, starts, near, cell)
 
 
 def _look(
@@ -152,15 +150,14 @@ def _look(
     order = np.argsort(of_cells, kind="stable")
     for places in np.split(order, np.flatnonzero(np.diff(of_cells[order])) + 1):
         near = cells.near[of_cells[places[0]], :looked_into].tolist()
-        parts = [slice(cells.starts[cell], cells.starts[cell + 1]) for cell in near]
-        candidates = np.concatenate([cells.rows[part] for part in parts])
+        candidates = np.concatenate([cells.rows[cells.starts[cell] : cells.starts[cell + 1]] for cell in near])
+        beside = features[candidates]
         step = max(1, _AT_ONCE // max(len(candidates), 1))
         for start in range(0, len(places), step):
             some = places[start : start + step]
             of = rows[some]
-            own = features[of]
-            similarity = np.concatenate([own @ cells.features[part].T for part in parts], axis=1)
-            nearest = _largest(similarity, groups[of][:, None] == groups[candidates][None, :], count)
+            own = groups[of][:, None] == groups[candidates][None, :]
+            nearest = _largest(features[of] @ beside.T, own, count)
             block = _in_order(features, of, np.where(nearest < 0, -1, candidates[nearest]), count)
             found.rows[some], found.similarity[some] = block.rows, block.similarity
     short = np.flatnonzero((found.rows < 0).any(1))

@@ -151,6 +151,14 @@ def test_nothing_looked_at_and_a_better_model():
     assert gain.old.differences["top1"].verdict == gain.new.differences["top1"].verdict == "better"
 
 
+def test_an_empty_test_on_either_side_is_no_error():
+    nothing = only(side(MADE), pl.Series([], dtype=pl.String))
+    said = verdicts(verdict(images(MADE)[0], "confirm"))
+    for base, head in ((nothing, side(MADE)), (side(MADE), nothing), (nothing, nothing)):
+        gain = measure_gain(base, head, NO_VERDICTS, said, min_groups=10)
+        assert [of.counts["compared"] for of in (gain.old, gain.new, gain.looked_at)] == [0, 0, 0]
+
+
 def test_what_was_judged_along_with_a_photo_shown_by_chance_is_corrected_by_chance():
     groups = MADE.splits["test"].filter(pl.len().over("group") > 1).partition_by("group", maintain_order=True)
     first, second = (group.to_dicts() for group in groups[:2])
@@ -158,11 +166,3 @@ def test_what_was_judged_along_with_a_photo_shown_by_chance_is_corrected_by_chan
     rows[0] |= {"asked_as": "random"}
     found = compare_verdicts(side(MADE), side(MADE), NO_VERDICTS, verdicts(*rows))
     assert (found.corrected, found.corrected_unasked) == (len(first) + len(second), len(second))
-
-
-def test_an_empty_test_on_either_side_is_no_error():
-    nothing = only(side(MADE), pl.Series([], dtype=pl.String))
-    said = verdicts(verdict(images(MADE)[0], "confirm"))
-    for base, head in ((nothing, side(MADE)), (side(MADE), nothing), (nothing, nothing)):
-        gain = measure_gain(base, head, NO_VERDICTS, said, min_groups=10)
-        assert [of.counts["compared"] for of in (gain.old, gain.new, gain.looked_at)] == [0, 0, 0]

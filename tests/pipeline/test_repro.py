@@ -127,8 +127,9 @@ def test_preflight_tries_a_run_and_touches_nothing(clone):
     changed = params | {"pack": params["pack"] | {"jpeg_quality": 89}}
     committed = (clone / "params.yaml").read_bytes()
     (clone / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
-    assert "the outputs of pack are not of this commit and params.yaml: run `dvc repro split pack` first" in complaint(
-        run_here("commands.preflight", clone)
+    assert (
+        "the outputs of pack are not of this commit and params.yaml: run `dvc repro split pack baseline` first"
+        in complaint(run_here("commands.preflight", clone))
     )
     (clone / "params.yaml").write_bytes(committed)
 
