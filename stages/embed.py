@@ -20,6 +20,7 @@ from stages.features.embedding import embed, make_network, recipe
 from stages.features.previous import (
     PreviousFeatures,
     previous_features,
+    say_what_others_left,
     unfinished_folder,
     write_made_by,
 )
@@ -76,6 +77,7 @@ def main() -> None:
             shutil.move(unfinished / name, folder / name)
     write_made_by(MADE_BY, made_by, origin.sha256, OUT)
     shutil.rmtree(unfinished, ignore_errors=True)
+    say_what_others_left(unfinished)
     say(f"embed: {rows.height:,} images, {dimensions:,} features each, of {origin.name}, in {OUT}")
 
 

@@ -125,7 +125,8 @@ def embed(
             found = network(color(batch)).float()
         if accelerator.num_processes > 1:
             found = cast(torch.Tensor, accelerator.gather(found))
-        rows = found.cpu().numpy()[:left].astype(np.float16)
+        with np.errstate(over="ignore"):  # what is too large for 16 bits is said below
+            rows = found.cpu().numpy()[:left].astype(np.float16)
         if len(wrong := np.flatnonzero(~np.isfinite(rows).all(1))):
             name = images.name(len(places) - left + int(wrong[0]))
             raise UserError(

@@ -10,10 +10,10 @@ novelty more of them come first (benchmarks/suspects.py), so it is what images a
 """
 
 import numpy as np
-from scipy.linalg import cho_factor, solve_triangular
+from scipy.linalg import solve_triangular
 
 from stages.features.neighbors import Neighbors
-from stages.runtime.errors import UserError
+from stages.features.ridge import factored
 
 DIGITS = 5
 
@@ -49,7 +49,7 @@ def novelty(features: np.ndarray, groups: np.ndarray, *, ridge: float) -> np.nda
     for start in range(0, len(features), _BLOCK):
         block = features[start : start + _BLOCK].astype(np.float64)
         gram += block.T @ block
-    factor = _factor(gram, ridge)
+    factor = factored(gram, ridge)
     found = np.empty(len(features))
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.lexsort((group, sizes[group]))
@@ -58,7 +58,7 @@ def novelty(features: np.ndarray, groups: np.ndarray, *, ridge: float) -> np.nda
         if size >= _LARGE:
             for of_group in rows:
                 block = features[of_group].astype(np.float64)
-                found[of_group] = (_roots(_factor(gram - block.T @ block, ridge), block) ** 2).sum(1)
+                found[of_group] = (_roots(factored(gram - block.T @ block, ridge), block) ** 2).sum(1)
             continue
         step = max(1, _BLOCK // size)
         for start in range(0, len(rows), step):
@@ -84,11 +84,3 @@ def isolation_ranks(novelties: np.ndarray, names: np.ndarray) -> np.ndarray:
 def _roots(factor: np.ndarray, block: np.ndarray) -> np.ndarray:
     """Give rows of which products are those of the inverse, float64 [rows, dimensions]."""
     return solve_triangular(factor, block.T, lower=True).T
-
-
-def _factor(gram: np.ndarray, ridge: float) -> np.ndarray:
-    try:
-        factor, _ = cho_factor(gram, lower=True)
-    except np.linalg.LinAlgError:
-        raise UserError(f"probe.ridge in params.yaml is too small for these features ({ridge:g}): raise it") from None
-    return np.tril(factor)

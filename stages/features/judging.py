@@ -17,6 +17,7 @@ from stages.features.renaming import Renamed, rename
 from stages.tables.gate import Verdict
 
 _RARELY = 0.01  # of sets as good as train would be so bad by chance: then it is not by chance
+_MODEST = 0.1  # top-1 of a probe that is worth something, where train does not say what to expect
 _NAMED = 3  # pairs in a line
 
 
@@ -84,15 +85,19 @@ def judge(
         words = f"{reached}: too few observations of different species ({chance.groups:,}) to say how its labels are"
         return Judged("none", words, chance, renamed, None)
     train = of_train()
+    train_says_nothing = _tells_nothing(train, min_groups)
     itself = f"{train.hits / train.images:.3f} of train, each image told by the others" if train.images else ""
-    if train.above and _as_good(chance, train):
+    if train_says_nothing and not train.above and _as_good_as(chance, _MODEST):
+        words = f"{reached}: too few images to tell that from a modest probe, and train says nothing of itself"
+        return Judged("none", words, chance, renamed, train)
+    if train.above and _as_good_as(chance, train.hits / train.images):
         words = f"{reached}: too few images to tell that from what the probe is right of elsewhere ({itself})"
         return Judged("none", words, chance, renamed, train)
     fault = (
         f"in train labels and photos go together ({itself}), so it is the labels or photos of {split}"
         if train.above
         else "train has too few species of several observations to say whose fault it is"
-        if _tells_nothing(train, min_groups)
+        if train_says_nothing
         else f"nor does train know itself ({itself}): labels and photos of all, or features that tell nothing here"
     )
     return Judged("at_chance", f"{reached}: no better than chance; {fault}", chance, renamed, train)
@@ -119,10 +124,10 @@ def _tells_nothing(chance: Chance, min_groups: int) -> bool:
     return chance.groups < min_groups or not chance.tells
 
 
-def _as_good(chance: Chance, train: Chance) -> bool:
-    """Whether a set as good as train would be this bad by chance; an observation is right or wrong as a whole."""
+def _as_good_as(chance: Chance, share: float) -> bool:
+    """Whether a probe that is right of such a share would be this bad by chance; an observation is right as a whole."""
     right = round(chance.hits / chance.images * chance.groups)
-    return float(binom.cdf(right, chance.groups, train.hits / train.images)) > _RARELY
+    return float(binom.cdf(right, chance.groups, share)) > _RARELY
 
 
 def _in_words(renamed: Renamed, species: list[str]) -> str:

@@ -20,6 +20,7 @@ from stages.runtime.errors import UserError
 from stages.runtime.last_run import GoneError, LastRun, differing, last_run
 from stages.runtime.machine import repo_root
 from stages.runtime.progress import say
+from stages.runtime.wording import size_in_words
 from stages.tables.json_files import parse_json, write_json
 
 
@@ -91,6 +92,18 @@ def unfinished_folder(recipe: dict[str, Any]) -> Path:
     """Give the folder for what a run of this recipe has done, which is there until all is."""
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     return repo_root() / ".dvc/tmp/features" / digest[:16]
+
+
+def say_what_others_left(folder: Path) -> None:
+    """Say what runs of other recipes that were stopped have left: they may yet go on, so nothing is deleted.
+
+    Args:
+        folder: of ``unfinished_folder``.
+    """
+    left = [path for path in folder.parent.glob("*/*.arrow") if path.parent != folder]
+    if left:
+        size = size_in_words(sum(path.stat().st_size for path in left))
+        say(f"embed: stopped runs of other networks or sizes left {size} in {folder.parent}: delete what is not wanted")
 
 
 def write_made_by(made_file: Path, recipe: dict[str, Any], weights: str | None, out: Path) -> None:

@@ -70,7 +70,7 @@ def fit(features: np.ndarray, labels: np.ndarray, *, classes: int, ridge: float,
         gram += block.T @ (block * weights[:, None])
     gram = (gram + gram.T) / 2
     gram[np.diag_indices(dimensions)] += ridge
-    factor = _factor(gram, ridge)
+    factor = factored(gram, ridge)
     targets = np.ascontiguousarray((sum_by_class(features, labels, classes) * class_weights[:, None]).T)
     return Ridge(cho_solve((factor, True), targets), class_weights, gram, targets, factor)
 
@@ -169,7 +169,7 @@ def _fitted_again(
     gone = np.bincount(labels, minlength=len(targets)) == np.bincount(labels[rows], minlength=len(targets))
     targets[gone] = 0  # and not what rounding leaves
     penalty = float(ridge.gram.diagonal().min())
-    coefficients = cho_solve((_factor((gram + gram.T) / 2, penalty), True), targets.T)
+    coefficients = cho_solve((factored((gram + gram.T) / 2, penalty), True), targets.T)
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
         yield some, features[some].astype(np.float64, copy=False) @ coefficients
@@ -196,7 +196,16 @@ def _members(labels: np.ndarray, classes: int) -> csr_array:
     return csr_array((np.ones(len(labels)), (labels, rows)), shape=(classes, len(labels)))
 
 
-def _factor(gram: np.ndarray, ridge: float) -> np.ndarray:
+def factored(gram: np.ndarray, ridge: float) -> np.ndarray:
+    """Give the lower triangle whose product with its transpose is a gram matrix, float64 [dimensions, dimensions].
+
+    Args:
+        gram: float64 [dimensions, dimensions], the penalty on its diagonal.
+        ridge: the penalty.
+
+    Raises:
+        UserError: the penalty is too small for float64.
+    """
     try:
         factor, _ = cho_factor(gram, lower=True)
     except np.linalg.LinAlgError:

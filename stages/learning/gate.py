@@ -3,6 +3,7 @@
 A training once ran 20 hours and ended at chance, and labels that stood in another order were never looked at.
 """
 
+import os
 from pathlib import Path
 
 from stages.runtime.errors import UserError
@@ -41,9 +42,11 @@ def pass_gate(path: Path, *, stage: str) -> None:
     """
     gated = machine_choice("GATE", ("on", "off")) == "on"
     verdict = read_gate(path)
+    if verdict in _STOPS and gated:
+        raise UserError(f"{path} says {verdict}: {_STOPS[verdict]}; GATE=off trains in spite of it")
+    if os.environ.get("RANK", "0") != "0":  # of several processes that train together, the first speaks
+        return
     if verdict not in _STOPS:
         say(f"{stage}: {path} says {verdict}: {_IN_WORDS[verdict]}")
-    elif gated:
-        raise UserError(f"{path} says {verdict}: {_STOPS[verdict]}; GATE=off trains in spite of it")
     else:
         say(f"{stage}: WARNING: {path} says {verdict}, and GATE=off trains in spite of it: {_STOPS[verdict]}")

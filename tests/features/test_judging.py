@@ -129,5 +129,13 @@ def test_species_of_one_observation_each_say_nothing_of_themselves():
     val = made.labeled("val")
     assert judged(train, val, made.species).verdict == "sound"
     found = judged(train, shuffled(val, 3), made.species)
+    assert found.verdict == "none"
+    assert "too few images to tell that from a modest probe, and train says nothing of itself" in found.words
+
+    made = world(seed=2, classes=30, train=30, val=400, test=1, spread=0.5)
+    train = made.labeled("train")
+    first = np.unique(train.labels, return_index=True)[1]
+    train = Labeled(train.units[first], train.labels[first], train.groups[first])
+    found = judged(train, shuffled(made.labeled("val"), 3), made.species)
     assert found.verdict == "at_chance"
     assert "whose fault" in found.words

@@ -144,8 +144,12 @@ def test_a_run_that_was_stopped_goes_on(world):
     (folder / "00000.arrow").write_bytes(before["00000.arrow"])
     (folder / "00001.arrow").write_bytes(before["00001.arrow"][:100])
     done = len(read_file(world / OUT / "00000.arrow"))
+    other = folder.with_name("0123456789abcdef") / "00000.arrow"  # of another recipe
+    other.parent.mkdir()
+    other.write_bytes(before["00000.arrow"])
     said = made(world)
     assert f"embed: goes on where it was stopped: {done} images were done" in said
+    assert "embed: stopped runs of other networks or sizes left" in said and other.exists()
     assert files(world) == before
     assert not folder.exists()
 
