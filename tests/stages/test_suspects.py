@@ -191,7 +191,6 @@ def test_a_pair_that_looks_alike_is_proposed_until_it_is_judged(world):
     write_table(pl.DataFrame(rows, schema=dict(PAIR_VERDICTS)), PAIR_VERDICTS, folder / "ann.csv")
     assert run_here("suspects", world).returncode == 0
     again = read_table(world / "data/suspects/look_alikes.parquet", LOOK_ALIKES)
-    assert again.height == table.height - 1
     assert pair not in [list(row) for row in again.select("image_name", "other_name").iter_rows()]
 
 
