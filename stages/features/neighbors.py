@@ -3,7 +3,7 @@
 Of a small set all are compared with all. Of a large one an inverted file (IVF: Jégou et al., Product quantization for
 nearest neighbor search, 2011) looks only into the cells nearest to an image's own; how many of the true neighbors it
 finds is measured on a sample of the images. All images of a cell are looked for at once, as a product of matrices:
-faiss's own search, image by image, costs several times as much (benchmarks/suspects_scale.py).
+faiss's own search, image by image, took more of a processor for the same neighbors.
 
 Similarities are cosines, in float64, and rounded before anything is put in order by them: so the order is not that of a
 processor.
