@@ -67,9 +67,9 @@ def main() -> None:
     params = stage_params("train")
     every_s = 60 * machine_count("CHECKPOINT_MINUTES", default=CHECKPOINT_MINUTES)
     retrain = machine_flag("RETRAIN")
-    pass_gate(GATE_IN, stage="train")
     accelerator = make_accelerator()
     check_libraries("train")
+    pass_gate(GATE_IN, stage="train")
     notes = weights_note_path(params.profile)
     inputs = read_inputs(plain_params("train"), splits=SPLITS_IN, shards=PACKED_IN, model=params.model, notes=notes)
     # Now: tables may change while it trains.
