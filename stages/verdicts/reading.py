@@ -70,8 +70,9 @@ def read_verdicts(folder: Path) -> pl.DataFrame:
         Columns of ``VERDICTS`` and reviewer, sorted by image_name and reviewer.
 
     Raises:
-        UserError: a file is no such CSV in UTF-8, lacks a column or has another one, or one of its rows lacks a value,
-            has a word that is none, contradicts itself, or is of an image of which another row says something else.
+        UserError: it is no folder; a file is no such CSV in UTF-8, lacks a column or has another one, or one of its
+            rows lacks a value, has a word that is none, contradicts itself, or is of an image of which another row says
+            something else.
     """
     return _read_folder(folder, _OF_IMAGES)
 
@@ -128,6 +129,8 @@ def _write(frame: pl.DataFrame, path: Path, form: _Form) -> None:
 
 
 def _read_folder(folder: Path, form: _Form) -> pl.DataFrame:
+    if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
+        raise UserError(f"{folder} is no folder, and must be one, with a CSV a reviewer: bring it back with git")
     files = [path for path in sorted(folder.iterdir()) if _may_be_verdicts(path)] if folder.is_dir() else []
     if others := [path for path in files if path.suffix.lower() != ".csv" or not path.is_file()]:
         raise UserError(f"{others[0]} is no CSV of a reviewer: save it as one (NAME.csv), or take it out of {folder}")

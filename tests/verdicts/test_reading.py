@@ -49,6 +49,18 @@ def test_without_files_there_are_no_verdicts(tmp_path: Path):
         assert read_verdicts(ROOT / "data/sources" / profile / "verdicts").schema == pl.Schema(FULL.schema)
 
 
+@pytest.mark.parametrize("kind", ["file", "link to nothing"])
+def test_what_is_no_folder_of_verdicts_is_not_taken_for_none(tmp_path: Path, kind: str):
+    folder = tmp_path / "verdicts"
+    if kind == "file":
+        folder.write_text(f"{HEADER}\n{ROW}\n")
+    else:
+        folder.symlink_to(tmp_path / "nowhere")
+    assert "is no folder" in refusal(folder)
+    with pytest.raises(UserError, match="is no folder"):
+        read_pair_verdicts(folder)
+
+
 def test_what_is_written_is_read_and_is_a_line_a_row(tmp_path: Path):
     path = tmp_path / "verdicts/ana.csv"
     write_verdicts(FULL.reverse(), path)
