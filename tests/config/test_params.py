@@ -89,6 +89,7 @@ def set_at(content: dict, path: str, value: object) -> dict:
         ("download.hosts.no", {}, "download.hosts.no.requests_per_s: is missing"),
         ("profiles.teacher.source.snapshot", "2026-13-01", "source.snapshot: must be a day, written YYYY-MM-DD"),
         ("train.weight_decay", 1e300, "train.weight_decay: must be less than or equal to 10"),
+        ("probe.ridge", 10.5, "probe.ridge: must be less than or equal to 10"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(params_content, path, value, said):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stages.config.schema import Probe
 from stages.features.normalized import normalized
+from stages.features.ridge import fit, left_out_scores
 from stages.features.suspicion import CANDIDATES, ranks, suspect
 
 PROBE = Probe(ridge=0.1, class_weight_power=-0.5, neighbors=5)
@@ -66,6 +67,23 @@ def test_ranks_fall_with_the_score_and_no_evidence_comes_last(seed, images, clas
     split = int((~found.no_evidence).sum())
     assert keys[:split] == sorted(keys[:split])
     assert keys[split:] == sorted(keys[split:])
+
+
+@pytest.mark.parametrize("power", [0.0, -0.5, -1.0])
+def test_the_largest_penalty_that_params_allow_hides_no_suspect_by_rounding(power):
+    largest = max(each.le for each in Probe.model_fields["ridge"].metadata if hasattr(each, "le"))
+    probe = Probe(ridge=largest, class_weight_power=power, neighbors=5)
+    rng = np.random.default_rng(2)
+    labels = np.arange(400) % 20
+    features, _ = normalized(4 + rng.normal(size=(20, 30))[labels] + 2 * rng.normal(size=(400, 30)))
+    groups = np.arange(400)
+    fitted = fit(features, labels, classes=20, ridge=largest, class_weight_power=power)
+    wrong = 0
+    for rows, scores in left_out_scores(fitted, features, labels, groups):
+        wrong += int((scores.argmax(axis=1) != labels[rows]).sum())
+    found = suspect(features, labels, groups, classes=20, probe=probe)
+    assert wrong > 20
+    assert found.contradicted.sum() == pytest.approx(wrong, rel=0.02)
 
 
 def test_an_image_under_another_species_name_comes_first_and_its_own_species_is_the_guess():
