@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # which a write may say without its file
 _FULL_BYTES = 65_536  # less free space than this is a full disk
 
 
@@ -18,7 +19,8 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made if it is missing. After a crash ``path`` is whole: the old content or the new.
 
     Raises:
-        OSError: the disk is full or may not be written to, also where a library says so in words of its own.
+        OSError: the disk is full or may not be written to, also where a library says so in words of its own, or without
+            the file: then ``path`` is named.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -28,7 +30,12 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except Exception as error:
-        if getattr(error, "errno", None) is None and (number := _system_error(error, path.parent)):
+        number = getattr(error, "errno", None)
+        if number is None:
+            number = _system_error(error, path.parent)
+        elif number not in _OF_DISKS or getattr(error, "filename", None):
+            raise
+        if number:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:

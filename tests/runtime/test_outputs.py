@@ -1,5 +1,7 @@
 """Nothing half-written ever bears its real name, whatever happens."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -98,3 +100,15 @@ def test_a_full_disk_is_one_line_and_the_old_file_stays(tmp_path):
     assert len(result.stderr.strip().splitlines()) == 1
     assert path.read_bytes() == b"before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table"]
+
+
+def test_a_full_disk_is_said_with_its_place_where_a_library_says_it_without(tmp_path):
+    """As pyarrow does: with the system's number, words of its own, and no name of a file."""
+    path = tmp_path / "table"
+    with pytest.raises(OSError, match="No space left on device") as error, replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "Error writing bytes to file. Detail: [errno 28] No space left on device")
+    assert error.value.errno == errno.ENOSPC
+    assert error.value.filename == str(path)
+    assert error.value.strerror == os.strerror(errno.ENOSPC)
+    assert not [*tmp_path.iterdir()]
