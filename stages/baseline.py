@@ -53,6 +53,10 @@ def main() -> None:
     pretrained = has_pretrained_weights(RECIPE_IN)
     images, left_out = read_images(species)
     train, parts = images["train"], {split: images[split] for split in ASKED}
+    if not len(train) and not left_out["train"]:
+        raise UserError(
+            f"{SPLITS_IN / 'train.parquet'} has no image: a probe has nothing to learn from; see data/left_out.csv"
+        )
     if not len(train):
         raise UserError(
             f"{SPLITS_IN / 'train.parquet'} has no image with usable features "

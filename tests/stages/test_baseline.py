@@ -140,6 +140,14 @@ def test_features_of_which_none_is_a_number_are_one_line(workspace, made):
     assert not (workspace / "data/gate.json").exists()
 
 
+def test_an_empty_train_is_one_line_that_blames_no_weights(workspace, made):
+    made.splits["train"], made.vectors["train"] = made.splits["train"].clear(), made.vectors["train"][:0]
+    made.write(workspace)
+    line = complaint(run_here("baseline", workspace))
+    assert "train.parquet has no image" in line
+    assert "weights" not in line
+
+
 @pytest.mark.parametrize("empty", [("val",), ("test",), ("val", "test")])
 def test_empty_splits_are_said(workspace, made, empty):
     for split in empty:
