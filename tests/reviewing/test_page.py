@@ -136,6 +136,23 @@ def test_shift_judges_the_one_photo_and_a_held_key_counts_once(browser, repo):
         assert "all 3 photos" in page.run("document.querySelector('.counts').textContent")
         page.press("ArrowRight")
         assert page.run("document.querySelectorAll('.strip button')[1].getAttribute('aria-current')") == "true"
+        # Who looks at another photo than the one that was asked would judge the wrong one.
+        before = server.now()["turn"]
+        for keys in (["2"], ["1"], [" "], ["d", "n"]):
+            for key in keys:
+                page.press(key, shift=True)
+            page.until(f"{SAID}.includes('another photo is shown')")
+            page.press("t")  # says something else
+            page.until("document.getElementById('note').open")
+            page.press("Enter")
+            page.until(f"{SAID} === 'No note.'")
+        page.press("Escape")
+        page.run("document.querySelector('.photos button').click()")
+        page.press("1", shift=True)
+        page.until(f"{SAID}.includes('another photo is shown')")
+        assert server.now()["turn"] == before
+        page.press("Escape")
+        assert page.run("document.querySelectorAll('.strip button')[0].getAttribute('aria-current')") == "true"
         press(page, "2", shift=True)
         assert "This photo alone is dropped" in page.run(SAID)
         assert said_of(repo, question["id"]) == ("drop", question["candidates"][0], "one_of_observation")
