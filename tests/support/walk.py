@@ -163,8 +163,11 @@ class Walk:
         path.write_text(path.read_text(encoding="utf-8") + f"{synonym},{accepted}\n", encoding="utf-8")
 
     def judge(self, verdict: str, *, reason: str | None = None) -> None:
-        """Let a person say something of a photo of train that is of an observation of its own."""
-        image = _three_of_a_species(self).head(1)
+        """Let a person say something of a photo of train that is of an observation of its own.
+
+        Another one than ``_another_species`` takes: of the very same tables DVC's run-cache would have all outputs.
+        """
+        image = _three_of_a_species(self).tail(1)
         others = self.images("train").filter(pl.col("species") != image["species"][0])
         row = image.select("image_name", "sha256", given="species").with_columns(
             verdict=pl.lit(verdict),
