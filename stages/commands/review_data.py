@@ -101,7 +101,12 @@ def _arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; 0 takes a free one (0)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if arguments.pairs and (arguments.split != "train" or arguments.random_share is not None):
+        parser.error("--pairs asks pairs of all splits: leave out --split and --random-share")
+    if arguments.random_share == 1 and arguments.split != "train":
+        parser.error("--random-share 1 asks the sample alone, which is of all splits: leave out --split")
+    return arguments
 
 
 def _share(text: str) -> float:

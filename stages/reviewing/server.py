@@ -94,7 +94,9 @@ class ReviewServer(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
-            raise UserError(f"port {port} of {ADDRESS} cannot be listened on ({why}): take another by --port") from None
+            raise UserError(
+                f'port {port} of {ADDRESS} cannot be listened on ({why}): take another by ARGS="--port N"'
+            ) from None
         self.url = f"http://{ADDRESS}:{self.server_port}/{self.token}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -79,6 +79,11 @@ def in_lines(figures: dict[str, Any], folder: Path) -> Iterator[str]:
     )
     if number := sum(figures["stale"].values()):
         yield f"{number:,} verdicts are stale and have no effect{in_words(figures['stale'])}"
+    if number := figures["not_in_cache"]:
+        yield (
+            f"{number:,} judged images are not in the cache, so not used: what was said of them counts for the other "
+            "photos of their plants alone"
+        )
     if number := disagree["images"]:
         yield (
             f"{number:,} images are left out, as verdicts on them or their plant contradict each other, such as on "

@@ -75,10 +75,25 @@ def test_a_port_that_is_taken_and_a_share_that_is_none_are_named(repo):
         port = str(other.getsockname()[1])
         said = complaint(run_here(COMMAND, repo, "--no-browser", "--reviewer", "ann", "--port", port))
     assert f"port {port} of 127.0.0.1 cannot be listened on" in said
+    assert 'ARGS="--port N"' in said
     assert "port 99999" in complaint(run_here(COMMAND, repo, "--no-browser", "--reviewer", "bob", "--port", "99999"))
     refused = run_here(COMMAND, repo, "--random-share", "2")
     assert refused.returncode == 2
     assert "must be a number from 0 to 1" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pairs", "--split", "val"), "--pairs asks pairs of all splits: leave out --split and --random-share"),
+        (("--pairs", "--random-share", "0"), "--pairs asks pairs of all splits: leave out --split and --random-share"),
+        (("--split", "test", "--random-share", "1"), "--random-share 1 asks the sample alone, which is of all splits"),
+    ],
+)
+def test_an_argument_that_would_do_nothing_is_refused(repo, words, said):
+    refused = run_here(COMMAND, repo, "--no-browser", "--reviewer", "ann", "--port", "99999", *words)
+    assert refused.returncode == 2
+    assert said in " ".join(refused.stderr.split())
 
 
 def test_verdicts_that_cannot_be_read_stop_it_before_anything_is_asked(repo):

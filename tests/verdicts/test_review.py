@@ -1,5 +1,7 @@
 """What people said of photos is applied to all that it is about, and to nothing else."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from stages.runtime.errors import UserError
 from stages.splitting.groups import KINDS, drop_contradictions, link_images
 from stages.tables.near_duplicates import DISPUTED
 from stages.tables.remember import ASSIGNMENTS
+from stages.verdicts.counted import in_lines
 from stages.verdicts.outcome import DISAGREE, DROPPED, MERGED
 from stages.verdicts.review import Review
 from tests.support.verdicts import (
@@ -288,6 +291,8 @@ def test_a_photo_that_is_not_in_the_cache_still_tells_of_its_observation(params)
     found = review_of(records, verdicts_of(verdict(0, A, "relabel", B)), params.names)
     assert found.species.to_list() == [A, B, B]
     assert found.figures["not_in_cache"] == 1
+    said = [*in_lines(found.figures, Path("verdicts"))]
+    assert any(line.startswith("1 judged images are not in the cache") for line in said)
 
 
 def test_an_image_under_two_species_becomes_one_record(params):
