@@ -106,5 +106,6 @@ def _draw_examples(page: Page, examples: Examples, color: str, left: float, top:
         page.picture(pixels, x, top, OTHER_PX, OTHER_PX)
         page.box(x, top, OTHER_PX, OTHER_PX, edge=color, face=None)
     base = top + OTHER_PX + _CAPTION
-    for line, said in enumerate(filter(None, (examples.credits, examples.missing))):
+    # A line for each license: side by side they would be cut, and a license asks for the name.
+    for line, said in enumerate(filter(None, (*examples.credits.split("; "), examples.missing))):
         page.write(said, left, base + line * _CAPTION, _PAIR, size=8.5, color=_GRAY)
