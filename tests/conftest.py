@@ -87,10 +87,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_unconfigure() -> None:
     """See to it that the process ends when the tests have: what waits without end at exit is a failure, with its stack.
 
+    A worker that has no tests left still lives until the others have none: it gets as long as one of their files takes.
+
     A loader process that nobody had told to end has once held up a finished run so for an hour. A slow machine gets two
     minutes to shut down what is to be shut down.
     """
-    faulthandler.dump_traceback_later(120, exit=True, file=sys.__stderr__)
+    wait_s = 1200 if "PYTEST_XDIST_WORKER" in os.environ else 120
+    faulthandler.dump_traceback_later(wait_s, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture
