@@ -17,7 +17,17 @@ from torch import nn
 from stages.config.schema import Model
 from stages.images import portable
 from stages.images.shards import PackedShards
-from stages.learning import activations, arithmetic, augment, data, device, memory_layout, model, processes
+from stages.learning import (
+    activations,
+    arithmetic,
+    augment,
+    data,
+    device,
+    memory_layout,
+    model,
+    processes,
+    starting_weights,
+)
 from stages.learning.arithmetic import deterministic_or_said
 from stages.learning.data import EpochBatches, PackedImages, PackedLoader
 from stages.learning.device import ColorTransform
@@ -30,12 +40,23 @@ from stages.provenance.libraries import TRAINING, installed_versions
 from stages.runtime.errors import UserError
 from stages.runtime.progress import progress
 
-# What makes a feature of a network and a JPEG. The network comes in by the digest of its weights.
+# What makes a feature of a JPEG and a file of weights, which comes in by its digest: how it is read, too.
 _CODE = [
     Path(__file__),
     *(
         Path(str(module.__file__))
-        for module in (activations, arithmetic, augment, data, device, memory_layout, model, portable, processes)
+        for module in (
+            activations,
+            arithmetic,
+            augment,
+            data,
+            device,
+            memory_layout,
+            model,
+            portable,
+            processes,
+            starting_weights,
+        )
     ),
 ]
 
