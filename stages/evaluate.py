@@ -34,10 +34,12 @@ from stages.splitting.label_order import label, read_labels
 from stages.tables import evaluate as tables
 from stages.tables.classes import CLASSES, UNKNOWN
 from stages.tables.json_files import write_figures, write_json
+from stages.tables.predictions import read_model_sha256
 from stages.tables.size_bins import name_bins
 from stages.tables.table import Schema, read_table, write_table
 
 PREDICTIONS_IN = Path("data/predictions")
+MADE_BY_IN = Path("data/predictions.json")
 SPLITS_IN = Path("data/splits")
 MODEL_IN = Path("models")
 CURVES_IN = Path("plots/curves.csv")
@@ -122,7 +124,7 @@ def main() -> None:
     write_table(drawn["risk_coverage"], tables.RISK_COVERAGE, PLOTS / "risk_coverage.csv")
     write_table(drawn["confused_pairs"], tables.DRAWN_PAIRS, PLOTS / "confused_pairs.csv")
     save_png(page, PICTURE)
-    write_json(CALIBRATION, fitted.content())
+    write_json(CALIBRATION, fitted.content(model_sha256=read_model_sha256(MADE_BY_IN)))
     write_figures(REPORT, for_people(figures))
     write_figures(METRICS, headline(figures))
     for warning in fitted.warnings():

@@ -2,11 +2,13 @@
 
 The network looks at each image once; every figure is made of what is kept of its answers, by `evaluate`, on a CPU and
 in seconds. Images of species that the model does not know (``split.keep_unknown``) are predicted too: a good model is
-unsure of them. Predictions of the same model, images and labels are taken over from DVC's cache.
+unsure of them. Predictions of the same model, images and labels are taken over from DVC's cache. How the images were
+made of originals is noted beside the model, so that it can be asked about other photos in the same way.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +17,7 @@ from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.images.shards import check_shards
 from stages.learning.processes import all_reduce_max, make_accelerator
-from stages.learning.saved_model import SavedModel, load_model
+from stages.learning.saved_model import WEIGHTS, SavedModel, load_model
 from stages.learning.split import PackedSplit, open_splits
 from stages.predicting.answers import predict_splits
 from stages.predicting.previous import predictions_identity, take_over_predictions, write_made_by
@@ -25,14 +27,18 @@ from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
 from stages.splitting.label_order import read_labels
 from stages.tables.classes import UNKNOWN, read_split
+from stages.tables.json_files import parse_json
 from stages.tables.predictions import PREDICTIONS
+from stages.tables.preprocessing import write_preprocessing
 from stages.tables.table import write_table
 
 SPLITS_IN = Path("data/splits")
 PACKED_IN = Path("data/packed")
+RECIPE_IN = Path("data/packed.json")
 MODEL_IN = Path("models")
 OUT = Path("data/predictions")
 MADE_BY = Path("data/predictions.json")
+PREPROCESSING = Path("models/preprocessing.json")
 
 PREDICTED = ("val", "test", UNKNOWN)
 
@@ -63,6 +69,7 @@ def main() -> None:
                 write_table(whole, PREDICTIONS, folder / f"{name}.parquet")
     if accelerator.is_main_process:
         write_made_by(MADE_BY, identity, OUT)
+        write_preprocessing(PREPROCESSING, read_recipe(RECIPE_IN), model=MODEL_IN / WEIGHTS)
         counts = ", ".join(f"{table.height:,} of {name}" for name, table in tables.items() if table.height)
         taken_over = ": the very same were made before, and are taken over from DVC's cache" if found else ""
         say(f"predict: images {counts} in {OUT}{taken_over}")
@@ -79,6 +86,20 @@ def check_size(test: PackedSplit, model: SavedModel) -> None:
         raise UserError(f"{PACKED_IN} holds {test.size_px} px, the model takes {description.pack_px}: run `dvc repro`")
     if not len(test):
         raise UserError("test is empty: a species needs images of three observations to stand in it")
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Read how the packed images were made of originals.
+
+    Raises:
+        UserError: the file is missing, damaged or of another version.
+    """
+    try:
+        return dict(parse_json(path.read_bytes())["images"])
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro pack`") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout pack`") from None
 
 
 def find_predictions(identity: dict) -> bool:

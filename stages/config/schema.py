@@ -309,6 +309,12 @@ class CompareCrops(Section):
     fallback_images: Annotated[int, Field(ge=0, le=20)]
 
 
+# Licenses of models, by the identifiers of Hugging Face's cards (SPDX, in small letters).
+PublishLicense = Literal[
+    "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "apache-2.0", "mit"
+]  # fmt: skip
+
+
 class Pictures(Section):
     """What pictures in plots/ may show, which are published with the repo."""
 
@@ -480,6 +486,17 @@ class Evaluate(Section):
     confident: Share
 
 
+class Publish(Section):
+    """What `make publish` makes of the model, and when it refuses to."""
+
+    license: PublishLicense | None
+    onnx: list[Literal["fp32", "fp16"]]
+    max_top1_loss: Share
+    max_changed: Share
+    scored_images: Count
+    examples: Annotated[int, Field(ge=0, le=20)]
+
+
 class Params(Section):
     """All sections, those of the active profile merged in."""
 
@@ -509,6 +526,7 @@ class Params(Section):
     evaluate: Evaluate
     pictures: Pictures
     mistakes: Mistakes
+    publish: Publish
 
     @field_validator("documents", mode="before")
     @classmethod

@@ -81,10 +81,16 @@ def fit_thresholds(
     return Thresholds(max_risk, species, above)
 
 
-def levels(confidences: np.ndarray, genus: GenusAnswers, thresholds: Thresholds) -> np.ndarray:
-    """Give the level at which each image is answered, int64 [images]: ``SPECIES``, ``GENUS`` or ``NOTHING``."""
+def levels(confidences: np.ndarray, genus_confidences: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+    """Give the level at which each image is answered, int64 [images]: ``SPECIES``, ``GENUS`` or ``NOTHING``.
+
+    Args:
+        confidences: float64 [images], of ``Answers.confidences``.
+        genus_confidences: float64 [images], of ``GenusAnswers``.
+        thresholds: from which on each is said.
+    """
     species, above = (np.inf if limit is None else limit for limit in (thresholds.species, thresholds.genus))
-    return np.select([confidences >= species, genus.confidences >= above], [SPECIES, GENUS], NOTHING)
+    return np.select([confidences >= species, genus_confidences >= above], [SPECIES, GENUS], NOTHING)
 
 
 def abstaining_figures(
@@ -111,7 +117,7 @@ def backing_off_figures(
         species and genus, each with an ``Estimate`` of its coverage (the share of all images that are answered so) and
         of its precision (the share of right ones among them); nothing, of the share of images without an answer.
     """
-    level = levels(confidences, genus, thresholds)
+    level = levels(confidences, genus.confidences, thresholds)
     rights = {"species": (SPECIES, evaluated.answers.hits), "genus": (GENUS, genus.hits)}
     return {
         name: {

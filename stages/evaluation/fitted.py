@@ -47,9 +47,14 @@ class Fitted:
     thresholds: list[Thresholds]
     val: Sure
 
-    def content(self) -> dict[str, Any]:
-        """Give what others need to use the model's answers: probabilities, and from which on it should answer."""
+    def content(self, *, model_sha256: str) -> dict[str, Any]:
+        """Give what others need to use the model's answers: probabilities, and from which on it should answer.
+
+        Args:
+            model_sha256: digest of the weights that gave them.
+        """
         return {
+            "model_sha256": model_sha256,
             "temperature": self.temperature.value,
             "temperature_at_end": self.temperature.at_end,
             "val_images": self.temperature.images,

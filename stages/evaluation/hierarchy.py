@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.evaluation.answers import DIGITS
+from stages.evaluation.answers import DIGITS, Answers
 from stages.evaluation.evaluated import Evaluated
 
 
@@ -31,11 +31,21 @@ def genus_answers(evaluated: Evaluated, temperature: float, genus_of_class: np.n
         temperature: that logits are divided by.
         genus_of_class: int64 [classes], see ``stages.splitting.genera.number_genera``.
     """
-    answers = evaluated.answers
+    said, confidences = genus_said(evaluated.answers, temperature, genus_of_class)
+    return GenusAnswers(said, confidences, said == genus_of_class[evaluated.labels])
+
+
+def genus_said(answers: Answers, temperature: float, genus_of_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the genus that each image most probably is of, int64 [images], and its summed probability, rounded.
+
+    Args:
+        answers: of the images, labeled or not.
+        temperature: that logits are divided by.
+        genus_of_class: int64 [classes].
+    """
     sums = np.round(answers.genus_probabilities(temperature, genus_of_class), DIGITS)
     images, best = np.arange(len(answers)), sums.argmax(axis=1)
-    said = answers.genus_top[images, best]
-    return GenusAnswers(said, sums[images, best], said == genus_of_class[evaluated.labels])
+    return answers.genus_top[images, best], sums[images, best]
 
 
 def within_genus(evaluated: Evaluated, genus_of_class: np.ndarray) -> np.ndarray:

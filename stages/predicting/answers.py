@@ -87,16 +87,30 @@ def predict_answers(
         RuntimeError: an image was looked at twice, or not at all.
     """
     genera = torch.from_numpy(genus_of_class).to(accelerator.device)
-    sizes = _sizes(genus_of_class)
-    parts = [np.empty((0, sum(sizes.values())))]
+    parts = [np.empty((0, sum(_sizes(genus_of_class).values())))]
     for batch, logits in each_batch(model, loader, color, accelerator, what=what):
         parts.append(kept_of(logits, batch.labels, genera).cpu().numpy())
     rows = of_all_processes(np.concatenate(parts), loader, accelerator)
+    return table_of(rows, loader.batches.labels, genus_of_class)
+
+
+def table_of(rows: np.ndarray, labels: np.ndarray, genus_of_class: np.ndarray) -> pl.DataFrame:
+    """Give what is kept of some images as a table.
+
+    Args:
+        rows: float64 [images, columns], of ``kept_of``.
+        labels: int64 [images], -1 where the species is none of the classes, or not known.
+        genus_of_class: int64 [classes].
+
+    Returns:
+        The columns of ``PREDICTIONS`` but for names and digests, a row an image.
+    """
+    sizes = _sizes(genus_of_class)
     columns = dict(zip(sizes, np.split(rows, np.cumsum(list(sizes.values()))[:-1], axis=1), strict=True))
-    known = loader.batches.labels >= 0
+    known = labels >= 0
     of_label = {name: pl.Series(columns.pop(name)[:, 0]) for name in ("rank", "own_logit")}
     table = pl.DataFrame(
-        {"label": loader.batches.labels}
+        {"label": labels}
         | of_label
         | {name: pl.Series(name, values).cast(pl.List(pl.Float64)) for name, values in columns.items()}
     )

@@ -12,9 +12,14 @@ The worst is where one class stands out behind those kept, and all others are fa
 there. Top-k with one logsumexp of all logits is not enough: that of another temperature cannot be told from it.
 """
 
+import re
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
+from stages.runtime.errors import UserError
+from stages.tables.json_files import parse_json
 from stages.tables.table import SHA256_CHARACTERS, Ruled
 
 TOP_CLASSES = 10  # the largest logits, or all where there are fewer classes
@@ -45,3 +50,23 @@ PREDICTIONS = Ruled(
     required=("sha256", "top_classes", "top_logits", "rest", "genus_top", "genus_rest"),
     sizes={"sha256": SHA256_CHARACTERS},
 )
+
+
+def read_model_sha256(path: Path) -> str:
+    """Read which model made predictions: the digest of its weights.
+
+    Args:
+        path: of the predictions.json beside them.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        found = parse_json(path.read_bytes())["identity"]["model"]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro predict` or `dvc pull`") from None
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+        raise UserError(f"{path} is damaged: bring it back with `dvc checkout predict`")
+    return found

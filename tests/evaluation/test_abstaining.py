@@ -76,7 +76,7 @@ VAL, TEST = (how_sure(evaluated_of(MADE, split), 1.4, GENUS_OF) for split in ("v
 @pytest.mark.parametrize("max_risk", [0.05, 0.1, 0.2])
 def test_each_level_keeps_the_risk_in_val(max_risk):
     fitted = fit_thresholds(VAL.images, VAL.confidences, VAL.genus, max_risk=max_risk, min_groups=10)
-    level = levels(VAL.confidences, VAL.genus, fitted)
+    level = levels(VAL.confidences, VAL.genus.confidences, fitted)
     hits = VAL.images.answers.hits
     assert (~hits[level == SPECIES]).mean() <= max_risk
     assert (~VAL.genus.hits[level == GENUS]).mean() <= max_risk
@@ -104,13 +104,13 @@ def test_figures_are_those_of_each_level_in_the_test():
 
 def test_where_no_threshold_keeps_the_risk_nothing_is_said():
     none = Thresholds(0.05, None, None)
-    assert (levels(TEST.confidences, TEST.genus, none) == NOTHING).all()
+    assert (levels(TEST.confidences, TEST.genus.confidences, none) == NOTHING).all()
     found = backing_off_figures(TEST.images, TEST.confidences, TEST.genus, none, min_groups=10)
     assert (found["nothing"].value, found["species"]["coverage"].value) == (1.0, 0.0)
     assert found["species"]["precision"].images == 0
     assert np.isnan(found["species"]["precision"].value)
     only_genus = Thresholds(0.05, None, 0.0)
-    assert (levels(TEST.confidences, TEST.genus, only_genus) == GENUS).all()
+    assert (levels(TEST.confidences, TEST.genus.confidences, only_genus) == GENUS).all()
 
 
 def test_without_a_species_the_genus_is_fitted_to_all_images():

@@ -33,7 +33,7 @@ def test_thresholds_are_those_of_probabilities_at_the_temperature():
 
 def test_what_others_read_is_json_and_comes_back_exactly():
     fitted = fit(VAL, GENUS_OF, PARAMS)
-    content = json.loads(json.dumps(fitted.content(), allow_nan=False))
+    content = json.loads(json.dumps(fitted.content(model_sha256="5a" * 32), allow_nan=False))
     assert content["temperature"] == fitted.temperature.value
     assert (content["val_images"], content["temperature_at_end"]) == (300, False)
     assert [Thresholds(**entry) for entry in content["thresholds"]] == fitted.thresholds

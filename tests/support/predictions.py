@@ -17,12 +17,14 @@ from stages.splitting.figures import number_classes
 from stages.splitting.genera import number_genera
 from stages.tables.classes import CLASSES, LABELS
 from stages.tables.evaluate import CURVES
+from stages.tables.json_files import write_json
 from stages.tables.predictions import GENUS_TEMPERATURES, PREDICTIONS, TEMPERATURES, TOP_CLASSES, TOP_GENERA
 from stages.tables.split import SPLIT
 from stages.tables.table import write_table
 from tests.support.tables import available_rows
 
 EVALUATED = ("val", "test", "unknown")
+MODEL_SHA256 = "5a" * 32  # of the weights that might have given them
 _SOURCES = ("inaturalist", "legacy", "garden")
 _LICENSES = ("cc-by", "http://creativecommons.org/licenses/by-nc/4.0/", None, "CC BY-SA 4.0", "cc0")
 _AT_ONCE = 500  # images of which all logits are in memory
@@ -255,6 +257,7 @@ def write_example(root: Path, made: Example) -> None:
         write_table(table, SPLIT, root / f"data/splits/{split}.parquet")
     for split, table in made.predictions.items():
         write_table(table, PREDICTIONS, root / f"data/predictions/{split}.parquet")
+    write_json(root / "data/predictions.json", {"identity": {"model": MODEL_SHA256}, "files": {}})
     write_classes(root / "data/splits", made.species, made.splits.values())
     write_trained_on(read_seen(root / "data/splits"), root / "models")
     curves = pl.DataFrame({name: [1] if name == "epoch" else [0.5] for name in CURVES})

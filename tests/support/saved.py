@@ -9,12 +9,16 @@ import polars as pl
 from torch import nn
 
 from stages.config.schema import Model, RandomWeights
+from stages.images.packing import recipe
 from stages.learning.model import create_model
 from stages.learning.saved_model import ModelDescription, describe, save_model
 from stages.learning.trained_on import read_seen
+from stages.runtime.yaml_files import read_yaml
 from stages.tables.classes import CLASSES, LABELS
+from stages.tables.json_files import write_json
 from stages.tables.table import write_table
 from stages.tables.trained_on import TRAINED_ON
+from tests.support import ROOT
 from tests.support.packed import COLORS, SPECIES, packed_image, write_images
 from tests.support.pictures import jpeg
 
@@ -28,6 +32,10 @@ SPLITS: dict[str, list[Row]] = {
     "val": [("d1", "d1"), ("e1", "e1"), ("e2", "e1")],
     "test": [("f1", "f1"), ("f2", "f1"), ("g1", "g1"), ("h1", "h1")],
 }
+# How a stage `pack` with the sample's parameters would have made squares of 64 px.
+RECIPE = recipe(
+    {"crop": read_yaml(ROOT / "params.yaml")["crop"], "image": {"pack_px": 64}, "pack": {"jpeg_quality": 90}}
+)
 SEEN = pl.DataFrame([("train", "a1", "0" * 64, "a1")], schema=TRAINED_ON, orient="row")
 
 
@@ -74,6 +82,7 @@ def tiny_model(seed: int = 1, *, species: Iterable[str] = SPECIES) -> tuple[nn.M
 def write_all(root: Path, splits: dict[str, list[Row]] = SPLITS) -> None:
     """Write all that the stage ``predict`` reads, of a model that was trained on these very splits."""
     write_packed(root / "data/packed", splits)
+    write_json(root / "data/packed.json", {"files": {}, "images": RECIPE})
     write_groups(root / "data/splits", splits)
     write_labels(root / "data/splits/labels.csv")
     counts = {name: [1] * 3 for name in CLASSES if name != "species"}
