@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment review-data gain plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment review-data gain predict serve publish release plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -53,6 +53,18 @@ review-data: .venv/run.stamp ## look at suspects and say what they are, on a pag
 gain: export BASE := $(or $(BASE),main)
 gain: .venv/run.stamp ## say what people's verdicts brought: the working tree's model against BASE's (a commit or experiment)
 	@python -m stages.commands.gain --base="$$BASE" $(ARGS)
+
+predict: .venv/run.stamp ## ask the model about photos: files, folders, addresses (ARGS="photo.jpg FOLDER --csv", "--show", "--help")
+	@python -m stages.commands.predict_photos $(ARGS)
+
+serve: .venv/run.stamp ## a page on this machine that takes a photo and says what it is (ARGS="--model FOLDER", "--port 8080")
+	@python -m stages.commands.serve $(ARGS)
+
+publish: .venv/run.stamp ## make models/published: the model for timm and onnxruntime, scored, with its card and credits (ARGS="--help")
+	@python -m stages.commands.publish $(ARGS)
+
+release: .venv/run.stamp ## give the last commit's model a version, as a git tag; without one, list those that there are (VERSION=1.0.0)
+	@python -m stages.commands.release $(if $(VERSION),"$(VERSION)") $(ARGS)
 
 watch: .venv/run.stamp ## show what goes on here, on one screen, from another terminal (ARGS="--once")
 	@python -m stages.commands.watch $(ARGS)
