@@ -20,8 +20,8 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 # From the top floor down: a room imports from those that stand behind it here, and from itself.
 FLOORS = (
     "commands", "watching", "serving", "reviewing", "web", "publishing", "report", "answering", "evaluation",
-    "features", "predicting", "learning", "splitting", "download", "images", "cache", "verdicts", "records", "tables", "config",
-    "runtime", "provenance",
+    "features", "predicting", "learning", "splitting", "download", "images", "cache", "verdicts", "records", "tables",
+    "config", "runtime", "provenance",
 )  # fmt: skip
 # How a stage runs, never what it writes.
 NO_DEPENDENCY = {"cache", "config", "runtime"}
