@@ -46,6 +46,12 @@ def used_model(folder: Path) -> Path:
     _teach(network, description.mean, description.std)
     save_model(folder, network.state_dict(), description, SEEN)
     write_preprocessing(folder / PREPROCESSING, RECIPE, model=folder / WEIGHTS)
+    write_calibration(folder)
+    return folder
+
+
+def write_calibration(folder: Path) -> None:
+    """Write the calibration.json of the model in a folder, as ``evaluate`` would have."""
     thresholds = [
         {"max_risk": 0.05, "species": 0.95, "genus": None},
         {"max_risk": 0.1, "species": 0.8, "genus": 0.9},
@@ -60,7 +66,6 @@ def used_model(folder: Path) -> Path:
         "thresholds": thresholds,
     }
     write_json(folder / CALIBRATION, calibration)
-    return folder
 
 
 def _teach(network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
