@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.cache.directory import File
@@ -49,6 +50,6 @@ def measure_nothing(directory: Path, max_megapixels: float, files: list[File]) -
     return _measure_files(directory / "not mounted here", max_megapixels, files)
 
 
-def each_or_die(task: list[int], poison: int) -> list[int]:
+def each_or_die(task: Sequence[int], poison: int) -> list[int]:
     """Give the items of a task; the own process dies of one."""
     return [die_of(poison, item) for item in task]
