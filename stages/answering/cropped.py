@@ -4,7 +4,6 @@ Nothing here needs torch, so that processes that only do this start quickly and 
 """
 
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +22,7 @@ MOST_MEGAPIXELS = 200
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
 
-_OBJECT = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # so Pillow calls what has no name
+_UNKNOWN = "cannot identify image file"  # as Pillow says it
 
 Trouble = Literal["empty", "heic", "not_an_image", "too_many_pixels", "no_answer"]
 
@@ -85,7 +84,7 @@ def crop_photo(data: bytes, preprocessing: Preprocessing) -> Cropped:
         digest = hashlib.sha256(data).hexdigest()
         packed = pack_image(data, "", digest, _as_params(preprocessing))
     except DecodeError as error:
-        said = _OBJECT.sub("", str(error)).removeprefix("no image: ")
+        said = "of no format that is known" if _UNKNOWN in str(error) else str(error).removeprefix("no image: ")
         raise PhotoError("not_an_image", f"no photo that can be read ({said})") from None
     square = Square(packed.x, packed.y, packed.side, packed.crop, float("nan"))
     return Cropped(simplejpeg.decode_jpeg(packed.jpeg), square, width, height, digest)

@@ -230,8 +230,8 @@ class Tally:
         if len(self._found.sources) > 1 or left_out:
             names = {"species": "a species", "genus": "the genus alone", "nothing": "I do not know"}
             said = in_words({names[level]: number for level, number in self._levels.items()})
-            trouble = f"; {troubled:,} cannot be{in_words(self._troubles)}" if troubled else ""
-            say(f"predict_photos: {answered:,} photos are answered{said}{trouble}{left_out}")
+            trouble = f"; not answered: {troubled:,}{in_words(self._troubles)}" if troubled else ""
+            say(f"predict_photos: photos answered: {answered:,}{said}{trouble}{left_out}")
         if pictures:
             say(f"predict_photos: pictures are in {pictures}")
 

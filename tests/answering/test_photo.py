@@ -177,9 +177,9 @@ def test_a_photo_of_too_many_pixels_is_refused_by_its_header():
     ("data", "kind", "said"),
     [
         (b"", "empty", "the file is empty"),
-        (b"hello", "not_an_image", "no photo that can be read (cannot identify image file)"),
-        (b"<!DOCTYPE html><p>404</p>", "not_an_image", "no photo that can be read (cannot identify image file)"),
-        (b"\0" * 5000, "not_an_image", "no photo that can be read (cannot identify image file)"),
+        (b"hello", "not_an_image", "no photo that can be read (of no format that is known)"),
+        (b"<!DOCTYPE html><p>404</p>", "not_an_image", "no photo that can be read (of no format that is known)"),
+        (b"\0" * 5000, "not_an_image", "no photo that can be read (of no format that is known)"),
         (jpeg(picture())[:-600], "not_an_image", "no photo that can be read (Premature end of JPEG file)"),
         (encoded(picture(), "PNG")[:9000], "not_an_image", "no photo that can be read ("),
         (encoded(picture(), "WEBP")[:900], "not_an_image", "no photo that can be read ("),

@@ -58,7 +58,7 @@ def test_what_is_said_of_each_photo_in_words(model, folder):
         "    Betula pendula 0.99, Abies balsamea <0.01, Abies alba <0.01",
     ]
     assert "3 species; at a risk of 0.1 it says a species from 0.80 on, and else a genus from 0.90 on" in result.stderr
-    assert "4 photos are answered (a species 2, I do not know 1, the genus alone 1)" in result.stderr
+    assert "photos answered: 4 (a species 2, I do not know 1, the genus alone 1)" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_many_photos_of_a_folder_come_in_order_with_their_troubles(model, folder
     assert "predict_photos: none.jpg: there is no such file or folder" in lines
     assert [line for line in lines if "e06.heic: HEIC is not read: save the photo as JPEG" in line]
     assert lines[-1] == (
-        "predict_photos: 18 photos are answered (a species 10, the genus alone 7, I do not know 1); 4 cannot be "
+        "predict_photos: photos answered: 18 (a species 10, the genus alone 7, I do not know 1); not answered: 4 "
         "(empty 1, heic 1, missing 1, not_an_image 1); left out (hidden 1, no photo: .txt 1)"
     )
 
