@@ -12,8 +12,8 @@ _GONE = ("deleted", "not in cache")  # as in a clone without data
 def stale_stages(repo: Repo) -> str:
     """Say which stages' results are not of the code, parameters and inputs of the working tree; "" for none.
 
-    What is merely not there, as in a clone without data, is not looked at. Nor are files that a person gave to DVC (`dvc
-    add`): a stage that reads other ones is stale itself.
+    What is merely not there, as in a clone without data, is not looked at. Nor are files that a person gave to DVC by
+    `dvc add`: a stage that reads other ones is stale itself.
     """
     changed: dict[str, dict[str, None]] = {}
     for stage, entries in repo.status().items():
