@@ -12,7 +12,7 @@ import simplejpeg
 
 from stages.images.by_name import PackedByName
 from stages.images.shrink import shrink
-from stages.records.licenses import license_codes
+from stages.records.licenses import CODES, NONE, OTHER, license_codes
 from stages.records.rights import rights_of
 from stages.tables.classes import read_split
 from stages.tables.publish import EXAMPLES
@@ -22,6 +22,8 @@ from stages.tables.table import read_table
 EXAMPLE_PX = 192  # side of an example
 _QUALITY = 82
 _NAMELESS = ("cc0", "pd")  # licenses that demand no name
+# An example is a crop, and so a derivative.
+_OPEN = frozenset(code for code in CODES if code not in (NONE, OTHER) and "nd" not in code)
 
 
 def make_examples(
@@ -39,7 +41,8 @@ def make_examples(
         splits: folder of train.parquet.
         packed: folder of the packed images.
         species: those of the model.
-        licenses: codes of those under which a photo may be shown; ``None`` is any.
+        licenses: codes of those under which a photo may be shown; of these, and of all where it is ``None``, only open
+            ones that allow a crop.
         a_species: at the most.
         suspects: data/suspects/images.parquet; where it is not, no photo is passed over for what it says.
 
@@ -74,7 +77,8 @@ def choose_examples(
         UserError: splits or suspects are missing or damaged.
     """
     train = read_split(splits, "train", SUSPECTED).filter(pl.col("species").is_in(list(species)))
-    rights = rights_of(train.select("image_name", "license", "observer"), licenses)
+    allowed = [code for code in (CODES if licenses is None else licenses) if code in _OPEN]
+    rights = rights_of(train.select("image_name", "license", "observer"), allowed)
     named = pl.col("observer").fill_null("").str.strip_chars() != ""
     may = train.filter(
         pl.col("image_name").is_in([name for name in train["image_name"] if rights.may_show(name)]),
