@@ -83,12 +83,12 @@ def check_tree() -> tuple[str, int]:
         UserError: something is missing, or is not of the code and parameters that lie there.
     """
     missing = {name: stage for name, stage in NEEDED.items() if not Path(name).exists()}
-    if missing or not LOCK.is_file():
-        name, stage = next(iter(missing.items()), (str(LOCK), None))
+    if not LOCK.is_file():
+        missing[str(LOCK)] = ""
+    if missing:
+        name, stage = next(iter(missing.items()))
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise UserError(
-            f"{name} is missing{more}: `dvc pull` brings it, or `dvc repro{f' {stage}' if stage else ''}` makes it"
-        )
+        raise UserError(f"{name} is missing{more}: `dvc pull` brings it, or `{f'dvc repro {stage}'.strip()}` makes it")
     commit = find_tree("HEAD").commit
     assert commit is not None  # of all trees that of the working tree alone has none
     try:
@@ -168,7 +168,8 @@ def publish(params: Params, images: pl.DataFrame, *, commit: str, changed_files:
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     say(f"publish: {OUT} is of {commit[:10]}, {size_in_words(sum(sizes.values()))}")
     for name, size in sizes.items():
-        say(f"  {name:22}{size_in_words(size):>10}  {_WHAT.get(name, '')}".rstrip())
+        shown = size_in_words(size) if size >= 100_000 else f"{size / 1000:,.1f} kB"
+        say(f"  {name:22}{shown:>10}  {_WHAT.get(name, '')}".rstrip())
     if params.publish.license is None:
         say("publish: not for redistribution, as nobody has set publish.license in params.yaml: the card says why")
     say(f"next: read {OUT}/README.md; dvc add {OUT}; git add {POINTER}; git commit; make release VERSION=1.0.0")
