@@ -80,8 +80,8 @@ def check_releasable() -> None:
         )
     if changed := changed_since(published["commit"]):
         raise UserError(
-            f"{len(changed):,} files changed since {PUBLISHED} was made at {published['commit'][:10]}, {changed[0]} the "
-            f"first: {_AGAIN}"
+            f"{len(changed):,} files changed since {PUBLISHED} was made at {published['commit'][:10]}, {changed[0]} "
+            f"the first: {_AGAIN}"
         )
     try:
         with Repo() as repo:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.images.shards import shard_name, shard_of
-from stages.reviewing import server as server_module
 from stages.verdicts.reading import read_verdicts
+from stages.web.local_server import ADDRESS
 from tests.support.review_data import VERDICTS_IN, Served, serving, write_data
 
 
@@ -184,7 +184,7 @@ def test_what_it_sends_is_locked_up(page):
 
 def test_it_listens_on_this_machine_alone(page):
     port = urlsplit(page.url).port
-    assert server_module.ADDRESS == "127.0.0.1"
+    assert ADDRESS == "127.0.0.1"
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if f":{port:04X} " in line]
     assert f"0100007F:{port:04X}" in listening
     assert f"00000000:{port:04X}" not in listening
