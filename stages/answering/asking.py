@@ -75,6 +75,11 @@ class Asked:
         set_layout(self._network, accelerator.device)  # as in training
         self._genera = torch.from_numpy(model.genus_of_class).to(accelerator.device)
 
+    @property
+    def device(self) -> str:
+        """Kind of the device that it computes on: ``cpu`` or ``cuda``."""
+        return self._accelerator.device.type
+
     def ask(self, pixels: np.ndarray) -> list[Answer | None]:
         """Ask about photos.
 

@@ -34,7 +34,9 @@ class WorkerDiedError(UserError):
         self.item = item
 
 
-def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = -1) -> Iterator[Result]:
+def parallel_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = -1, on_cluster: bool = True
+) -> Iterator[Result]:
     """Yield ``function(item)`` for each item, in the items' order, as the results come in.
 
     Items are taken and results held only for so many items as workers can be busy with, so memory is bounded however
@@ -46,6 +48,7 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
         items: large enough pieces of work each (tens of milliseconds), as every piece is sent to a process.
         workers: processes on this machine; -1 for one a core, 0 for none beside this one. The results are the same for
             any number.
+        on_cluster: a cluster does the work where there is one; not so where only this machine has what it is done with.
 
     Raises:
         WorkerDiedError: a worker was killed, and others again when they had an item alone.
@@ -55,7 +58,7 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item], *, w
     if workers == 0:
         yield from map(function, items)
         return
-    with _workers(workers) as pool:
+    with _workers(workers, on_cluster=on_cluster) as pool:
         in_flight: deque[tuple[Item, _Pending]] = deque()
         left = iter(items)
         try:
@@ -111,8 +114,8 @@ def _alone(function: Callable[[Item], Result], item: Item, pool: _Pool) -> Resul
     raise WorkerDiedError(item)
 
 
-def _workers(number: int) -> AbstractContextManager[_Pool]:
-    if address := machine_setting("CLUSTER"):
+def _workers(number: int, *, on_cluster: bool) -> AbstractContextManager[_Pool]:
+    if on_cluster and (address := machine_setting("CLUSTER")):
         from stages.runtime.cluster import cluster_at  # half a second, and few have one
 
         return cluster_at(address)
