@@ -85,7 +85,9 @@ class Page:
     def choose(self, *paths: Path) -> None:
         """Choose files where the page has asked for some, as a person does in the window that comes up."""
         self.run("0")  # what the browser has said until now
-        self._send("DOM.setFileInputFiles", files=[str(path.resolve()) for path in paths], backendNodeId=self.choosers.pop())
+        self._send(
+            "DOM.setFileInputFiles", files=[str(path.resolve()) for path in paths], backendNodeId=self.choosers.pop()
+        )
 
     def choose_by_hand(self) -> None:
         """Let no window come up where the page asks for files: ``choose`` says which."""
