@@ -302,7 +302,7 @@ def test_a_file_that_says_something_else_stops_it_with_both_figures(copy):
     found = published(copy)
     assert [score["what"] for score in found["scores"]] == ["model.fp16.onnx"]
     assert found["scores"][0]["changed"] == 2
-    assert found["unscored"] == ["model.fp16.onnx, center crop: the original photos are not at hand"]
+    assert found["unscored"] == ["how model.fp16.onnx does with a center crop, as the original photos are not at hand"]
     assert f"(in {CACHE} there is none of the test)" in result.stdout
 
 

@@ -44,6 +44,7 @@ stages:
     params: [crop]
     deps: [data/records.parquet, stages/made.py]
     outs:
+      - data/evaluation
       - data/packed
       - data/packed.json
       - data/predictions
@@ -72,9 +73,11 @@ def make_publishable(root: Path) -> Path:
     _write_images(root)
     _trained_on_these(root / "models", root / "data/splits")
     write_json(root / "models/run.json", {"identity": {"code": "c0" * 32, "libraries": {"torch": "1.2.3"}}})
-    write_json(
-        root / "data/reports/train.json", {"starting_weights": {"sha256": None, "license": "Apache-2.0"}, "epochs": 1}
-    )
+    weights = {"sha256": None, "license": "Apache-2.0"}
+    training = {"starting_weights": weights, "epochs": 2, "best_epoch": 1}
+    write_json(root / "data/reports/train.json", training)
+    write_json(root / "data/reports/cache_filter.json", {"by_verdict": {"sound": 76, "too_blurred": 3}})
+    write_json(root / "data/reports/suspects.json", {"images": 36, "suspects": 2})
     (root / "plots").mkdir()
     write_table(
         pl.DataFrame({name: [1] if name == "epoch" else [0.5] for name in CURVES}), CURVES, root / "plots/curves.csv"
