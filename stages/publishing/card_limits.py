@@ -217,7 +217,7 @@ def _risk(facts: CardFacts) -> Iterator[str]:
                     f"{percent(1 - right.value)} of the test's answers of a {level} were wrong{chance}."
                 )
         if entry["thresholds"]["species"] is None:
-            yield f"No threshold keeps wrong answers to {wished} in validation: asked for that, it never names a species."
+            yield f"No threshold keeps wrong answers to {wished} in validation: asked for that, it names no species."
 
 
 def _unknown(facts: CardFacts) -> Iterator[str]:
@@ -265,7 +265,8 @@ def _not_measured(facts: CardFacts) -> Iterator[str]:
             "How it takes plants of species that it does not know: the test has none. It will often name one of its "
             "own species."
         )
-    if facts.model.preprocessing.crop.mode != "center" and not is_scored(facts, CENTER):
+    said = is_scored(facts, CENTER) or any(CENTER in what for what in facts.unscored)
+    if facts.model.preprocessing.crop.mode != "center" and not said:
         yield "What it loses where the middle of a photo is taken, and not the square around the plant."
     yield from (f"{what[:1].upper()}{what[1:].rstrip('.')}." for what in facts.unscored)
     sources = named(sorted(facts.images["source"].drop_nulls().unique()))

@@ -79,7 +79,7 @@ def _license_in_words(facts: CardFacts) -> str:
             if allowed
             else "Going by these licenses there is none under which it could be passed on."
         )
-        return f"**None: not for redistribution.** It was made of {counts}. {could} {rule}"
+        return f"**No license: not for redistribution.** It was made of {counts}. {could} {rule}"
     return (
         f"**{facts.license}**, as those who publish it have decided. It was made of {counts}, whose licenses do not "
         f"forbid that. {rule}"
