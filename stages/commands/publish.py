@@ -11,7 +11,7 @@ import argparse
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,7 @@ MODEL_IN = Path("models")
 PACKED_IN = Path("data/packed")
 SPLITS_IN = Path("data/splits")
 PREDICTIONS_IN = Path("data/predictions")
+SUSPECTS_IN = Path("data/suspects/images.parquet")
 TRAINING_IN = Path("data/reports/train.json")
 OUT = Path("models/published")
 POINTER = Path("models/published.dvc")
@@ -60,6 +61,10 @@ NEEDED = {
     "data/predictions.json": "predict",
     "models/calibration.json": "evaluate",
     "data/reports/test.json": "evaluate",
+    "data/evaluation": "evaluate",
+    "plots/accuracy_by_class_size.csv": "evaluate",
+    "data/reports/cache_filter.json": "cache_filter",
+    "data/reports/suspects.json": "suspects",
 }
 _SPARE = 4  # times the weights: so much free space all files together take at the most
 
@@ -150,46 +155,55 @@ def publish(params: Params, images: pl.DataFrame, *, commit: str, changed_files:
     # Torch and onnxruntime take seconds to import: what can be refused without them was.
     from stages.learning.arithmetic import use_portable_arithmetic
     from stages.publishing import folder as files
+    from stages.publishing.card_facts import MadeOf, read_card_facts
 
     use_portable_arithmetic()
-    sources = files.Sources(MODEL_IN, PACKED_IN, SPLITS_IN, PREDICTIONS_IN)
+    sources = files.Sources(MODEL_IN, PACKED_IN, SPLITS_IN, PREDICTIONS_IN, SUSPECTS_IN)
     model = files.read_model(sources)
     tested = files.read_tested(sources, model, params)
-    data = files.data_digests(LOCK.read_bytes())
+    made_of = MadeOf(commit, changed_files, files.data_digests(LOCK.read_bytes()))
+    # Before minutes are spent on scores, which it gets later.
+    facts = read_card_facts(
+        Path(), model=model, images=images, license=params.publish.license, shots=params.shots, files=(), scores=(),
+        unscored=(), made_of=made_of,
+    )  # fmt: skip
     with replacing_directory(OUT) as folder:
         files.write_timm_folder(folder, sources, model, tested, params)
+        write_credits_said(folder, images)
+        files.write_examples(folder, sources, model, params)
         scored = files.write_onnx_files(folder, model, tested, params)
-        unsaid = {what: count for what, count in write_credits(folder, images).items() if count}
-        said = ", ".join(f"of {count:,} no source {what}" for what, count in unsaid.items())
-        say(f"publish: credits of {images.height:,} photos; {said or 'all name photographer and license'}")
-        files.write_published(
-            folder, model, scored, params, sources=sources, commit=commit, changed_files=changed_files, data=data
-        )
+        files.write_card(folder, facts, scored)
+        files.write_published(folder, model, scored, params, sources=sources, made_of=made_of)
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    say_made(sizes, params, commit)
+
+
+def write_credits_said(folder: Path, images: pl.DataFrame) -> None:
+    """Write credits.csv, and say of how many photos something is not known."""
+    unsaid = {what: count for what, count in write_credits(folder, images).items() if count}
+    said = ", ".join(f"of {count:,} no source {what}" for what, count in unsaid.items())
+    say(f"publish: credits of {images.height:,} photos; {said or 'all name photographer and license'}")
+
+
+def say_made(sizes: Mapping[str, int], params: Params, commit: str) -> None:
+    """Say what lies in the folder, and what is next.
+
+    Args:
+        sizes: bytes of each file.
+        params: section ``publish``.
+        commit: that it is of.
+    """
+    from stages.publishing.card import CARD
+    from stages.publishing.card_use import FILES
+
     say(f"publish: {OUT} is of {commit[:10]}, {size_in_words(sum(sizes.values()))}")
+    about = FILES | {CARD: "the model card: what it can do, what it cannot, whose photos made it"}
     for name, size in sizes.items():
         shown = size_in_words(size) if size >= 100_000 else f"{size / 1000:,.1f} kB"
-        say(f"  {name:22}{shown:>10}  {_WHAT.get(name, '')}".rstrip())
+        say(f"  {name:20}{shown:>10}  {about.get(name, '')}".rstrip())
     if params.publish.license is None:
         say("publish: not for redistribution, as nobody has set publish.license in params.yaml: the card says why")
-    say(f"next: read {OUT}/README.md; dvc add {OUT}; git add {POINTER}; git commit; make release VERSION=1.0.0")
-
-
-_WHAT = {
-    "README.md": "the model card",
-    "calibration.json": "temperature, and from which probability on it answers",
-    "config.json": 'for timm: timm.create_model("local-dir:models/published", pretrained=True)',
-    "credits.csv": "who made the photos that made the model",
-    "examples.parquet": "small photos of the species, for make serve",
-    "labels.csv": "the species, in the order of logits",
-    "model.fp16.onnx": "the same of half the size",
-    "model.json": "what the network is",
-    "model.onnx": "for onnxruntime: image uint8 [batch, px, px, 3] to logits",
-    "model.safetensors": "the weights",
-    "preprocessing.json": "how photos are cropped and sized",
-    "published.json": "what all this is made of, digests and scores",
-    "trained_on.parquet": "the photos that no test may have",
-}
+    say(f"next: read {OUT / CARD}; dvc add {OUT}; git add {POINTER}; git commit; make release VERSION=1.0.0")
 
 
 @contextmanager

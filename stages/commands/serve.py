@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stages.answering.asking import Asked
 from stages.answering.model_folder import load_used_model
+from stages.answering.other_crops import other_crops
 from stages.config.reading import PARAMS, all_params
 from stages.learning.processes import make_accelerator
 from stages.runtime.errors import UserError, run
@@ -48,6 +49,8 @@ def open_server(arguments: argparse.Namespace) -> PhotoServer:
     accelerator = make_accelerator()  # before anything is computed
     model = load_used_model(arguments.model)
     asked = Asked(model, accelerator, max_risk=arguments.risk)
+    if differs := other_crops(model.preprocessing):
+        say(f"serve: {differs}")
     examples = find_examples(arguments.model, model.species)
     server = PhotoServer(Identifier(asked, examples), port=arguments.port)
     say(

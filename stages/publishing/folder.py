@@ -1,8 +1,8 @@
 """models/published, file by file: the model's own files as they are, and what others need besides."""
 
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from stages.learning.origin import DESCRIPTION
 from stages.learning.saved_model import WEIGHTS
 from stages.learning.split import PackedSplit, open_splits
 from stages.learning.trained_on import TRAINED_ON_FILE
+from stages.publishing.card import CARD, model_card
+from stages.publishing.card_facts import CardFacts, MadeOf
+from stages.publishing.examples import make_examples
 from stages.publishing.onnx_files import export_onnx, metadata_of, save_onnx, to_float16
 from stages.publishing.scoring import (
     Score,
@@ -30,15 +33,19 @@ from stages.publishing.scoring import (
 from stages.publishing.timm_folder import CONFIG, check_timm_folder, write_config
 from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
+from stages.runtime.outputs import write_bytes
 from stages.runtime.plain_text import first_line
 from stages.runtime.progress import say
 from stages.runtime.yaml_files import NotYAMLError, parse_yaml
 from stages.tables.json_files import parse_json, write_json
 from stages.tables.predictions import read_model_sha256
 from stages.tables.preprocessing import PREPROCESSING
+from stages.tables.publish import EXAMPLES
+from stages.tables.table import write_table
 
 PUBLISHED = "published.json"
 ONNX, ONNX_FP16 = "model.onnx", "model.fp16.onnx"
+EXAMPLES_FILE = "examples.parquet"
 COPIED = (WEIGHTS, DESCRIPTION, TRAINED_ON_FILE, LABELS, PREPROCESSING, CALIBRATION)
 _FORMAT = 1
 _LOOKED_AT = 8  # images that timm's network and ours are held against each other on
@@ -53,12 +60,14 @@ class Sources:
         packed: of the shards.
         splits: of the splits' tables.
         predictions: of what the model itself said of them.
+        suspects: the table of images whose label is suspect, where there is one.
     """
 
     models: Path
     packed: Path
     splits: Path
     predictions: Path
+    suspects: Path
 
 
 @dataclass
@@ -67,7 +76,7 @@ class Scored:
 
     Attributes:
         scores: of each, and of the first of them with the center crop.
-        unscored: what could not be scored, and why: sentences without a full stop.
+        unscored: what could not be scored, and why: sentences without a full stop, which name nothing of this machine.
     """
 
     scores: list[Score] = field(default_factory=list)
@@ -154,7 +163,6 @@ def write_onnx_files(folder: Path, model: UsedModel, tested: Tested, params: Par
     names = [name for name, precision in wanted if precision in params.publish.onnx]
     scored = Scored()
     if not names:
-        scored.unscored.append("there is no ONNX file, as publish.onnx is empty")
         return scored
     description = model.saved.description
     say(f"publish: {description.name} is exported to ONNX")
@@ -173,10 +181,52 @@ def write_onnx_files(folder: Path, model: UsedModel, tested: Tested, params: Par
     return scored
 
 
+def write_examples(folder: Path, sources: Sources, model: UsedModel, params: Params) -> None:
+    """Write examples.parquet, photos that the page shows; none where params.yaml wants none.
+
+    Args:
+        folder: that is to be published.
+        sources: of the photos.
+        model: whose species are shown.
+        params: sections ``publish`` and ``pictures``.
+
+    Raises:
+        UserError: splits or packed images are missing or damaged.
+    """
+    if not params.publish.examples:
+        return
+    table = make_examples(
+        sources.splits,
+        sources.packed,
+        model.species,
+        licenses=params.pictures.licenses,
+        a_species=params.publish.examples,
+        suspects=sources.suspects,
+    )
+    write_table(table, EXAMPLES, folder / EXAMPLES_FILE)
+    without = len(model.species) - table["species"].n_unique()
+    say(
+        f"publish: {table.height:,} photos as examples"
+        + (f"; {without:,} of {len(model.species):,} species have no openly licensed one" if without else "")
+    )
+
+
+def write_card(folder: Path, facts: CardFacts, scored: Scored) -> None:
+    """Write the model card, of all that lies in the folder and is to come.
+
+    Args:
+        folder: with all but the card and published.json.
+        facts: read before there were scores.
+        scored: the exported files.
+    """
+    names = {*(path.name for path in folder.iterdir()), CARD, PUBLISHED}
+    card = model_card(replace(facts, files=frozenset(names), scores=scored.scores, unscored=scored.unscored))
+    write_bytes(folder / CARD, card.encode())
+
+
 def write_published(
-    folder: Path, model: UsedModel, scored: Scored, params: Params, *, sources: Sources, commit: str,
-    changed_files: int, data: Mapping[str, str],
-) -> None:  # fmt: skip
+    folder: Path, model: UsedModel, scored: Scored, params: Params, *, sources: Sources, made_of: MadeOf
+) -> None:
     """Write published.json: what the folder is of, and the digest of each file in it. There is no time of day in it.
 
     Args:
@@ -185,9 +235,7 @@ def write_published(
         scored: its exported files.
         params: section ``publish``.
         sources: of the model.
-        commit: the SHA that it was published at.
-        changed_files: that differed from it.
-        data: of ``data_digests``.
+        made_of: commit, and data of ``data_digests``.
 
     Raises:
         UserError: the model's files changed meanwhile, or run.json is missing or damaged.
@@ -203,15 +251,15 @@ def write_published(
             raise UserError(f"{sources.models / name} changed while it was published: publish again")
     content = {
         "format": _FORMAT,
-        "commit": commit,
-        "changed_files": changed_files,
+        "commit": made_of.commit,
+        "changed_files": made_of.changed_files,
         "architecture": description.name,
         "classes": description.classes,
         "image_px": description.image_px,
         "license": params.publish.license,
         "model_sha256": model.sha256,
         "labels_sha256": description.labels_sha256,
-        "data": dict(sorted(data.items())),
+        "data": dict(sorted(made_of.data.items())),
         "code": {"training": training["code"], "images": model.preprocessing.code},
         "libraries": training["libraries"],
         "files": files,
@@ -290,21 +338,20 @@ def _score_center(path: Path, scored: Scored, model: UsedModel, tested: Tested, 
 
     What is published does not name this machine's folders; what is said here does.
     """
-    name = center_name(path.name)
-    if model.preprocessing.crop.mode == "center":
-        scored.unscored.append(f"{name}: it is the model's own crop")
+    if model.preprocessing.crop.mode == "center":  # then it was scored so
         return
+    unscored = f"how {path.name} does with a center crop, as the original photos are not at hand"
     try:
         cache = cache_directory(params.profile)
         there = np.array([(cache / image).is_file() for image in tested.evaluated.answers.image_name], np.bool_)
         if not there.any():
-            scored.unscored.append(f"{name}: the original photos are not at hand")
-            say(f"publish: {scored.unscored[-1]} (in {cache} there is none of the test)")
+            scored.unscored.append(unscored)
+            say(f"publish: not scored: {unscored} (in {cache} there is none of the test)")
             return
         of = tested.evaluated.take(there)
         images = list(zip(of.answers.image_name, of.answers.sha256, strict=True))
         pixels = center_pixels(cache, images, model.preprocessing, model.saved.description.image_px)
-        scored.scores.append(_score(path, name, pixels, model, tested, of, params))
+        scored.scores.append(_score(path, center_name(path.name), pixels, model, tested, of, params))
     except (UserError, OSError) as error:
-        scored.unscored.append(f"{name}: the original photos are not at hand as they were")
-        say(f"publish: {scored.unscored[-1]} ({first_line(error)})")
+        scored.unscored.append(unscored)
+        say(f"publish: not scored: {unscored} ({first_line(error)})")

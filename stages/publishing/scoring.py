@@ -15,9 +15,10 @@ import simplejpeg
 import torch
 from torch import nn
 
+from stages.answering.cropped import pack_params
 from stages.answering.model_folder import UsedModel
 from stages.cache.directory import reading
-from stages.config.schema import Image, Params, Publish
+from stages.config.schema import Publish
 from stages.evaluation.answers import Answers, answers_of
 from stages.evaluation.differences import Difference, image_difference
 from stages.evaluation.evaluated import Evaluated
@@ -178,10 +179,8 @@ def center_pixels(
     Raises:
         UserError: an image is missing, is another one, or does not decode.
     """
-    crop = preprocessing.crop.model_copy(update={"mode": "center"})
-    params = Params.model_construct(
-        crop=crop, image=Image(pack_px=preprocessing.pack_px, train_px=image_px), pack=preprocessing.pack
-    )
+    center = preprocessing.crop.model_copy(update={"mode": "center"})
+    params = pack_params(preprocessing).model_copy(update={"crop": center})
     seen: list[np.ndarray] = []
     with reading(cache):
         for packed in map_originals(partial(pack_image, params=params), list(images), cache):

@@ -85,7 +85,9 @@ class Page:
     def choose(self, *paths: Path) -> None:
         """Choose files where the page has asked for some, as a person does in the window that comes up."""
         self.run("0")  # what the browser has said until now
-        self._send("DOM.setFileInputFiles", files=[str(path) for path in paths], backendNodeId=self.choosers.pop())
+        self._send(
+            "DOM.setFileInputFiles", files=[str(path.resolve()) for path in paths], backendNodeId=self.choosers.pop()
+        )
 
     def choose_by_hand(self) -> None:
         """Let no window come up where the page asks for files: ``choose`` says which."""
@@ -93,7 +95,7 @@ class Page:
 
     def drop(self, *paths: Path, x: int = 200, y: int = 200) -> None:
         """Drag files onto the page and drop them."""
-        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        data = {"items": [], "files": [str(path.resolve()) for path in paths], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self._send("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
