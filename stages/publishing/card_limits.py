@@ -63,9 +63,19 @@ def _weaknesses(facts: CardFacts) -> Iterator[str]:
     yield from _risk(facts)
     yield from _unknown(facts)
     yield from _labels(facts)
+    yield from _lost(facts)
+
+
+def _lost(facts: CardFacts) -> Iterator[str]:
+    """Say which files do worse than the model itself, or seem to; with the center crop, too."""
     for score in facts.scores:
-        if score.difference.verdict == "worse":
-            yield f"**{code(score.what)} is worse than the model itself**: {score.difference.words}."
+        verdict, lost = score.difference.verdict, score.top1.value < score.original.value
+        if verdict == "worse" or lost:
+            chance = "" if verdict == "worse" else ", which may be chance"
+            yield (
+                f"**{code(score.what)} does worse than the model itself**{chance}: {percent(score.top1.value)} right, "
+                f"and not {percent(score.original.value)} ({score.difference.words})."
+            )
 
 
 def _species(facts: CardFacts) -> Iterator[str]:

@@ -219,7 +219,8 @@ def test_what_was_not_measured_is_said(facts):
     assert CENTER in center_name("model.onnx")
     assert "middle of a photo" not in not_measured(scored)
     assert "what that costs was not measured" in model_card(few)
-    assert "what that costs [was measured](#the-same-model-in-other-files)" in model_card(scored)
+    linked = "so it names 75.0 % of the test photos rightly, and [not 75.0 %](#the-same-model-in-other-files)"
+    assert linked in model_card(scored)
     reason = "the center crop, as the image cache is not here"
     said = not_measured(replace(few, unscored=[reason]))
     assert said.count("enter crop") == 1
@@ -240,7 +241,14 @@ def test_scores_are_told_paired(facts):
     assert rows[1][:4] == ["`model.onnx, center crop`", scores[1].difference.words, percent(worse.mean()), "80.0 %"]
     assert rows[1][4] == "23"
     assert scores[1].difference.verdict == "worse"
-    assert f"**`model.onnx, center crop` is worse than the model itself**: {scores[1].difference.words}." in card
+    assert (
+        f"**`model.onnx, center crop` does worse than the model itself**: {percent(worse.mean())} right, and not 80.0 % "
+        f"({scores[1].difference.words})."
+    ) in card
+    assert "`model.onnx` does worse" not in card
+    some = base & (np.arange(60) != 1)
+    perhaps = weaknesses(replace(facts["many"], scores=[score_of("model.fp16.onnx", base, some, changed=1)]))
+    assert "**`model.fp16.onnx` does worse than the model itself**, which may be chance: 78.3 % right" in perhaps
     assert "`model.fp16.onnx` was not scored." in card
     assert "`model.onnx` was not scored." not in card
 
@@ -367,6 +375,25 @@ def test_starting_weights_are_named_with_their_license_or_that_it_is_unknown(fac
     assert "random weights" in license_and_credits(replace(found, starting_weights=nothing))
 
 
+def test_photos_that_the_tables_no_longer_know_are_counted(facts):
+    found = facts["few"]
+    lost = pl.col("image_name") == found.images["image_name"][0]
+    nothing = [
+        pl.when(~lost).then(name).alias(name) for name in ("species", "source", "license", "observer", "image_url")
+    ]
+    gone = replace(found, images=found.images.with_columns(nothing))
+    assert "Of 1 photo the tables know nothing any more." in license_and_credits(gone)
+    assert "know nothing any more" not in license_and_credits(found)
+    (row,) = [row for row in table_with(model_card(gone), "source") if "no longer in the tables" in row[0]]
+    assert row[1:4] == ["1", "0", "0"]
+
+
+def test_example_photos_are_said_to_be_the_work_of_others(facts):
+    assert "`examples.parquet` are others' work" in license_and_credits(facts["few"])
+    without = replace(facts["few"], files=frozenset({"credits.csv"}))
+    assert "examples.parquet" not in license_and_credits(without)
+
+
 def test_what_no_source_says_of_photos_is_counted(facts):
     found = facts["few"]
     images, unsaid = found.images.height, found.images["license"].null_count()
@@ -379,7 +406,7 @@ def test_commit_and_data_are_named(facts):
     clean = model_card(found)
     assert f"commit `{COMMIT}` of its repository. Its weights have the SHA-256 `{found.model.sha256}`" in clean
     assert "seed was 41, its libraries timm 1.99.3, torch 2.99.1." in clean
-    assert table_with(clean, "digest") == [["`data/packed`", "`0123.dir`"]]
+    assert table_with(clean, "digest") == [["photos, cropped and sized", "`data/packed`", "`0123.dir`"]]
     changed = model_card(replace(found, made_of=MadeOf(COMMIT, 1, {})))
     assert "**with 1 file changed since**" in changed
     assert "no commit" in model_card(replace(found, made_of=MadeOf(None, 0, {})))
