@@ -87,9 +87,7 @@ def test_a_risk_is_the_one_that_answers_are_held_to(model):
         assert page.ask("about")[1]["says_genus"] is False
 
 
-def test_a_repo_s_own_model_has_examples_of_its_photos_and_a_folder_those_in_it(
-    repo, model, monkeypatch, capsys
-):
+def test_a_repo_s_own_model_has_examples_of_its_photos_and_a_folder_those_in_it(repo, model, monkeypatch, capsys):
     monkeypatch.chdir(repo)
     of_repo = serve.find_examples(serve.MODEL, SPECIES)
     assert of_repo.species > 3
