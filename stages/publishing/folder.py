@@ -207,7 +207,7 @@ def write_examples(folder: Path, sources: Sources, model: UsedModel, params: Par
     without = len(model.species) - table["species"].n_unique()
     say(
         f"publish: {table.height:,} photos as examples"
-        + (f"; {without:,} of {len(model.species):,} species have no openly licensed one" if without else "")
+        + (f"; of {without:,} of {len(model.species):,} species none is openly licensed" if without else "")
     )
 
 
@@ -280,7 +280,9 @@ def read_run(path: Path) -> dict[str, Any]:
         return {name: identity[name] for name in ("code", "libraries")}
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro train` or `dvc pull`") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise UserError(f"{path} is of another version (it has no {error}): run `dvc repro train`") from None
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout train`") from None
 
 
