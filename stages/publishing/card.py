@@ -19,6 +19,14 @@ from stages.publishing.card_words import code, counted, table, whole_percent, wi
 CARD = "README.md"
 LICENSE_NAME = "not-for-redistribution"  # of a model whose license nobody has decided on
 _METRICS = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "mean_per_class_accuracy": "mean per-class accuracy"}
+_DATA = {
+    "data/packed": "photos, cropped and sized",
+    "data/splits/labels.csv": "species, in the order of labels",
+    "data/splits/train.parquet": "what trained it",
+    "data/splits/val.parquet": "what selected and calibrated it",
+    "data/splits/test.parquet": "what tested it",
+    "data/predictions": "what it says of the last two",
+}
 _HUB = re.compile(r"https://(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?")
 
 
@@ -137,9 +145,9 @@ def _made_of(facts: CardFacts) -> str:
     parts = [
         "## What made it",
         f"It was published from {commit}. {weights} The training's seed was {seed}, its libraries {libraries}. "
-        "`published.json` has more digests.",
+        f"{code('published.json')} has more digests.",
     ]
-    if made.data:
-        rows = [[code(path), code(digest)] for path, digest in sorted(made.data.items())]
-        parts += ["Data, by the digests that DVC knows them by:", table(["data", "digest"], rows, texts=2)]
+    rows = [[what, code(path), code(made.data[path])] for path, what in _DATA.items() if path in made.data]
+    if rows:
+        parts += ["Data, by the digests that DVC knows them by:", table(["what", "data", "digest"], rows, texts=3)]
     return "\n\n".join(parts)

@@ -27,6 +27,7 @@ PAIRS = Path("data/evaluation/confused_pairs.csv")
 NEVER = Path("data/evaluation/never_right.csv")
 BY_SIZE = Path("plots/accuracy_by_class_size.csv")
 _DIGITS = 5  # of figures in reports
+_HALF = 0.5  # of an image: what is lost by rounding a share is less
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _check_of_one_model(facts: CardFacts, root: Path) -> None:
     wrong = (
         (TEST, round(test["temperature"], _DIGITS) != round(model.calibration.temperature, _DIGITS)),
         (BY_SPECIES, facts.by_species["species"].to_list() != model.species),
-        (BY_SPECIES, (images, hits) != (top1.images, round(top1.value * top1.images))),
+        (BY_SPECIES, images != top1.images or not abs(hits - top1.value * images) < _HALF),
         (PAIRS, facts.pairs["images"].sum() != images - hits),
         (BY_SIZE, facts.by_size["images"].sum() != top1.images),
     )

@@ -171,7 +171,7 @@ def files(facts: CardFacts) -> str:
         header = ["file", "verdict", "top-1", "of the model itself", "photos that get another species"]
         lines += [
             "Each was asked about test photos and compared with the model itself, photo by photo. Where the name says "
-            "*center crop* it was asked about the middle of each photo, as programs do that do not look for the plant.",
+            "*center crop* it was asked about the middle of each photo, as programs do that look for no plant first.",
             table([*header, "largest difference of an output", "test photos"], rows, texts=2),
         ]
     lines += [f"{code(name)} was not scored." for name in unscored]

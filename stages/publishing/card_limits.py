@@ -63,9 +63,19 @@ def _weaknesses(facts: CardFacts) -> Iterator[str]:
     yield from _risk(facts)
     yield from _unknown(facts)
     yield from _labels(facts)
+    yield from _lost(facts)
+
+
+def _lost(facts: CardFacts) -> Iterator[str]:
+    """Say which files do worse than the model itself, or seem to; with the center crop, too."""
     for score in facts.scores:
-        if score.difference.verdict == "worse":
-            yield f"**{code(score.what)} is worse than the model itself**: {score.difference.words}."
+        verdict, lost = score.difference.verdict, score.top1.value < score.original.value
+        if verdict == "worse" or lost:
+            chance = "" if verdict == "worse" else ", which may be chance"
+            yield (
+                f"**{code(score.what)} does worse than the model itself**{chance}: {percent(score.top1.value)} right, "
+                f"and not {percent(score.original.value)} ({score.difference.words})."
+            )
 
 
 def _species(facts: CardFacts) -> Iterator[str]:
@@ -217,7 +227,7 @@ def _risk(facts: CardFacts) -> Iterator[str]:
                     f"{percent(1 - right.value)} of the test's answers of a {level} were wrong{chance}."
                 )
         if entry["thresholds"]["species"] is None:
-            yield f"No threshold keeps wrong answers to {wished} in validation: asked for that, it never names a species."
+            yield f"No threshold keeps wrong answers to {wished} in validation: asked for that, it names no species."
 
 
 def _unknown(facts: CardFacts) -> Iterator[str]:
@@ -265,7 +275,8 @@ def _not_measured(facts: CardFacts) -> Iterator[str]:
             "How it takes plants of species that it does not know: the test has none. It will often name one of its "
             "own species."
         )
-    if facts.model.preprocessing.crop.mode != "center" and not is_scored(facts, CENTER):
+    said = is_scored(facts, CENTER) or any(CENTER in what for what in facts.unscored)
+    if facts.model.preprocessing.crop.mode != "center" and not said:
         yield "What it loses where the middle of a photo is taken, and not the square around the plant."
     yield from (f"{what[:1].upper()}{what[1:].rstrip('.')}." for what in facts.unscored)
     sources = named(sorted(facts.images["source"].drop_nulls().unique()))

@@ -10,6 +10,7 @@ from stages.records.credits import credit, what_is_not_said
 from stages.records.licenses import license_codes
 from stages.report.review_comment import escaped
 
+EXAMPLES_FILE = "examples.parquet"
 _NO_SOURCE = "(no longer in the tables)"
 
 
@@ -79,7 +80,7 @@ def _license_in_words(facts: CardFacts) -> str:
             if allowed
             else "Going by these licenses there is none under which it could be passed on."
         )
-        return f"**None: not for redistribution.** It was made of {counts}. {could} {rule}"
+        return f"**No license: not for redistribution.** It was made of {counts}. {could} {rule}"
     return (
         f"**{facts.license}**, as those who publish it have decided. It was made of {counts}, whose licenses do not "
         f"forbid that. {rule}"
@@ -96,16 +97,25 @@ def _starting_weights(facts: CardFacts) -> str:
     under = (
         f"under the license {escaped(weights.license)}, as is said there"
         if weights.license
-        else "**under which license is not known**: look there before the model is passed on. What photos these "
-        "weights were trained on before is not counted here"
+        else "**under which license is not known**: look there before the model is passed on"
     )
-    return f"The training began from weights of {where}{state}{digest}, {under}."
+    return (
+        f"The training began from weights of {where}{state}{digest}, {under}. The photos that these were trained on "
+        "are not counted here."
+    )
 
 
 def _credits(facts: CardFacts) -> str:
     unsaid = what_is_not_said(credit(facts.images))
     said = " and ".join(f"of {counted(number, 'photo')} no source {what}" for what, number in unsaid.items() if number)
+    gone = facts.images["species"].null_count()
+    lost = f" Of {counted(gone, 'photo')} the tables know nothing any more." if gone else ""
+    examples = (
+        f" The small photos in {code(EXAMPLES_FILE)} are others' work, each under its own license, which stands there."
+        if EXAMPLES_FILE in facts.files
+        else ""
+    )
     return (
         f"Whose photos these are stands in {code(CREDITS_FILE)}: a line a photo, with photographer, license and "
-        f"address. Keep it with the model{f'. In it, {said}' if said else ''}."
+        f"address. Keep it with the model{f'. In it, {said}' if said else ''}.{lost}{examples}"
     )

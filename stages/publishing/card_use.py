@@ -1,8 +1,8 @@
 """What a model card says of using the model: files, and code that runs as it stands there."""
 
 from stages.publishing.card_facts import CardFacts
-from stages.publishing.card_figures import CENTER, is_scored
-from stages.publishing.card_words import code, table
+from stages.publishing.card_figures import CENTER
+from stages.publishing.card_words import code, percent, table
 
 FILES = {
     "model.safetensors": "the weights",
@@ -85,10 +85,14 @@ def how_to_use(facts: CardFacts) -> str:
         "state that is named at the end, with this folder as `models/published`:",
         _block("sh", PREDICT),
     ]
-    costs = (
-        "what that costs [was measured](#the-same-model-in-other-files)"
-        if is_scored(facts, CENTER)
-        else "what that costs was not measured"
+    costs = next(
+        (
+            f"so it names {percent(score.top1.value)} of the test photos rightly, and [not "
+            f"{percent(score.original.value)}](#the-same-model-in-other-files)"
+            for score in facts.scores
+            if CENTER in score.what
+        ),
+        "what that costs was not measured",
     )
     elsewhere = (
         f"It cuts the square out of the photo's middle, which the model was not trained for; {costs}"

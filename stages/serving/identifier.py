@@ -6,7 +6,7 @@ than a gigabyte, and one at a time is asked about, by one thread: torch keeps ho
 
 import base64
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -55,14 +55,14 @@ class Identifier:
 
         Raises:
             PhotoError: it is no photo that the model can be asked about.
-            ConnectionAbortedError: nobody waits for it any more.
+            ConnectionAbortedError: nobody waits for it any more, or the server has ended.
             UserError: this machine cannot look at it.
         """
         model = self._asked.model
         with self._decoding:
             _see_that(is_wanted)
             photo = prepare_photo(data, model.preprocessing, model.saved.description.image_px)
-        answer = self._network.submit(self._ask, photo, is_wanted).result()
+        answer = self._ask(photo, is_wanted)
         if answer is None:
             raise PhotoError("no_answer", "the network's numbers are none: train it anew, or take another model")
         return {
@@ -85,8 +85,18 @@ class Identifier:
         self._network.shutdown(cancel_futures=True)
 
     def _ask(self, photo: Photo, is_wanted: Callable[[], bool]) -> Answer | None:
-        _see_that(is_wanted)
-        return self._asked.ask(photo.pixels[None])[0]
+        def ask() -> Answer | None:
+            _see_that(is_wanted)
+            return self._asked.ask(photo.pixels[None])[0]
+
+        try:
+            waiting = self._network.submit(ask)
+        except RuntimeError:  # it takes no more, see ``end``
+            raise ConnectionAbortedError("the server has ended") from None
+        try:
+            return waiting.result()
+        except CancelledError:
+            raise ConnectionAbortedError("the server has ended") from None
 
 
 def _see_that(is_wanted: Callable[[], bool]) -> None:

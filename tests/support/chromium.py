@@ -120,6 +120,11 @@ class Page:
     def _send(self, method: str, **params: Any) -> None:
         self._browser.call(method, self._session, **params)
 
+    def accessible(self) -> list[tuple[str, str]]:
+        """Give role and name of all that a screen reader comes upon."""
+        nodes = self._browser.call("Accessibility.getFullAXTree", self._session)["nodes"]
+        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""
         found = self._browser.call("Page.captureScreenshot", self._session, format="png", captureBeyondViewport=True)
