@@ -14,7 +14,7 @@ from accelerate import Accelerator
 
 from stages.answering.model_folder import UsedModel
 from stages.evaluation.abstaining import GENUS, NOTHING, SPECIES, levels
-from stages.evaluation.answers import answers_of
+from stages.evaluation.answers import Answers, answers_of
 from stages.evaluation.hierarchy import genus_said
 from stages.learning.arithmetic import deterministic_or_said
 from stages.learning.device import Batch, ColorTransform
@@ -94,6 +94,10 @@ class Asked:
         table = table_of(self._kept(pixels), np.full(len(pixels), -1), self.model.genus_of_class)
         nameless = pl.Series("image_name", [str(number) for number in range(len(pixels))])
         answers = answers_of(table.with_columns(nameless, sha256=pl.lit("")), where="the model's answer")
+        with np.errstate(invalid="ignore"):  # of numbers that are none
+            return self._say(answers)
+
+    def _say(self, answers: Answers) -> list[Answer | None]:
         temperature = self.model.calibration.temperature
         probabilities = answers.top_probabilities(temperature)
         genus, sums = genus_said(answers, temperature, self.model.genus_of_class)
@@ -111,7 +115,7 @@ class Asked:
             )
             if answers.finite[row]
             else None
-            for row in range(len(pixels))
+            for row in range(len(answers))
         ]
 
     def _kept(self, pixels: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ Nothing here needs torch, so that processes that only do this start quickly and 
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,8 @@ MOST_MEGAPIXELS = 200
 # which is read. `mif1` and `msf1` are of either, so all brands of a file count.
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
+
+_OBJECT = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # so Pillow calls what has no name
 
 Trouble = Literal["empty", "heic", "not_an_image", "too_many_pixels", "no_answer"]
 
@@ -80,9 +83,10 @@ def crop_photo(data: bytes, preprocessing: Preprocessing) -> Cropped:
                 "too_many_pixels", f"{width:,} x {height:,} px are more than {MOST_MEGAPIXELS} megapixels: shrink it"
             )
         digest = hashlib.sha256(data).hexdigest()
-        packed = pack_image(data, "", digest, _as_params(preprocessing))
+        packed = pack_image(data, "", digest, pack_params(preprocessing))
     except DecodeError as error:
-        raise PhotoError("not_an_image", f"no photo that can be read ({error})") from None
+        said = _OBJECT.sub("", str(error)).removeprefix("no image: ")
+        raise PhotoError("not_an_image", f"no photo that can be read ({said})") from None
     square = Square(packed.x, packed.y, packed.side, packed.crop, float("nan"))
     return Cropped(simplejpeg.decode_jpeg(packed.jpeg), square, width, height, digest)
 
@@ -99,14 +103,14 @@ def is_avif(data: bytes) -> bool:
 
 
 def _brands(data: bytes) -> set[bytes]:
-    """Give the brands of an ISO base media file (ISO/IEC 14496-12, 4.3): its own and those that it is compatible with."""
+    """Give the brands of an ISO base media file (ISO/IEC 14496-12, 4.3): its own and those that it can be read as."""
     if data[4:8] != b"ftyp":
         return set()
     end = min(int.from_bytes(data[:4], "big"), 128, len(data))
     return {data[8:12]} | {data[start : start + 4] for start in range(16, end - 3, 4)}
 
 
-def _as_params(preprocessing: Preprocessing) -> Params:
+def pack_params(preprocessing: Preprocessing) -> Params:
     """Give the sections of parameters that packing reads, and no others."""
     image = Image(pack_px=preprocessing.pack_px, train_px=preprocessing.pack_px)
     return Params.model_construct(crop=preprocessing.crop, image=image, pack=preprocessing.pack)

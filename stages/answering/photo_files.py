@@ -13,7 +13,7 @@ from pathlib import Path
 from stages.answering.cropped import is_avif, is_heic
 from stages.download.typed_url import UrlError, fetch_typed, is_url
 from stages.runtime.plain_text import without_secrets
-from stages.runtime.wording import size_in_words
+from stages.runtime.wording import in_words, size_in_words
 
 MOST_BYTES = 400_000_000  # of a file: as many as 130 megapixels have that nobody compressed
 _HEAD_BYTES = 128
@@ -85,10 +85,11 @@ def find_photos(words: Iterable[str]) -> Found:
         if is_url(word):
             found.sources.append(Source(without_secrets(word), url=word))
         elif (path := Path(word)).is_dir():
-            before = len(found.sources)
-            found.sources += [Source(str(file), file, in_folder=True) for file in _files_in(path, found)]
-            if len(found.sources) == before and not found.unread:
-                found.unread.append(f"{word}: there is no file in it")
+            hidden, unread = found.hidden, len(found.unread)
+            files = [Source(str(file), file, in_folder=True) for file in _files_in(path, found)]
+            found.sources += files
+            if not files and len(found.unread) == unread:
+                found.unread.append(f"{word}: there is no file in it{in_words({'hidden': found.hidden - hidden})}")
         else:
             found.sources.append(Source(word, path))
     return found

@@ -127,7 +127,7 @@ def as_csv(one: AnsweredPhoto) -> str:
             cells |= {f"{name}_{key}": value for key, value in _square(square).items()}
     shown = [_in_a_line(cell) if isinstance(cell, str) else cell for cell in cells.values()]
     row = pl.DataFrame([shown], schema=COLUMNS, orient="row").with_columns(no_formula(pl.col(pl.String)))
-    return row.write_csv(include_header=False).removesuffix("\n")
+    return row.write_csv(include_header=False, float_precision=DIGITS).removesuffix("\n")
 
 
 def _in_a_line(text: str) -> str:

@@ -47,7 +47,7 @@ def main() -> None:
     pictures: Path | None = arguments.pictures or (PICTURES if arguments.show else None)
     found = find_photos(arguments.photos)
     if not found.sources:
-        raise UserError("; ".join(found.unread) or f"there is no photo to ask about{in_words(_left_out(found))}")
+        raise UserError("; ".join(found.unread))
     answers = sys.stdout
     try:
         # What libraries and settings have to say is no answer.

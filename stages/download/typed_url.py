@@ -126,7 +126,7 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, requests.Timeout):
         return "the host does not answer in time"
     if isinstance(error, requests.exceptions.SSLError):
-        return f"its certificate is refused ({_innermost(error)})"
+        return f"no safe connection can be made ({_innermost(error)})"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the answer ended early"
     if isinstance(error, requests.exceptions.ProxyError):

@@ -99,7 +99,7 @@ def changed_since(commit: str) -> list[str]:
 def uncommitted() -> list[str]:
     """Name the files that differ from the last commit, and those that git neither tracks nor ignores."""
     # Of each entry the first two letters say how it changed; that of a rename is followed by its former name.
-    entries = iter(_git("status", "--porcelain", "-z").stdout.split("\0"))
+    entries = iter(_git("status", "--porcelain", "-z", "--untracked-files=all").stdout.split("\0"))
     names = []
     for entry in entries:
         if entry:

@@ -62,7 +62,7 @@ def lay_out(shown: bytes, photo: Photo, answer: Answer, *, name: str) -> Figure:
     for square, color in ((photo.square, CROP_COLOR), (photo.seen, SEEN_COLOR)):
         _frame(page, square, scale, left, top, color)
     _write_answer(page, photo, answer)
-    note = "What a model takes it for: nothing to rely on where somebody eats it, or heals with it."
+    note = "This is what a model takes it for. Do not rely on it for food or medicine."
     page.write(note, _MARGIN, page_height(page) - 14, _WIDTH - 2 * _MARGIN, size=9.5, color=_GRAY)
     return page.figure
 

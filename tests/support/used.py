@@ -9,7 +9,7 @@ from torch import nn
 
 from stages.answering.model_folder import CALIBRATION, LABELS
 from stages.answering.photo import prepare_photo
-from stages.learning.saved_model import WEIGHTS, describe, save_model
+from stages.learning.saved_model import WEIGHTS, ModelDescription, describe, save_model
 from stages.runtime.digests import sha256_of
 from stages.tables.json_files import write_json
 from stages.tables.preprocessing import PREPROCESSING, Preprocessing, write_preprocessing
@@ -43,9 +43,17 @@ def used_model(folder: Path) -> Path:
     write_labels(folder / LABELS, USED_SPECIES)
     network, _ = tiny_model(species=USED_SPECIES)
     description = describe(network, TINY, image_px=IMAGE_PX, pack_px=PACK_PX, species=USED_SPECIES)
-    _teach(network, description.mean, description.std)
+    preprocessing = Preprocessing.model_validate({"model_sha256": "0" * 64, **RECIPE})
+    pixels = np.stack([prepare_photo(photo(of), preprocessing, IMAGE_PX).pixels for of in COLORS])
+    teach(network, description, pixels, np.array([logits for _, logits in COLORS.values()]))
     save_model(folder, network.state_dict(), description, SEEN)
     write_preprocessing(folder / PREPROCESSING, RECIPE, model=folder / WEIGHTS)
+    write_calibration(folder)
+    return folder
+
+
+def write_calibration(folder: Path) -> None:
+    """Write the calibration.json of the model in a folder, as ``evaluate`` would have."""
     thresholds = [
         {"max_risk": 0.05, "species": 0.95, "genus": None},
         {"max_risk": 0.1, "species": 0.8, "genus": 0.9},
@@ -60,21 +68,24 @@ def used_model(folder: Path) -> Path:
         "thresholds": thresholds,
     }
     write_json(folder / CALIBRATION, calibration)
-    return folder
 
 
-def _teach(network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    """Solve the last layer for the logits of ``COLORS``: four equations a species, and hundreds of weights."""
-    preprocessing = Preprocessing.model_validate({"model_sha256": "0" * 64, **RECIPE})
-    pixels = np.stack([prepare_photo(photo(of), preprocessing, IMAGE_PX).pixels for of in COLORS])
-    images = (pixels / 255 - np.array(mean)) / np.array(std)
+def teach(network: nn.Module, description: ModelDescription, pixels: np.ndarray, logits: np.ndarray) -> None:
+    """Solve the last layer so that some images have the logits that are wanted: there are more weights than images.
+
+    Args:
+        network: the one.
+        description: of it.
+        pixels: uint8 [images, image_px, image_px, 3], what it sees of them.
+        logits: float [images, classes].
+    """
+    images = (pixels / 255 - np.array(description.mean)) / np.array(description.std)
     body: Any = network.eval()
     with torch.no_grad():
         features = body.forward_features(torch.from_numpy(images).permute(0, 3, 1, 2).float())
-        features = body.forward_head(features, pre_logits=True)
-        logits = torch.tensor([logits for _, logits in COLORS.values()])
-        centered = (features - features.mean(0)).double()
-        solved = torch.linalg.lstsq(centered, (logits - logits.mean(0)).double(), driver="gelsd").solution
+        features = body.forward_head(features, pre_logits=True).double()
+        wanted = torch.from_numpy(logits).double()
+        solved = torch.linalg.lstsq(features - features.mean(0), wanted - wanted.mean(0), driver="gelsd").solution
         head = body.get_classifier()
         head.weight.copy_(solved.T)
-        head.bias.copy_(logits.mean(0) - features.mean(0) @ head.weight.T)
+        head.bias.copy_(wanted.mean(0) - features.mean(0) @ solved)
