@@ -280,7 +280,7 @@ def test_several_missing_files_are_counted(copy):
         publish.check_tree()
 
 
-@pytest.mark.parametrize("stale", ["params.yaml", "stages/made.py", "models/labels.csv"])
+@pytest.mark.parametrize("stale", ["params.yaml", "model.py", "models/labels.csv"])
 def test_results_of_another_tree_are_refused(copy, stale):
     before = digests(copy / "models/published")
     path = copy / stale
