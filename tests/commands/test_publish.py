@@ -24,8 +24,9 @@ from timm.data import create_transform, resolve_data_config
 
 from stages.answering.model_folder import load_used_model
 from stages.commands import publish
+from stages.config.reading import all_params
 from stages.learning.device import Batch, ColorTransform
-from stages.publishing import card_use
+from stages.publishing import card_use, folder
 from stages.runtime.errors import UserError
 from stages.serving import examples as serving
 from stages.tables.predictions import PREDICTIONS
@@ -170,16 +171,16 @@ def test_the_cards_snippets_run_as_they_stand_there(repo, tmp_path, monkeypatch,
 
 def test_the_card_and_the_examples_are_of_this_model(repo):
     root, said = repo
-    folder = root / "models/published"
-    card = (folder / "README.md").read_text(encoding="utf-8")
+    made = root / "models/published"
+    card = (made / "README.md").read_text(encoding="utf-8")
     assert published(root)["model_sha256"] in card
     assert published(root)["commit"] in card
-    assert all(f"`{path.name}`" in card for path in folder.iterdir() if path.name != "README.md")
+    assert all(f"`{path.name}`" in card for path in made.iterdir() if path.name != "README.md")
     assert "model.onnx, center crop" in card
-    table = pl.read_parquet(folder / "examples.parquet")
+    table = pl.read_parquet(made / "examples.parquet")
     assert set(table["species"]) <= set(USED_SPECIES)
     assert f"publish: {table.height} photos as examples" in said
-    assert (folder / serving.FILE).is_file()  # where the page looks for them
+    assert (made / serving.FILE).is_file()  # where the page looks for them
 
 
 def test_timms_own_transform_sees_the_middle_at_our_size(repo):
@@ -362,6 +363,34 @@ def test_predictions_of_other_weights_are_refused(copy):
     commit(copy)
     said = complaint(run_here("commands.publish", copy))
     assert said.startswith("publish: data/predictions is of other weights than models/model.safetensors")
+
+
+def test_a_center_crop_is_scored_on_the_originals_that_are_there(copy, capsys):
+    """It never stops a publication; and what is published does not say where the originals would be."""
+    params = all_params()
+    sources = folder.Sources(*map(Path, ("models", "data/packed", "data/splits", "data/predictions", "none")))
+    model = folder.read_model(sources)
+    tested = folder.read_tested(sources, model, params)
+    names = tested.evaluated.answers.image_name.to_list()
+
+    def center() -> folder.Scored:
+        scored = folder.Scored()
+        folder.score_center(Path("models/published/model.onnx"), scored, model, tested, params)
+        return scored
+
+    for name in names[:10]:
+        (CACHE / name).unlink()
+    (score,) = center().scores
+    assert (score.what, score.images, score.of_images) == ("model.onnx, center crop", 30, 40)
+    assert score.original.value == pytest.approx(22 / 30)  # of rows 10 to 39 those of the third color are wrong
+
+    why = ["how model.onnx does with a center crop, as the original photos are not at hand"]
+    (CACHE / names[20]).write_bytes(photo("genus"))
+    assert (center().scores, center().unscored) == ([], why)
+    assert f"/{names[20]}: its bytes changed since the inventory was taken" in capsys.readouterr().out
+    shutil.rmtree(CACHE)
+    assert (center().scores, center().unscored) == ([], why)
+    assert "IMAGE_CACHE_DIR" in capsys.readouterr().out
 
 
 def test_one_publishes_at_a_time(copy):
