@@ -90,10 +90,10 @@ def choose_examples(
     surest = may.join(rank, on=["image_name", "species"], how="left").sort(
         pl.col("rank").fill_null(0), "image_name", descending=[True, False]
     )
-    of_groups = surest.unique("group", keep="first", maintain_order=True)
+    of_groups = surest.unique(["species", "group"], keep="first", maintain_order=True)
     place, groups = pl.int_range(pl.len()).over("species"), pl.len().over("species")
     half = of_groups.filter(place < pl.max_horizontal(pl.lit(a_species), groups // 2))
-    chosen = half.sort("species", "image_name").group_by("species", maintain_order=True).head(a_species)
+    chosen = half.sort("species", "image_name").filter(place < a_species)
     return chosen.select(
         "species",
         "image_name",

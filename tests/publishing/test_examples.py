@@ -152,8 +152,9 @@ def test_pictures_are_small_squares_of_the_packed_ones_and_the_same_bytes_each_t
 
 def test_none_wanted_or_none_allowed_needs_no_packed_images(tmp_path):
     write_train(tmp_path, [row(1, license="none")])
-    for a_species in (0, 2):
-        table = make_examples(tmp_path, tmp_path / "packed", SPECIES, licenses=None, a_species=a_species)
+    write_train(tmp_path / "open", [row(1), row(2)])
+    for splits, a_species in ((tmp_path, 2), (tmp_path / "open", 0)):
+        table = make_examples(splits, tmp_path / "packed", SPECIES, licenses=None, a_species=a_species)
         assert (table.height, dict(table.schema)) == (0, dict(EXAMPLES))
 
 
