@@ -59,6 +59,7 @@ def main() -> None:
     params = stage_params("evaluate")
     check_libraries("evaluate")
     species = read_labels(SPLITS_IN / "labels.csv")
+    model_sha256 = read_model_sha256(MADE_BY_IN)
     trained_on = read_trained_on(MODEL_IN / TRAINED_ON_FILE)
     for split in ("test", UNKNOWN):
         check_unseen(trained_on, SPLITS_IN, split)
@@ -124,7 +125,7 @@ def main() -> None:
     write_table(drawn["risk_coverage"], tables.RISK_COVERAGE, PLOTS / "risk_coverage.csv")
     write_table(drawn["confused_pairs"], tables.DRAWN_PAIRS, PLOTS / "confused_pairs.csv")
     save_png(page, PICTURE)
-    write_json(CALIBRATION, fitted.content(model_sha256=read_model_sha256(MADE_BY_IN)))
+    write_json(CALIBRATION, fitted.content(model_sha256=model_sha256))
     write_figures(REPORT, for_people(figures))
     write_figures(METRICS, headline(figures))
     for warning in fitted.warnings():

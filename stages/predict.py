@@ -8,7 +8,6 @@ made of originals is noted beside the model, so that it can be asked about other
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,9 +26,8 @@ from stages.runtime.outputs import replacing_directory
 from stages.runtime.progress import say
 from stages.splitting.label_order import read_labels
 from stages.tables.classes import UNKNOWN, read_split
-from stages.tables.json_files import parse_json
 from stages.tables.predictions import PREDICTIONS
-from stages.tables.preprocessing import write_preprocessing
+from stages.tables.preprocessing import read_recipe, write_preprocessing
 from stages.tables.table import write_table
 
 SPLITS_IN = Path("data/splits")
@@ -50,6 +48,7 @@ def main() -> None:
     check_libraries("predict")
     model = load_model(MODEL_IN, SPLITS_IN / "labels.csv")
     check_shards(PACKED_IN)
+    recipe = read_recipe(RECIPE_IN)
     species = read_labels(SPLITS_IN / "labels.csv")
     packed = open_splits(PACKED_IN, SPLITS_IN, PREDICTED, species)
     tables = {name: read_split(SPLITS_IN, name) for name in PREDICTED}
@@ -69,7 +68,7 @@ def main() -> None:
                 write_table(whole, PREDICTIONS, folder / f"{name}.parquet")
     if accelerator.is_main_process:
         write_made_by(MADE_BY, identity, OUT)
-        write_preprocessing(PREPROCESSING, read_recipe(RECIPE_IN), model=MODEL_IN / WEIGHTS)
+        write_preprocessing(PREPROCESSING, recipe, model=MODEL_IN / WEIGHTS)
         counts = ", ".join(f"{table.height:,} of {name}" for name, table in tables.items() if table.height)
         taken_over = ": the very same were made before, and are taken over from DVC's cache" if found else ""
         say(f"predict: images {counts} in {OUT}{taken_over}")
@@ -86,20 +85,6 @@ def check_size(test: PackedSplit, model: SavedModel) -> None:
         raise UserError(f"{PACKED_IN} holds {test.size_px} px, the model takes {description.pack_px}: run `dvc repro`")
     if not len(test):
         raise UserError("test is empty: a species needs images of three observations to stand in it")
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """Read how the packed images were made of originals.
-
-    Raises:
-        UserError: the file is missing, damaged or of another version.
-    """
-    try:
-        return dict(parse_json(path.read_bytes())["images"])
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro pack`") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout pack`") from None
 
 
 def find_predictions(identity: dict) -> bool:

@@ -82,7 +82,7 @@ def crop_photo(data: bytes, preprocessing: Preprocessing) -> Cropped:
                 "too_many_pixels", f"{width:,} x {height:,} px are more than {MOST_MEGAPIXELS} megapixels: shrink it"
             )
         digest = hashlib.sha256(data).hexdigest()
-        packed = pack_image(data, "", digest, _as_params(preprocessing))
+        packed = pack_image(data, "", digest, pack_params(preprocessing))
     except DecodeError as error:
         said = "of no format that is known" if _UNKNOWN in str(error) else str(error).removeprefix("no image: ")
         raise PhotoError("not_an_image", f"no photo that can be read ({said})") from None
@@ -109,7 +109,7 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12]} | {data[start : start + 4] for start in range(16, end - 3, 4)}
 
 
-def _as_params(preprocessing: Preprocessing) -> Params:
+def pack_params(preprocessing: Preprocessing) -> Params:
     """Give the sections of parameters that packing reads, and no others."""
     image = Image(pack_px=preprocessing.pack_px, train_px=preprocessing.pack_px)
     return Params.model_construct(crop=preprocessing.crop, image=image, pack=preprocessing.pack)

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.config.reading import all_params
-from stages.records.licenses import license_codes
+from stages.records.credits import credit, what_is_not_said
 from stages.runtime.errors import run
 from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
@@ -38,21 +38,6 @@ def main() -> None:
         f"credits: {table.height:,} images{in_words(by_license)} of the splits ({sizes}) -> {OUT}; "
         f"{said or 'all name photographer and license'}"
     )
-
-
-def credit(images: pl.DataFrame) -> pl.DataFrame:
-    """Give the credits of images with their split: columns of ``CREDITS``, sorted by species and URL."""
-    credited = images.with_columns(license_codes(images["license"]), photographer="observer", url="image_url")
-    return credited.select(CREDITS.keys()).sort("species", "url")
-
-
-def what_is_not_said(table: pl.DataFrame) -> dict[str, int]:
-    """Count what a credit lacks: who made the photo, and under which license."""
-    said = {"names the photographer": "photographer", "says the license": "license"}
-    return {
-        what: int(table.select((pl.col(column).fill_null("").str.strip_chars() == "").sum()).item())
-        for what, column in said.items()
-    }
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ Where to look:
   metrics/                    the figures that people compare, a JSON file a stage
   data/reports/               all other figures, likewise
   data/evaluation/            each species: how good, and what it is taken for; which are never right
-  models/                     the weights, the order of their labels, the calibration of their probabilities
+  models/                     the weights, and all that it takes to ask them about other photos
   data/splits/labels.csv      the species, in the order of their labels
   data/splits/classes.csv     how many images each has in each split
   data/names.csv              what was done to species' names
@@ -76,7 +76,7 @@ Where to look:
   data/left_out.csv           what no split uses, and why
 
 Next: say what the suspects are, `make review-data` (docs/wrong_labels.md shows the loop); or an experiment, `make try ARGS="-S crop.mode=center -n center"`, then `make compare`, and
-`make review BASE=center`: a page that says what is better and worse, with photos."""  # noqa: E501
+`make review BASE=center`: a page that says what is better and worse, with photos. To ask the model about photos of yours: `make serve`, or `make predict ARGS="PHOTO ..."`."""  # noqa: E501
 
 
 def _figure(estimate: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ to data/sources/<profile>/verdicts/NAME.csv, with --pairs to pair_verdicts/NAME.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import unicodedata
@@ -15,7 +14,6 @@ import webbrowser
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import Thread
 
 from stages.cache.directory import cache_directory
 from stages.config.reading import all_params
@@ -31,7 +29,6 @@ from stages.reviewing.server import ReviewServer
 from stages.runtime.errors import UserError, run
 from stages.runtime.lock import check_profile
 from stages.runtime.progress import say
-from stages.runtime.signals import stop_requests
 from stages.runtime.wording import in_words
 from stages.tables.classes import SPLITS
 from stages.tables.suspects import LOOK_ALIKES
@@ -39,6 +36,7 @@ from stages.tables.table import read_table
 from stages.tables.verdicts import PAIR_VERDICTS, VERDICTS
 from stages.verdicts.names import spell
 from stages.verdicts.reading import read_pair_verdicts, read_verdicts, write_pair_verdicts, write_verdicts
+from stages.web.until_stopped import has_screen, serve_until_stopped
 
 SPLITS_IN = Path("data/splits")
 SUSPECTS_IN = Path("data/suspects")
@@ -54,9 +52,9 @@ def main() -> None:
     arguments = _arguments()
     server, review = open_server(arguments)
     say(f"review_data: {server.url} (Ctrl-C ends it; verdicts go to {review.file.path})")
-    if not arguments.no_browser and _has_screen():
+    if not arguments.no_browser and has_screen():
         webbrowser.open(server.url)
-    _serve(server)
+    serve_until_stopped(server)
     said = Counter(row["verdict"] for row in review.file.rows.values())
     say(
         f"review_data: {said.total():,} verdicts in {review.file.path}{in_words(said)}"
@@ -191,29 +189,6 @@ def _cache(profile: str) -> Path | None:
     except UserError as error:
         say(f"review_data: no originals are shown: {error}")
         return None
-
-
-def _has_screen() -> bool:
-    """Say whether a browser can open a window here; one in the terminal is no use."""
-    if os.environ.get("SSH_CONNECTION"):
-        return False
-    return os.name == "nt" or os.uname().sysname == "Darwin" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
-
-
-def _serve(server: ReviewServer) -> None:
-    """Answer until Ctrl-C or a kill; a verdict that is being saved then is saved."""
-    told, tell = os.pipe()
-
-    def stop() -> None:
-        os.write(tell, b".")
-
-    with stop_requests(stop):
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        os.read(told, 1)
-        server.shutdown()
-        thread.join()
-        server.end()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ _GONE = ("deleted", "not in cache")  # as in a clone without data
 def stale_stages(repo: Repo) -> str:
     """Say which stages' results are not of the code, parameters and inputs of the working tree; "" for none.
 
-    What is merely not there, as in a clone without data, is not looked at.
+    What is merely not there, as in a clone without data, is not looked at. Nor are files that a person gave to DVC by
+    `dvc add`: a stage that reads other ones is stale itself.
     """
     changed: dict[str, dict[str, None]] = {}
     for stage, entries in repo.status().items():
+        if stage.endswith(".dvc"):
+            continue
         if found := dict.fromkeys(what for entry in entries for what in _changed(entry)):
             changed[stage] = found
     if not changed:

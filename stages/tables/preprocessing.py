@@ -62,16 +62,32 @@ class Preprocessing(_Part):
         return Pack(jpeg_quality=self.parameters.pack.jpeg_quality, shards=1)
 
 
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Read how packed images were made of originals.
+
+    Args:
+        path: of the packed.json beside them.
+
+    Raises:
+        UserError: it is missing, damaged or of another version.
+    """
+    try:
+        recipe = dict(parse_json(path.read_bytes())["images"])
+        Preprocessing.model_validate({"model_sha256": "0" * 64, **recipe})
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro pack`") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged or of another version: run `dvc repro pack`") from None
+    return recipe
+
+
 def write_preprocessing(path: Path, recipe: dict[str, Any], *, model: Path) -> None:
     """Write how images were packed, beside the model that was asked about them.
 
     Args:
         path: of the preprocessing.json.
-        recipe: of ``stages.images.packing.recipe``, as packed.json holds it under ``images``.
+        recipe: of ``read_recipe``.
         model: the file of its weights.
-
-    Raises:
-        ValidationError: it is no such recipe.
     """
     write_json(path, Preprocessing.model_validate({"model_sha256": sha256_of(model), **recipe}).model_dump())
 

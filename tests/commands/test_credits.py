@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import yaml
 
-from stages.commands.credits import credit, what_is_not_said
+from stages.records.credits import credit, what_is_not_said
 from stages.tables.classes import SPLITS
 from stages.tables.credits import CREDITS
 from stages.tables.split import SPLIT

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.images.shards import shard_name, shard_of
-from stages.reviewing import server as server_module
 from stages.verdicts.reading import read_verdicts
+from stages.web.local_server import ADDRESS
 from tests.support.review_data import VERDICTS_IN, Served, serving, write_data
 
 
@@ -37,15 +36,6 @@ def page(made):
     """A page that is only asked what it refuses."""
     with serving(made) as (served, _):
         yield served
-
-
-def raw(page: Served, request: bytes) -> bytes:
-    """Send bytes, and give all that comes until the connection is closed."""
-    parts = urlsplit(page.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def verdict(page: Served) -> dict:
@@ -149,14 +139,14 @@ def test_what_is_too_long_or_does_not_say_how_long_it_is_is_refused(page, made):
         ("Host: evil.example\r\nContent-Length: 2\r\n", b" 421 "), ("X: " + "y" * 70_000 + "\r\n", b" 431 "),
         ("X: y\r\n" * 200, b" 431 "),
     ):  # fmt: skip
-        answer = raw(page, f"{head}{line}\r\n".encode() + b"{}")
+        answer = page.raw(f"{head}{line}\r\n".encode() + b"{}")
         assert status in answer.partition(b"\r\n")[0], (line[:40], answer[:200])
         assert b"Connection: close" in answer
     long = f"GET {path}{'x' * 70_000} HTTP/1.1\r\nHost: {netloc}\r\n\r\n"
-    assert b" 414 " in raw(page, long.encode()).partition(b"\r\n")[0]
+    assert b" 414 " in page.raw(long.encode()).partition(b"\r\n")[0]
     for method in ("PUT", "DELETE", "OPTIONS", "<b>", "HEAD"):
         assert (
-            b" 501 " in raw(page, f"{method} {path} HTTP/1.1\r\nHost: {netloc}\r\n\r\n".encode()).partition(b"\r\n")[0]
+            b" 501 " in page.raw(f"{method} {path} HTTP/1.1\r\nHost: {netloc}\r\n\r\n".encode()).partition(b"\r\n")[0]
         )
     assert no_verdict_in(made)
 
@@ -164,13 +154,13 @@ def test_what_is_too_long_or_does_not_say_how_long_it_is_is_refused(page, made):
 @settings(max_examples=50)
 @given(st.binary(max_size=300))
 def test_no_bytes_bring_it_down(page, request_bytes):
-    raw(page, request_bytes)
+    page.raw(request_bytes)
     assert page.ask("now")[0] == 200
 
 
 def test_what_it_sends_is_locked_up(page):
     parts = urlsplit(page.url)
-    answer = raw(page, f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+    answer = page.raw(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     for line in ("nosniff", "no-referrer", "same-origin", "default-src 'none'", "frame-ancestors 'none'", "no-store"):
         assert line.encode() in head
@@ -184,7 +174,7 @@ def test_what_it_sends_is_locked_up(page):
 
 def test_it_listens_on_this_machine_alone(page):
     port = urlsplit(page.url).port
-    assert server_module.ADDRESS == "127.0.0.1"
+    assert ADDRESS == "127.0.0.1"
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if f":{port:04X} " in line]
     assert f"0100007F:{port:04X}" in listening
     assert f"00000000:{port:04X}" not in listening

@@ -59,3 +59,12 @@ def test_nothing_is_said_of_what_was_made_by_what_is_there_nor_of_what_is_not_th
 def test_what_is_another_one_is_named(repo, name, text, stages, cause):
     (repo / name).write_text(text)
     assert said().startswith(f"Results of {stages} are not of this working tree: they were made with another {cause}")
+
+
+def test_a_file_that_a_person_gave_to_dvc_is_no_result(repo):
+    (repo / "published").write_text("1")
+    with Repo() as dvc:
+        dvc.add("published")
+    (repo / "published").unlink()
+    (repo / "published").write_text("2")
+    assert said() == ""

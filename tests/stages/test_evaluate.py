@@ -19,7 +19,7 @@ from stages.tables.predictions import PREDICTIONS
 from stages.tables.split import SPLIT
 from stages.tables.table import read_table, write_table
 from tests.support import ROOT
-from tests.support.predictions import example, write_example
+from tests.support.predictions import MODEL_SHA256, example, write_example
 from tests.support.running import complaint, run_here, run_stage
 
 MADE = example(seed=8, classes=24, train=400, val=150, test=200, unknown=60, skill=2.5)
@@ -93,6 +93,7 @@ def test_all_figures_come_of_predictions_and_tables(ran):
     calibration = read(world, "models/calibration.json")
     assert calibration["temperature"] == pytest.approx(report["temperature"], abs=1e-5)
     assert calibration["val_images"] == 150
+    assert calibration["model_sha256"] == MODEL_SHA256
     by_risk = {entry["max_risk"]: entry for entry in calibration["thresholds"]}
     assert by_risk[0.05]["species"] >= by_risk[0.1]["species"] >= by_risk[0.2]["species"]
     suspects = pl.read_parquet(world / "data/model_suspects.parquet")
@@ -135,6 +136,19 @@ def test_predictions_of_other_images_are_refused_and_nothing_is_lost(ran, world)
     assert "data/predictions/test.parquet: " in said
     assert "(and 2 more): they are of different runs, run `dvc repro predict`" in said
     assert contents(world) == contents(ran[0])
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "{}", '{"identity": {"model": 1}}', '{"identity": {"model": "ab"}}']
+)
+def test_predictions_of_nobody_knows_which_model_are_refused(world, content):
+    path = world / "data/predictions.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    said = complaint(run_here("evaluate", world))
+    assert f"data/predictions.json is {'missing' if content is None else 'damaged'}: " in said
+    assert contents(world) == {}
 
 
 def test_predictions_of_the_test_that_are_no_numbers_are_no_figures(world):

@@ -1,5 +1,6 @@
 """The network is asked once for each image of val, test and unknown species, or not at all where it was before."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from stages.learning.saved_model import load_model, save_model
 from stages.learning.trained_on import read_seen
 from stages.predict import MADE_BY, OUT
 from stages.tables.predictions import PREDICTIONS, TEMPERATURES
+from stages.tables.preprocessing import read_preprocessing
 from stages.tables.table import read_table
 from tests.support.packed import SPECIES
 from tests.support.running import complaint, run_here
@@ -117,6 +119,27 @@ def test_images_of_another_size_than_the_models_are_refused(world):
     save_model(world / "models", model.state_dict(), another, read_seen(world / "data/splits"))
     assert fields["pack_px"] == 64
     assert "data/packed holds 64 px, the model takes 72: run `dvc repro`" in complaint(run_here("predict", world))
+
+
+def test_how_photos_are_prepared_stands_beside_the_model(world):
+    assert run_here("predict", world).returncode == 0
+    found = read_preprocessing(world / "models/preprocessing.json")
+    assert found.model_sha256 == hashlib.sha256((world / "models/model.safetensors").read_bytes()).hexdigest()
+    params = yaml.safe_load((world / "params.yaml").read_text())
+    assert found.crop.model_dump() == params["crop"]
+    assert (found.pack_px, found.pack.jpeg_quality) == (64, 90)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"images": 1}', b'{"images": {"code": "x"}}'])
+def test_without_a_word_on_how_images_were_packed_nothing_is_predicted(world, content):
+    path = world / "data/packed.json"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    said = complaint(run_here("predict", world))
+    assert f"data/packed.json is {'missing' if content is None else 'damaged'}" in said
+    assert "run `dvc repro pack`" in said
+    assert not (world / OUT).exists()
 
 
 @pytest.fixture

@@ -36,18 +36,19 @@ _THIS_MACHINE = (f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFO
 _KEYS = {
     " ": ("Space", " ", 32), "/": ("Slash", "/", 191), "?": ("Slash", "?", 191), "Enter": ("Enter", "\r", 13),
     "Escape": ("Escape", "", 27), "Shift": ("ShiftLeft", "", 16), "ArrowDown": ("ArrowDown", "", 40),
-    "ArrowRight": ("ArrowRight", "", 39),
+    "ArrowRight": ("ArrowRight", "", 39), "Tab": ("Tab", "", 9),
 }  # fmt: skip
 
 
 @dataclass
 class Page:
-    """A page that was opened: what it asked others for, and its errors, until now."""
+    """A page that was opened: what it asked others for, and its errors, until now; and where it asked for files."""
 
     _browser: "Chromium"
     _session: str
     asked: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    choosers: list[int] = field(default_factory=list)
 
     def run(self, script: str) -> Any:
         """Give what an expression of JavaScript gives, or the promise that it gives does."""
@@ -81,9 +82,34 @@ class Page:
         """Type a text where the cursor is."""
         self._send("Input.insertText", text=text)
 
-    def resize(self, width: int, height: int, *, dark: bool = False) -> None:
-        """Give the window a size, and the page a color scheme."""
-        self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    def choose(self, *paths: Path) -> None:
+        """Choose files where the page has asked for some, as a person does in the window that comes up."""
+        self.run("0")  # what the browser has said until now
+        self._send(
+            "DOM.setFileInputFiles", files=[str(path.resolve()) for path in paths], backendNodeId=self.choosers.pop()
+        )
+
+    def choose_by_hand(self) -> None:
+        """Let no window come up where the page asks for files: ``choose`` says which."""
+        self._send("Page.setInterceptFileChooserDialog", enabled=True)
+
+    def drop(self, *paths: Path, x: int = 200, y: int = 200) -> None:
+        """Drag files onto the page and drop them."""
+        data = {"items": [], "files": [str(path.resolve()) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self._send("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def prefer(self, languages: str) -> None:
+        """Give the browser a list of languages; what is loaded afterwards sees them."""
+        agent = self.run("navigator.userAgent")
+        self._send("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=languages)
+
+    def resize(self, width: int, height: int, *, dark: bool = False, by_touch: bool = False) -> None:
+        """Give the window a size, and the page a color scheme; a phone is used by touch, not by a mouse."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=by_touch
+        )
+        self._send("Emulation.setTouchEmulationEnabled", enabled=by_touch)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._send("Emulation.setEmulatedMedia", features=[scheme])
 
@@ -93,6 +119,11 @@ class Page:
 
     def _send(self, method: str, **params: Any) -> None:
         self._browser.call(method, self._session, **params)
+
+    def accessible(self) -> list[tuple[str, str]]:
+        """Give role and name of all that a screen reader comes upon."""
+        nodes = self._browser.call("Accessibility.getFullAXTree", self._session)["nodes"]
+        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
 
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""
@@ -105,6 +136,8 @@ class Page:
             ("file:", "data:", "blob:")
         ):
             self.asked.append(about["request"]["url"])
+        elif method == "Page.fileChooserOpened":
+            self.choosers.append(about["backendNodeId"])
         elif method == "Runtime.exceptionThrown":
             self.errors.append(json.dumps(about["exceptionDetails"])[:500])
         elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "assert"):

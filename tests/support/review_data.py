@@ -1,21 +1,18 @@
 """Images, splits and suspects of a made-up repo, and the command `review_data` that serves their page."""
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
@@ -29,6 +26,7 @@ from stages.tables.suspects import LOOK_ALIKES, SUSPECTS
 from stages.tables.table import write_table
 from stages.verdicts.random_order import random_order
 from tests.support import ROOT
+from tests.support.local_page import LocalPage
 from tests.support.packed import packed_image, write_images
 from tests.support.pictures import jpeg, picture
 
@@ -144,37 +142,14 @@ def write_suspects(folder: Path, table: pl.DataFrame, species: list[str], listed
 
 
 @dataclass
-class Served:
+class Served(LocalPage):
     """A page that is served.
 
     Attributes:
-        url: that the command printed.
         process: of the command; none where the server is of this process.
     """
 
-    url: str
     process: subprocess.Popen | None
-
-    def ask(
-        self, place: str, content: Any = None, *, headers: Mapping[str, str] | None = None, method: str | None = None,
-        body: bytes | None = None, path: str | None = None,
-    ) -> tuple[int, Any]:  # fmt: skip
-        """Ask as the page would, but for what is given; give the status and what came, JSON read."""
-        parts = urlsplit(self.url)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-        own = {"Origin": f"http://{parts.netloc}", "Content-Type": "application/json"} if content is not None else {}
-        sent = json.dumps(content).encode() if content is not None and body is None else body
-        try:
-            connection.request(
-                method or ("GET" if sent is None else "POST"), f"{parts.path}{place}" if path is None else path, sent,
-                {**own, **(headers or {})},
-            )  # fmt: skip
-            answer = connection.getresponse()
-            read = answer.read()
-        finally:
-            connection.close()
-        is_json = answer.headers.get_content_type() == "application/json"
-        return answer.status, json.loads(read) if is_json else read
 
     def now(self) -> dict[str, Any]:
         """What the page shows."""

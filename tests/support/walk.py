@@ -350,6 +350,7 @@ CHANGES: dict[str, Callable[[Walk], None]] = {
     "`predict`": lambda walk: walk.set("predict.batch_images", 16),
     "`evaluate`": lambda walk: walk.set("evaluate.min_groups", 12),
     "`mistakes`": lambda walk: walk.set("mistakes.pairs", 2),
+    "`publish`": lambda walk: walk.set("publish.examples", 3),
     "`pictures`": lambda walk: walk.set("pictures.licenses", ["cc0", "cc-by-sa"]),
     "a test image is under another license, which is allowed too": _another_license,
     "an image is of another species": _another_species,

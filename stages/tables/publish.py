@@ -1,0 +1,18 @@
+"""Columns of tables in a folder that ``make publish`` writes."""
+
+import polars as pl
+
+from stages.tables.table import Ruled
+
+EXAMPLES = Ruled(  # examples.parquet: openly licensed photos of each species, by species and name
+    {
+        "species": pl.String,
+        "image_name": pl.String,
+        "photographer": pl.String,  # null where the source names nobody: then the license demands no name
+        "license": pl.String,  # as people write it: CC BY-SA
+        "url": pl.String,  # where the photo was taken from
+        "jpeg": pl.Binary,  # a small square
+    },
+    unique=("image_name",),
+    required=("species", "license", "url", "jpeg"),
+)
