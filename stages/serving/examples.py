@@ -32,7 +32,7 @@ class Examples:
         self._names = set(table["image_name"])
         for row in table.select("species", "image_name", "photographer", "license", "url").iter_rows():
             species, *about = row
-            shown = dict(zip(("image", "photographer", "license", "url"), about, strict=True))
+            shown: dict[str, str | None] = dict(zip(("image", "photographer", "license", "url"), about, strict=True))
             self._of_species.setdefault(species, []).append(shown)
         self.species, self.photos = len(self._of_species), table.height
 

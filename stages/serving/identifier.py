@@ -1,13 +1,13 @@
 """What the page is told of a photo: where it was cropped, and what the model says of it.
 
-Photos come as they come, from several windows at once. A few are decoded at a time, as one of 200 megapixels takes more
-than a gigabyte, and one at a time is asked about, by one thread: torch keeps how it computes for each thread.
+Photos come as they come, from several windows at once. One at a time is decoded, as a PNG of 200 megapixels takes
+almost 4 GB, and one at a time is asked about meanwhile, by one thread: torch keeps how it computes for each thread.
 """
 
 import base64
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any
 
 import simplejpeg
@@ -17,7 +17,6 @@ from stages.answering.photo import Photo, PhotoError, prepare_photo
 from stages.images.crop import Square
 from stages.serving.examples import Examples
 
-DECODED_AT_ONCE = 2
 _QUALITY = 88
 
 
@@ -28,7 +27,7 @@ class Identifier:
         """Take a model that is ready to be asked, and examples of its species."""
         self._asked = asked
         self.examples = examples
-        self._decoding = BoundedSemaphore(DECODED_AT_ONCE)
+        self._decoding = Lock()
         self._network = ThreadPoolExecutor(1, "network")
 
     def about(self) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class LocalServer(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128  # of 5, socketserver's own, a browser's next connection waits a second
 
     def __init__(self, page: bytes, handler: type["LocalHandler"], *, port: int = 0) -> None:
         """Listen, but answer nobody yet.
