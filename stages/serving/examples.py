@@ -30,10 +30,9 @@ class Examples:
         self._picture = picture
         self._of_species: dict[str, list[dict[str, str | None]]] = {}
         self._names = set(table["image_name"])
-        for row in table.select("species", "image_name", "photographer", "license", "url").iter_rows():
-            species, *about = row
-            shown: dict[str, str | None] = dict(zip(("image", "photographer", "license", "url"), about, strict=True))
-            self._of_species.setdefault(species, []).append(shown)
+        for row in table.drop("jpeg", strict=False).iter_rows(named=True):
+            shown = {"image": row["image_name"]} | {name: row[name] for name in ("photographer", "license", "url")}
+            self._of_species.setdefault(row["species"], []).append(shown)
         self.species, self.photos = len(self._of_species), table.height
 
     def of(self, species: str) -> list[dict[str, str | None]]:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.answering.asking import Asked
 from stages.answering.model_folder import load_used_model
@@ -105,6 +107,22 @@ def test_ten_at_once_get_each_its_own_answer(page):
     one_by_one = [page.identify(TROUBLES.get(of) or photo(of))[1] for of in sent]
     assert found == one_by_one
     assert [answer.get("level") for answer in found[:5]] == ["species", "species", "genus", "nothing", None]
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=500) | st.tuples(st.integers(0, 3000), st.integers(0, 255), st.integers(1, 3000)))
+def test_any_bytes_are_answered_or_said_to_be_no_photo(page, change):
+    """Also those of a photo of which one byte is another, or the end is missing."""
+    if isinstance(change, bytes):
+        data = change
+    else:
+        place, value, length = change
+        data = bytearray(jpeg(picture(160, 120)))
+        data[place % len(data)] = value
+        data = bytes(data[:length]) if length % 2 else bytes(data)
+    status, answer = page.identify(data)
+    assert status == 200
+    assert ("level" in answer) != (answer.get("trouble") in TROUBLES)
 
 
 def request_of(page: PhotoPage, size: int) -> bytes:
