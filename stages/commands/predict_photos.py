@@ -225,14 +225,15 @@ class Tally:
         if not answered:
             if len(self._found.sources) == 1 and troubled:
                 raise UserError(self._last)
-            raise UserError(f"none of {troubled:,} photos can be answered{in_words(self._troubles)}{left_out}")
+            none = f"none of {troubled:,} photos can be answered" if troubled else "there is no photo to ask about"
+            raise UserError(f"{none}{in_words(self._troubles)}{left_out}")
         if len(self._found.sources) > 1 or left_out:
             names = {"species": "a species", "genus": "the genus alone", "nothing": "I do not know"}
             said = in_words({names[level]: number for level, number in self._levels.items()})
             trouble = f"; {troubled:,} cannot be{in_words(self._troubles)}" if troubled else ""
             say(f"predict_photos: {answered:,} photos are answered{said}{trouble}{left_out}")
         if pictures:
-            say(f"predict_photos: {answered:,} pictures are in {pictures}")
+            say(f"predict_photos: pictures are in {pictures}")
 
 
 def _left_out(found: Found) -> dict[str, int]:

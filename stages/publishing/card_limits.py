@@ -236,9 +236,9 @@ def _unknown(facts: CardFacts) -> Iterator[str]:
         passed = estimate(unknown["largest_probability"]["false_at_95"])
         yield (
             f"**Species that it does not know.** It was shown {counted(unknown['images'], 'photo')} of "
-            f"{counted(unknown['species'], 'other species', 'other species')}. At the probability that "
-            f"95 % of the photos of known species reach, {with_interval(passed)} of these pass, too, and get a wrong "
-            "name."
+            f"{counted(unknown['species'], 'other species', 'other species')}. If it answered from the probability on "
+            f"that 95 % of the photos of known species reach, {with_interval(passed)} of these would get an answer, "
+            "too, and each such answer is wrong."
         )
 
 

@@ -34,7 +34,6 @@ from stages.publishing.timm_folder import CONFIG, check_timm_folder, write_confi
 from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import write_bytes
-from stages.runtime.plain_text import first_line
 from stages.runtime.progress import say
 from stages.runtime.yaml_files import NotYAMLError, parse_yaml
 from stages.tables.json_files import parse_json, write_json
@@ -177,8 +176,40 @@ def write_onnx_files(folder: Path, model: UsedModel, tested: Tested, params: Par
         found = _score(folder / name, name, pixels, model, tested, tested.evaluated, params)
         check_score(found, params.publish)
         scored.scores.append(found)
-    _score_center(folder / names[0], scored, model, tested, params)
+    score_center(folder / names[0], scored, model, tested, params)
     return scored
+
+
+def score_center(path: Path, scored: Scored, model: UsedModel, tested: Tested, params: Params) -> None:
+    """Score a file with the crop that an app without ours makes; where that cannot be, say why, and go on.
+
+    Of the originals that are gone from the image cache, the score tells by how many images it is of. What is published
+    does not name this machine's folders; what is said here does.
+
+    Args:
+        path: of the ONNX file.
+        scored: gets the score, or why there is none.
+        model: that the file was made of.
+        tested: images to score on.
+        params: section ``evaluate``, and the profile.
+    """
+    if model.preprocessing.crop.mode == "center":  # then it was scored so
+        return
+    unscored = f"how {path.name} does with a center crop, as the original photos are not at hand"
+    try:
+        cache = cache_directory(params.profile)
+        there = np.array([(cache / image).is_file() for image in tested.evaluated.answers.image_name], np.bool_)
+        if not there.any():
+            scored.unscored.append(unscored)
+            say(f"publish: not scored: {unscored} (in {cache} there is none of the test)")
+            return
+        of = tested.evaluated.take(there)
+        images = list(zip(of.answers.image_name, of.answers.sha256, strict=True))
+        pixels = center_pixels(cache, images, model.preprocessing, model.saved.description.image_px)
+        scored.scores.append(_score(path, center_name(path.name), pixels, model, tested, of, params))
+    except (UserError, OSError) as error:
+        scored.unscored.append(unscored)
+        say(f"publish: not scored: {unscored} ({error})")
 
 
 def write_examples(folder: Path, sources: Sources, model: UsedModel, params: Params) -> None:
@@ -207,7 +238,7 @@ def write_examples(folder: Path, sources: Sources, model: UsedModel, params: Par
     without = len(model.species) - table["species"].n_unique()
     say(
         f"publish: {table.height:,} photos as examples"
-        + (f"; {without:,} of {len(model.species):,} species have no openly licensed one" if without else "")
+        + (f"; of {without:,} of {len(model.species):,} species none is openly licensed" if without else "")
     )
 
 
@@ -280,7 +311,9 @@ def read_run(path: Path) -> dict[str, Any]:
         return {name: identity[name] for name in ("code", "libraries")}
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro train` or `dvc pull`") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise UserError(f"{path} is of another version (it has no {error}): run `dvc repro train`") from None
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout train`") from None
 
 
@@ -331,27 +364,3 @@ def _score(
         f"by {found.largest_difference:.1e} at the most; {found.difference.words}"
     )
     return found
-
-
-def _score_center(path: Path, scored: Scored, model: UsedModel, tested: Tested, params: Params) -> None:
-    """Score a file with the crop that an app without ours makes; where that cannot be, say why, and go on.
-
-    What is published does not name this machine's folders; what is said here does.
-    """
-    if model.preprocessing.crop.mode == "center":  # then it was scored so
-        return
-    unscored = f"how {path.name} does with a center crop, as the original photos are not at hand"
-    try:
-        cache = cache_directory(params.profile)
-        there = np.array([(cache / image).is_file() for image in tested.evaluated.answers.image_name], np.bool_)
-        if not there.any():
-            scored.unscored.append(unscored)
-            say(f"publish: not scored: {unscored} (in {cache} there is none of the test)")
-            return
-        of = tested.evaluated.take(there)
-        images = list(zip(of.answers.image_name, of.answers.sha256, strict=True))
-        pixels = center_pixels(cache, images, model.preprocessing, model.saved.description.image_px)
-        scored.scores.append(_score(path, center_name(path.name), pixels, model, tested, of, params))
-    except (UserError, OSError) as error:
-        scored.unscored.append(unscored)
-        say(f"publish: not scored: {unscored} ({first_line(error)})")

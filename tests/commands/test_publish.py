@@ -2,12 +2,14 @@
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +24,17 @@ from timm.data import create_transform, resolve_data_config
 
 from stages.answering.model_folder import load_used_model
 from stages.commands import publish
+from stages.config.reading import all_params
 from stages.learning.device import Batch, ColorTransform
+from stages.publishing import card_use, folder
 from stages.runtime.errors import UserError
+from stages.serving import examples as serving
 from stages.tables.predictions import PREDICTIONS
 from stages.tables.table import read_table, write_table
 from tests.support.clones import git
 from tests.support.published import CACHE, commit, make_publishable
 from tests.support.running import complaint, run_here
-from tests.support.used import IMAGE_PX, PACK_PX, USED_SPECIES
+from tests.support.used import IMAGE_PX, PACK_PX, USED_SPECIES, photo
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +151,38 @@ def test_timm_alone_gives_the_same_logits_to_the_bit(repo, tmp_path):
     assert np.array_equal(np.load(tmp_path / "logits.npy"), logits)
 
 
+@pytest.mark.parametrize("snippet", [card_use.TIMM, card_use.ONNX], ids=["timm", "onnxruntime"])
+def test_the_cards_snippets_run_as_they_stand_there(repo, tmp_path, monkeypatch, snippet):
+    """Beside a photo, with the folder in its place: they name the species that the model was taught for it."""
+    root, _ = repo
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/published").symlink_to(root / "models/published")
+    (tmp_path / "photo.jpg").write_bytes(photo("other species"))
+    monkeypatch.chdir(tmp_path)
+    assert snippet in (root / "models/published/README.md").read_text(encoding="utf-8")
+    said = io.StringIO()
+    with redirect_stdout(said):
+        exec(compile(snippet, "snippet", "exec"), {})
+    lines = said.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith("Betula pendula")
+    assert float(lines[0].split()[0]) > 0.95
+
+
+def test_the_card_and_the_examples_are_of_this_model(repo):
+    root, said = repo
+    made = root / "models/published"
+    card = (made / "README.md").read_text(encoding="utf-8")
+    assert published(root)["model_sha256"] in card
+    assert published(root)["commit"] in card
+    assert all(f"`{path.name}`" in card for path in made.iterdir() if path.name != "README.md")
+    assert "model.onnx, center crop" in card
+    table = pl.read_parquet(made / "examples.parquet")
+    assert set(table["species"]) <= set(USED_SPECIES)
+    assert f"publish: {table.height} photos as examples" in said
+    assert (made / serving.FILE).is_file()  # where the page looks for them
+
+
 def test_timms_own_transform_sees_the_middle_at_our_size(repo):
     root, _ = repo
     model = timm.create_model(f"local-dir:{root}/models/published", pretrained=False)
@@ -227,14 +264,14 @@ def test_what_may_not_be_done_is_refused_at_once_and_before_torch(repo, tmp_path
     assert digests(root / "models/published") == before
 
 
-@pytest.mark.parametrize("name", publish.NEEDED)
-def test_each_missing_file_is_named_with_what_brings_it(copy, name):
-    path = copy / name
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(
-        UserError, match=f"^{name} is missing: `dvc pull` brings it, or `dvc repro {publish.NEEDED[name]}`"
-    ):
-        publish.check_tree()
+def test_each_missing_file_is_named_with_what_brings_it(copy):
+    for name, stage in publish.NEEDED.items():
+        Path(name).rename("away")
+        with pytest.raises(UserError) as refusal:
+            publish.check_tree()
+        assert str(refusal.value) == f"{name} is missing: `dvc pull` brings it, or `dvc repro {stage}` makes it"
+        Path("away").rename(name)
+    publish.check_tree()
 
 
 def test_several_missing_files_are_counted(copy):
@@ -244,7 +281,7 @@ def test_several_missing_files_are_counted(copy):
         publish.check_tree()
 
 
-@pytest.mark.parametrize("stale", ["params.yaml", "stages/made.py", "models/labels.csv"])
+@pytest.mark.parametrize("stale", ["params.yaml", "model.py", "models/labels.csv"])
 def test_results_of_another_tree_are_refused(copy, stale):
     before = digests(copy / "models/published")
     path = copy / stale
@@ -294,8 +331,8 @@ def test_a_file_that_says_something_else_stops_it_with_both_figures(copy):
     assert not list((copy / "models").glob(".*.tmp"))
 
     set_params(copy, max_top1_loss=0.05, max_changed=0.05, onnx=["fp16"])
-    for photo in (copy / CACHE).iterdir():
-        photo.unlink()
+    for original in (copy / CACHE).iterdir():
+        original.unlink()
     result = run_here("commands.publish", copy)
     assert (result.returncode, result.stderr) == (0, "")
     assert not (copy / "models/published/model.onnx").exists()
@@ -308,12 +345,12 @@ def test_a_file_that_says_something_else_stops_it_with_both_figures(copy):
 
 def test_a_late_failure_leaves_the_folder_of_before(copy):
     (copy / "models/run.json").unlink()
-    (copy / "models/run.json").write_text("{}")
+    (copy / "models/run.json").write_text('{"identity": {}}')
     set_params(copy, onnx=[])
     commit(copy)
     before = digests(copy / "models/published")
     said = complaint(run_here("commands.publish", copy))
-    assert said.startswith("publish: models/run.json is damaged")
+    assert said.startswith("publish: models/run.json is of another version (it has no 'code')")
     assert digests(copy / "models/published") == before
     assert not list((copy / "models").glob(".*.tmp"))
 
@@ -326,6 +363,34 @@ def test_predictions_of_other_weights_are_refused(copy):
     commit(copy)
     said = complaint(run_here("commands.publish", copy))
     assert said.startswith("publish: data/predictions is of other weights than models/model.safetensors")
+
+
+def test_a_center_crop_is_scored_on_the_originals_that_are_there(copy, capsys):
+    """It never stops a publication; and what is published does not say where the originals would be."""
+    params = all_params()
+    sources = folder.Sources(*map(Path, ("models", "data/packed", "data/splits", "data/predictions", "none")))
+    model = folder.read_model(sources)
+    tested = folder.read_tested(sources, model, params)
+    names = tested.evaluated.answers.image_name.to_list()
+
+    def center() -> folder.Scored:
+        scored = folder.Scored()
+        folder.score_center(Path("models/published/model.onnx"), scored, model, tested, params)
+        return scored
+
+    for name in names[:10]:
+        (CACHE / name).unlink()
+    (score,) = center().scores
+    assert (score.what, score.images, score.of_images) == ("model.onnx, center crop", 30, 40)
+    assert score.original.value == pytest.approx(22 / 30)  # of rows 10 to 39 those of the third color are wrong
+
+    why = ["how model.onnx does with a center crop, as the original photos are not at hand"]
+    (CACHE / names[20]).write_bytes(photo("genus"))
+    assert (center().scores, center().unscored) == ([], why)
+    assert f"/{names[20]}: its bytes changed since the inventory was taken" in capsys.readouterr().out
+    shutil.rmtree(CACHE)
+    assert (center().scores, center().unscored) == ([], why)
+    assert "IMAGE_CACHE_DIR" in capsys.readouterr().out
 
 
 def test_one_publishes_at_a_time(copy):

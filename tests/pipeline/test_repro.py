@@ -3,8 +3,13 @@
 import json
 import re
 
+import numpy as np
+import onnxruntime
 import polars as pl
 import pytest
+import simplejpeg
+import timm
+import torch
 import yaml
 from PIL import Image
 
@@ -147,3 +152,61 @@ def test_a_bad_value_stops_with_one_line_and_nothing_is_lost(clone):
     assert ((clone / "data/records.parquet").read_bytes(), (clone / "metrics/export.json").read_bytes()) == before
     assert run_dvc(clone, "checkout", "dvc.yaml").returncode == 0
     assert (clone / "data/splits/classes.csv").exists()
+
+
+def test_photos_that_a_person_names_get_the_answers_of_the_test(clone):
+    """The test's originals, as files: what the command says of each is what the stage had said."""
+    made = pl.read_parquet(clone / "data/predictions/test.parquet")
+    species = pl.read_csv(clone / "models/labels.csv")["species"]
+    photos = [f"data/sources/sample/images/{name}" for name in made["image_name"]]
+    result = run_here("commands.predict_photos", clone, "--json", *photos)
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["photo"] for answer in answers] == photos
+    for answer, row in zip(answers, made.iter_rows(named=True), strict=True):
+        assert [one["name"] for one in answer["species"]] == [species[label] for label in row["top_classes"][:5]]
+        assert [one["logit"] for one in answer["species"]] == pytest.approx(row["top_logits"][:5], abs=1e-4)
+
+
+def test_what_is_published_gives_plain_timm_and_onnxruntime_the_same_answers(clone, tmp_path):
+    """Held against data/predictions by nothing of this project: pixels out of the shards, timm, onnxruntime."""
+    status = git(clone, "status", "--porcelain")
+    result = run_here("commands.publish", clone)
+    assert result.returncode == 0, result.stderr
+    assert git(clone, "status", "--porcelain") == status
+    published = clone / "models/published"
+    made = pl.read_parquet(clone / "data/predictions/test.parquet")
+    images = middles_of(clone, made["image_name"].to_list())
+    expected = {place: row["top_logits"] for place, row in enumerate(made.iter_rows(named=True))}
+
+    model = timm.create_model(f"local-dir:{published}", pretrained=True).eval()
+    mean, std = (torch.tensor(model.pretrained_cfg[name]) for name in ("mean", "std"))
+    with torch.inference_mode():
+        of_timm = model(((torch.from_numpy(images).float() / 255 - mean) / std).permute(0, 3, 1, 2)).numpy()
+    names = pl.read_csv(published / "labels.csv")["species"].to_list()
+    assert model.pretrained_cfg["label_names"] == names
+    session = onnxruntime.InferenceSession(published / "model.onnx", providers=["CPUExecutionProvider"])
+    (of_onnx,) = session.run(["logits"], {"image": images})
+    for logits in (of_timm, of_onnx):
+        for place, top_logits in expected.items():
+            order = np.argsort(-logits[place])[:10]
+            assert order.tolist() == made["top_classes"][place].to_list()
+            assert logits[place][order].tolist() == pytest.approx(top_logits, abs=1e-4)
+
+    # From a folder with nothing in it, as who was sent the published one.
+    photo = clone / "data/sources/sample/images" / made["image_name"][0]
+    said = run_stage("commands.predict_photos", tmp_path, str(photo), "--model", str(published), "--csv")
+    assert said.returncode == 0, said.stderr
+    assert names[made["top_classes"][0][0]] in said.stdout
+    card = (published / "README.md").read_text(encoding="utf-8")
+    assert f"{100 * json.loads((clone / 'metrics/test.json').read_text())['test_top1']:.1f} %" in card
+
+
+def middles_of(clone, image_names: list[str]) -> np.ndarray:
+    """The middle of the packed images, as the network sees them: uint8 [images, 224, 224, 3]."""
+    jpegs = {
+        row["image_name"]: row["jpeg"]
+        for path in (clone / "data/packed").glob("*.arrow")
+        for row in pl.read_ipc(path, memory_map=False).select("image_name", "jpeg").iter_rows(named=True)
+    }
+    return np.stack([simplejpeg.decode_jpeg(jpegs[name])[16:-16, 16:-16] for name in image_names])

@@ -1,5 +1,6 @@
 """What the licenses of photos and of starting weights let a model be passed on under."""
 
+import re
 from typing import get_args
 
 import polars as pl
@@ -18,6 +19,7 @@ from stages.publishing.licenses import (
 )
 from stages.records.licenses import BY_FREEDOM, CODES
 from stages.runtime.errors import UserError
+from tests.support import ROOT
 
 # Written by hand, a row a license of photos: y where a model that they made may be passed on.
 COLUMNS = ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "apache-2.0", "mit")
@@ -41,6 +43,15 @@ PAIRS = [
 ]
 # As sources write them.
 WRITTEN = {"none": "all rights reserved", "other": "ask me first", "pd": "public domain"}
+
+
+def test_the_docs_show_this_table():
+    text = (ROOT / "docs/use_a_model.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", text.split("| license of a photo of")[1], re.MULTILINE)
+    shown = {code: re.findall(r"`([^`]+)`", under) for codes, under in rows for code in re.findall(r"`([^`]+)`", codes)}
+    shown["cc-by"] = [wanted for wanted in COLUMNS if wanted not in shown["cc-by"]]  # which are those that it is not
+    allowed = {code: [wanted for of, wanted, fine in PAIRS if of == code and fine] for code in CODES}
+    assert shown == allowed
 
 
 def photos(*licenses: str | None) -> pl.DataFrame:

@@ -42,7 +42,7 @@ stages:
   made:
     cmd: "true"
     params: [crop]
-    deps: [data/records.parquet, stages/made.py]
+    deps: [data/records.parquet, model.py]
     outs:
       - data/evaluation
       - data/packed
@@ -140,8 +140,7 @@ def _trained_on_these(models: Path, splits: Path) -> None:
 
 def _write_repo(root: Path) -> None:
     (root / "dvc.yaml").write_text(PIPELINE)
-    (root / "stages").mkdir()
-    (root / "stages/made.py").write_text("SEED = 1\n")
+    (root / "model.py").write_text("SEED = 1\n")
     (root / "data/records.parquet").write_bytes(b"records")
     outs = [line.split("- ")[1] for line in PIPELINE.splitlines() if "  - " in line]
     (root / ".gitignore").write_text("\n".join(f"/{out}" for out in outs) + "\n/models/published\n/data/sources\n")
