@@ -102,7 +102,7 @@ def test_who_drips_or_stops_is_left_after_a_while_and_nobody_waits_for_them(monk
         assert send(page, b"abc") == (200, 3)
         # One byte whenever the server is seen to be alive: each alone is in time, all of them are not.
         end = monotonic() + 10
-        with pytest.raises(OSError):  # noqa: PT011
+        with pytest.raises(OSError):
             while monotonic() < end:
                 dripping.sendall(b".")
                 assert send(page, b"") == (200, 0)
