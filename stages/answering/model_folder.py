@@ -26,6 +26,7 @@ from stages.tables.preprocessing import PREPROCESSING, Preprocessing, read_prepr
 
 LABELS = "labels.csv"
 CALIBRATION = "calibration.json"
+PUBLISHED = "published.json"
 USUAL_RISK = 0.1
 
 
@@ -106,6 +107,15 @@ def load_used_model(folder: Path) -> UsedModel:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: run `dvc repro`, or name a folder with a model by --model")
+    try:
+        return _load(folder)
+    except UserError as error:
+        if not (folder / PUBLISHED).is_file():
+            raise
+        raise UserError(f"{error}; or, as it was published, get the whole folder again where it is from") from None
+
+
+def _load(folder: Path) -> UsedModel:
     saved = load_model(folder, folder / LABELS)
     digest = sha256_of(folder / WEIGHTS)
     preprocessing, calibration = read_preprocessing(folder / PREPROCESSING), read_calibration(folder / CALIBRATION)

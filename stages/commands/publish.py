@@ -105,9 +105,10 @@ def check_tree() -> tuple[str, int]:
         raise UserError(f"what would be published is not of this working tree. {stale}")
     changed = [name for name in uncommitted() if name != str(POINTER)]  # which is of this very folder
     if changed:
+        files = "1 file" if len(changed) == 1 else f"{len(changed):,} files"
         say(
-            f"publish: warning: {len(changed):,} files differ from the last commit, {changed[0]} the first: the card "
-            "says so, and no version can be made of it; commit first"
+            f"publish: warning: not all is committed ({files}, {changed[0]} the first): the card will say so, and "
+            "`make release` will refuse it; commit first"
         )
     return commit, len(changed)
 

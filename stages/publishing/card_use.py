@@ -87,8 +87,8 @@ def how_to_use(facts: CardFacts) -> str:
     ]
     costs = next(
         (
-            f"in the test that was right for {percent(score.top1.value)} of the photos, and the square around the plant "
-            f"[for {percent(score.original.value)}](#the-same-model-in-other-files)"
+            f"in the test that was right for {percent(score.top1.value)} of the photos, and the square around the "
+            f"plant [for {percent(score.original.value)}](#the-same-model-in-other-files)"
             for score in facts.scores
             if CENTER in score.what
         ),

@@ -1,9 +1,9 @@
 """preprocessing.json, which stands beside a model: how the images that it was asked about were made of originals."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.config.schema import Crop, Pack, Pixels, Sha256
 from stages.runtime.digests import sha256_of
@@ -22,7 +22,7 @@ class _Image(_Part):
 
 
 class _Pack(_Part):
-    jpeg_quality: int
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
 class _Parameters(_Part):

@@ -235,7 +235,7 @@ def test_the_same_tree_gives_the_same_bytes(copy):
     result = run_here("commands.publish", copy)
     assert (result.returncode, result.stderr) == (0, "")
     assert digests(copy / "models/published") == before
-    assert "differ from the last commit" not in result.stdout
+    assert "committed" not in result.stdout
     assert not list((copy / "models").glob(".*.tmp")) + list((copy / "models").glob(".*.old"))
 
 
@@ -295,11 +295,12 @@ def test_results_of_another_tree_are_refused(copy, stale):
     assert digests(copy / "models/published") == before
 
 
-def test_files_that_are_not_committed_are_counted_and_said(copy):
+def test_files_that_are_not_committed_are_counted_and_said(copy, capsys):
     (copy / "note.txt").write_text("a note")
     git(copy, "mv", "libraries.yaml", "other.yaml")
     commit_before, changed = publish.check_tree()
     assert (len(commit_before), changed) == (40, 2)
+    assert "publish: warning: not all is committed (2 files, other.yaml the first)" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_commit_is_refused(copy):

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.publishing.folder import data_digests
@@ -58,6 +58,7 @@ def test_of_the_repos_own_lock_data_go_back_to_the_dump():
     assert not found.keys() & {"data/model_suspects.parquet", "data/evaluation", "data/reports"}
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20))
 def test_stages_in_a_circle_end_the_search(pairs):
     """No lock of DVC's has one, and a broken one must not hang."""

@@ -84,7 +84,9 @@ class Page:
 
     def choose(self, *paths: Path) -> None:
         """Choose files where the page has asked for some, as a person does in the window that comes up."""
-        self.run("0")  # what the browser has said until now
+        end = time.monotonic() + _WAIT_S
+        while not self.choosers and time.monotonic() < end:
+            self.run("0")  # takes what the browser says meanwhile
         self._send(
             "DOM.setFileInputFiles", files=[str(path.resolve()) for path in paths], backendNodeId=self.choosers.pop()
         )
