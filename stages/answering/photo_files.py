@@ -46,7 +46,7 @@ class Source:
 
     Attributes:
         name: as it is shown: without password or key.
-        path: of the file; None of an address.
+        path: of the file, absolute, as processes that read it may stand in another folder; None of an address.
         url: of an address.
         in_folder: it was found in a folder that was named, and not named itself.
     """
@@ -86,12 +86,12 @@ def find_photos(words: Iterable[str]) -> Found:
             found.sources.append(Source(without_secrets(word), url=word))
         elif (path := Path(word)).is_dir():
             hidden, unread = found.hidden, len(found.unread)
-            files = [Source(str(file), file, in_folder=True) for file in _files_in(path, found)]
+            files = [Source(str(file), file.absolute(), in_folder=True) for file in _files_in(path, found)]
             found.sources += files
             if not files and len(found.unread) == unread:
                 found.unread.append(f"{word}: there is no file in it{in_words({'hidden': found.hidden - hidden})}")
         else:
-            found.sources.append(Source(word, path))
+            found.sources.append(Source(word, path.absolute()))
     return found
 
 

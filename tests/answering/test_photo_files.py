@@ -50,6 +50,14 @@ def test_what_was_named_comes_in_that_order_and_as_often(tmp_path):
     assert not any(source.in_folder for source in find_photos(words).sources)
 
 
+def test_other_processes_find_what_was_named_from_here(tmp_path, monkeypatch):
+    write(tmp_path, "a.jpg", "in/b.jpg")
+    monkeypatch.chdir(tmp_path)
+    sources = find_photos(["a.jpg", "in"]).sources
+    assert [source.name for source in sources] == ["a.jpg", "in/b.jpg"]
+    assert [source.path for source in sources] == [tmp_path / "a.jpg", tmp_path / "in/b.jpg"]
+
+
 def test_a_link_to_a_folder_is_counted_and_not_followed(tmp_path):
     write(tmp_path, "a/1.jpg")
     (tmp_path / "a/round").symlink_to(tmp_path / "a")
