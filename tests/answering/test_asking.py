@@ -6,15 +6,13 @@ import torch
 from scipy.special import softmax
 
 from stages.answering.asking import Asked
-from stages.answering.model_folder import CALIBRATION, LABELS, load_used_model
+from stages.answering.model_folder import LABELS, load_used_model
 from stages.answering.photo import prepare_photo
 from stages.config.schema import Model, RandomWeights
 from stages.learning.model import create_model
 from stages.learning.processes import make_accelerator
 from stages.learning.saved_model import WEIGHTS, describe, save_model
-from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
-from stages.tables.json_files import parse_json, write_json
 from stages.tables.preprocessing import PREPROCESSING, write_preprocessing
 from tests.support.pictures import picture
 from tests.support.saved import RECIPE, SEEN, write_labels
@@ -132,42 +130,3 @@ def test_of_many_species_the_five_are_right_though_most_logits_are_not_kept(tmp_
 def test_a_risk_for_which_nothing_was_fitted_is_refused(model):
     with pytest.raises(UserError, match=r"no thresholds for a risk of 0\.3: take one of 0\.05, 0\.1, 0\.2"):
         Asked(model, make_accelerator(), max_risk=0.3)
-
-
-def change(folder, name: str, **values: object) -> None:
-    write_json(folder / name, parse_json((folder / name).read_bytes()) | values)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (lambda f: (f / CALIBRATION).unlink(), r"calibration\.json is missing: run `dvc repro evaluate`"),
-        (lambda f: (f / PREPROCESSING).unlink(), r"preprocessing\.json is missing: run `dvc repro predict`"),
-        (lambda f: (f / LABELS).unlink(), r"labels\.csv is missing"),
-        (lambda f: (f / WEIGHTS).unlink(), r"model\.safetensors is missing"),
-        (lambda f: (f / CALIBRATION).write_text("{"), r"calibration\.json is damaged"),
-        (lambda f: change(f, CALIBRATION, temperature=0.0), r"calibration\.json is damaged .*temperature"),
-        (lambda f: change(f, CALIBRATION, thresholds=[]), r"calibration\.json is damaged .*thresholds"),
-        (lambda f: change(f, CALIBRATION, model_sha256="1" * 64), r"calibration\.json is of other weights than"),
-        (lambda f: change(f, PREPROCESSING, model_sha256="1" * 64), r"preprocessing\.json is of other weights than"),
-        (
-            lambda f: change(
-                f, PREPROCESSING,
-                parameters=parse_json((f / PREPROCESSING).read_bytes())["parameters"] | {"image": {"pack_px": 96}},
-            ),
-            r"preprocessing\.json makes squares of 96 px, the model takes 64",
-        ),
-        (lambda f: write_labels(f / LABELS, [*reversed(USED_SPECIES)]), r"model\.json"),
-    ],
-)  # fmt: skip
-def test_a_folder_that_is_not_whole_or_not_of_one_model_is_refused_by_name(tmp_path, spoil, said):
-    used_model(tmp_path)
-    assert sha256_of(tmp_path / WEIGHTS)
-    spoil(tmp_path)
-    with pytest.raises(UserError, match=said):
-        load_used_model(tmp_path)
-
-
-def test_no_folder_is_said_so(tmp_path):
-    with pytest.raises(UserError, match=r"none is no folder: run `dvc repro`, or name a folder with a model"):
-        load_used_model(tmp_path / "none")
