@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from stages.config.schema import Sha256, Share
 from stages.evaluation.abstaining import Thresholds
@@ -20,9 +20,9 @@ from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.splitting.genera import number_genera
 from stages.splitting.label_order import read_labels
-from stages.tables.json_files import parse_json
 from stages.tables.predictions import COLDEST, HOTTEST
 from stages.tables.preprocessing import PREPROCESSING, Preprocessing, read_preprocessing
+from stages.tables.typed_json import read_typed
 
 LABELS = "labels.csv"
 CALIBRATION = "calibration.json"
@@ -140,13 +140,5 @@ def read_calibration(path: Path) -> Calibration:
     Raises:
         UserError: it is missing, damaged or of another version.
     """
-    try:
-        return Calibration.model_validate(parse_json(path.read_bytes()))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro evaluate` or `dvc pull`") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except ValueError as error:
-        said = str(error)
-    raise UserError(f"{path} is damaged or of another version ({said}): run `dvc repro evaluate`")
+    again = "run `dvc repro evaluate`"
+    return read_typed(path, Calibration, missing=f"{again} or `dvc pull`", damaged=again)

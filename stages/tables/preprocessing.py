@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from stages.config.schema import Crop, Pack, Pixels, Sha256
 from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.tables.json_files import parse_json, write_json
+from stages.tables.typed_json import read_typed
 
 PREPROCESSING = "preprocessing.json"
 
@@ -98,13 +99,9 @@ def read_preprocessing(path: Path) -> Preprocessing:
     Raises:
         UserError: it is missing, damaged or of another version.
     """
-    try:
-        return Preprocessing.model_validate(parse_json(path.read_bytes()))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro predict` or `dvc pull`") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except ValueError as error:
-        said = str(error)
-    raise UserError(f"{path} is damaged or of another version ({said}): bring it back with `dvc checkout`") from None
+    return read_typed(
+        path,
+        Preprocessing,
+        missing="run `dvc repro predict` or `dvc pull`",
+        damaged="bring it back with `dvc checkout predict`",
+    )
