@@ -207,6 +207,6 @@ def middles_of(clone, image_names: list[str]) -> np.ndarray:
     jpegs = {
         row["image_name"]: row["jpeg"]
         for path in (clone / "data/packed").glob("*.arrow")
-        for row in pl.read_ipc(path, memory_map=False).select("image_name", "jpeg").iter_rows(named=True)
+        for row in pl.read_ipc(path).select("image_name", "jpeg").iter_rows(named=True)
     }
     return np.stack([simplejpeg.decode_jpeg(jpegs[name])[16:-16, 16:-16] for name in image_names])
