@@ -64,11 +64,15 @@ def check_version(text: str) -> str:
 
 
 def releases() -> list[Release]:
-    """Give all versions that git knows here, the newest numbers first; a tag that is no version is none of them."""
+    """Give all versions that git knows here, the newest numbers first; a tag that is no version is none of them.
+
+    Raises:
+        UserError: git cannot read the repo, or there is none.
+    """
     # %(*objectname) is the commit of an annotated tag, %(objectname) that of another.
     form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(creatordate:short)"
-    done = _git("for-each-ref", f"--format={form}", f"refs/tags/{ARTIFACT}@v*")
-    rows = (line.split("\0") for line in done.stdout.splitlines())
+    tags = _listed("for-each-ref", f"--format={form}", f"refs/tags/{ARTIFACT}@v*")
+    rows = (line.split("\0") for line in tags.splitlines())
     found = [
         Release(version, commit or own, day, _figures(commit or own))
         for tag, own, commit, day in rows
@@ -97,9 +101,13 @@ def changed_since(commit: str) -> list[str]:
 
 
 def uncommitted() -> list[str]:
-    """Name the files that differ from the last commit, and those that git neither tracks nor ignores."""
+    """Name the files that differ from the last commit, and those that git neither tracks nor ignores.
+
+    Raises:
+        UserError: git cannot read the repo, or there is none.
+    """
     # Of each entry the first two letters say how it changed; that of a rename is followed by its former name.
-    entries = iter(_git("status", "--porcelain", "-z", "--untracked-files=all").stdout.split("\0"))
+    entries = iter(_listed("status", "--porcelain", "-z", "--untracked-files=all").split("\0"))
     names = []
     for entry in entries:
         if entry:
@@ -127,6 +135,14 @@ def tag_last_commit(version: str, message: str) -> str:
     if done.returncode:
         raise UserError(f"git makes no tag {tag}: {plain(done.stderr.strip().partition(chr(10))[0])}")
     return tag
+
+
+def _listed(*words: str) -> str:
+    """Give what git lists; that it cannot is not that there is nothing."""
+    done = _git(*words)
+    if done.returncode:
+        raise UserError(f"git cannot read this repo: {plain(done.stderr.strip().partition(chr(10))[0])}")
+    return done.stdout
 
 
 def _git(*words: str) -> subprocess.CompletedProcess[str]:

@@ -87,8 +87,8 @@ def publish(repo: Path, **otherwise) -> None:
         dvc.add("models/published")
 
 
-def release(repo: Path, *words: str):
-    return run_here("commands.release", repo, *words)
+def release(repo: Path, *words: str, **environment: str):
+    return run_here("commands.release", repo, *words, **environment)
 
 
 def tags(repo: Path) -> list[str]:
@@ -243,3 +243,13 @@ def test_whoever_has_no_name_in_git_is_told_so(repo, tmp_path):
     assert f"git makes no tag {TAG.format('1.0.0')}: " in complaint(
         run_here("commands.release", repo, "1.0.0", **nobody)
     )
+
+
+@pytest.mark.parametrize("words", [(), ("1.0.0",)], ids=["list", "release"])
+def test_a_repo_that_git_cannot_read_is_not_taken_for_a_clean_one(repo, words):
+    """An index that is damaged lists no file that differs, and no repo at all no version."""
+    (repo / ".git/index").write_bytes(b"damaged")
+    if not words:
+        (repo / ".git/HEAD").write_text("damaged")
+    said = complaint(release(repo, *words, GIT_CEILING_DIRECTORIES=str(repo.parent)))
+    assert said.startswith("release: git cannot read this repo: fatal: ")
