@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from stages.evaluation.intervals import Estimate
 from stages.publishing.card_facts import CardFacts, estimate
 from stages.publishing.card_words import between, code, counted, percent, table, whole_percent, with_interval
+from stages.publishing.scoring import Score
 
 _OF = ["value", "95 % interval", "photos", "observations", "species"]
 EXPORTED = ("model.onnx", "model.fp16.onnx")
@@ -176,6 +177,11 @@ def files(facts: CardFacts) -> str:
         ]
     lines += [f"{code(name)} was not scored." for name in unscored]
     return "\n\n".join(lines) if len(lines) > 1 else ""
+
+
+def some_of(score: Score, whose: str) -> str:
+    """Say of how many of the test's photos a score is, ``2,000 of the 60,000``; nothing where it is of all."""
+    return "" if score.images == score.of_images else f"{score.images:,} of {whose} {score.of_images:,}"
 
 
 def is_scored(facts: CardFacts, what: str) -> bool:

@@ -7,7 +7,7 @@ import polars as pl
 
 from stages.evaluation.intervals import Estimate
 from stages.publishing.card_facts import CardFacts, estimate
-from stages.publishing.card_figures import CENTER, is_off, is_scored
+from stages.publishing.card_figures import CENTER, is_off, is_scored, some_of
 from stages.publishing.card_words import NAMED, code, counted, named, percent, table, whole_percent, with_interval
 from stages.publishing.licenses import IN_WORDS
 from stages.report.review_comment import escaped
@@ -72,9 +72,11 @@ def _lost(facts: CardFacts) -> Iterator[str]:
         verdict, lost = score.difference.verdict, score.top1.value < score.original.value
         if verdict == "worse" or lost:
             chance = "" if verdict == "worse" else ", which may be chance"
+            some = some_of(score, "the")
             yield (
                 f"**{code(score.what)} does worse than the model itself**{chance}: {percent(score.top1.value)} right, "
-                f"and not {percent(score.original.value)} ({score.difference.words})."
+                f"and not {percent(score.original.value)}{f', of {some} test photos' if some else ''} "
+                f"({score.difference.words})."
             )
 
 

@@ -1,7 +1,7 @@
 """What a model card says of using the model: files, and code that runs as it stands there."""
 
 from stages.publishing.card_facts import CardFacts
-from stages.publishing.card_figures import CENTER
+from stages.publishing.card_figures import CENTER, some_of
 from stages.publishing.card_words import code, percent, table
 
 FILES = {
@@ -87,8 +87,8 @@ def how_to_use(facts: CardFacts) -> str:
     ]
     costs = next(
         (
-            f"in the test that was right for {percent(score.top1.value)} of the photos, and the square around the "
-            f"plant [for {percent(score.original.value)}](#the-same-model-in-other-files)"
+            f"in the test that was right for {percent(score.top1.value)} of {some_of(score, 'its') or 'the'} photos, "
+            f"and the square around the plant [for {percent(score.original.value)}](#the-same-model-in-other-files)"
             for score in facts.scores
             if CENTER in score.what
         ),

@@ -255,6 +255,18 @@ def test_scores_are_told_paired(facts):
     assert "`model.onnx` was not scored." not in card
 
 
+def test_a_score_of_some_of_the_test_says_of_how_many(facts):
+    """As of a large network, or where originals are gone: its figures are not those of the whole test."""
+    base = np.arange(60) % 5 > 0
+    found = score_of("model.onnx, center crop", base, base & (np.arange(60) % 3 > 0), changed=23)
+    whole, part = (model_card(replace(facts["many"], scores=[replace(found, of_images=n)])) for n in (60, 90))
+    right = percent(found.top1.value)
+    assert f"in the test that was right for {right} of the photos, and" in whole
+    assert f"in the test that was right for {right} of 60 of its 90 photos, and" in part
+    assert f"{right} right, and not 80.0 % ({found.difference.words})." in whole
+    assert f"{right} right, and not 80.0 %, of 60 of the 90 test photos ({found.difference.words})." in part
+
+
 def test_without_exported_files_nothing_is_said_of_them(facts):
     card = model_card(replace(facts["few"], files=frozenset({"model.safetensors", "credits.csv"})))
     assert "onnx" not in card
