@@ -50,7 +50,7 @@ def open_server(arguments: argparse.Namespace) -> PhotoServer:
     model = load_used_model(arguments.model)
     asked = Asked(model, accelerator, max_risk=arguments.risk)
     if differs := other_crops(model.preprocessing):
-        say(f"serve: {differs}")
+        say(f"serve: warning: {differs}")
     examples = find_examples(arguments.model, model.species)
     server = PhotoServer(Identifier(asked, examples), port=arguments.port)
     say(

@@ -195,21 +195,26 @@ def score_center(path: Path, scored: Scored, model: UsedModel, tested: Tested, p
     """
     if model.preprocessing.crop.mode == "center":  # then it was scored so
         return
-    unscored = f"how {path.name} does with a center crop, as the original photos are not at hand"
+    why = "are not at hand"
     try:
         cache = cache_directory(params.profile)
         there = np.array([(cache / image).is_file() for image in tested.evaluated.answers.image_name], np.bool_)
         if not there.any():
-            scored.unscored.append(unscored)
-            say(f"publish: not scored: {unscored} (in {cache} there is none of the test)")
+            _leave_unscored(scored, path, why, f"in {cache} there is none of the test")
             return
+        why = "could not all be read"
         of = tested.evaluated.take(there)
         images = list(zip(of.answers.image_name, of.answers.sha256, strict=True))
         pixels = center_pixels(cache, images, model.preprocessing, model.saved.description.image_px)
         scored.scores.append(_score(path, center_name(path.name), pixels, model, tested, of, params))
     except (UserError, OSError) as error:
-        scored.unscored.append(unscored)
-        say(f"publish: not scored: {unscored} ({error})")
+        _leave_unscored(scored, path, why, error)
+
+
+def _leave_unscored(scored: Scored, path: Path, why: str, error: object) -> None:
+    what = f"how {path.name} does with a center crop, as the original photos {why}"
+    scored.unscored.append(what)
+    say(f"publish: not scored: {what} ({error})")
 
 
 def write_examples(folder: Path, sources: Sources, model: UsedModel, params: Params) -> None:
