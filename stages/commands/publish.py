@@ -156,13 +156,14 @@ def publish(params: Params, images: pl.DataFrame, *, commit: str, changed_files:
     # Torch and onnxruntime take seconds to import: what can be refused without them was.
     from stages.learning.arithmetic import use_portable_arithmetic
     from stages.publishing import folder as files
-    from stages.publishing.card_facts import MadeOf, read_card_facts
+    from stages.publishing.card_facts import read_card_facts
+    from stages.publishing.made_of import MadeOf, data_digests
 
     use_portable_arithmetic()
     sources = files.Sources(MODEL_IN, PACKED_IN, SPLITS_IN, PREDICTIONS_IN, SUSPECTS_IN)
     model = files.read_model(sources)
     tested = files.read_tested(sources, model, params)
-    made_of = MadeOf(commit, changed_files, files.data_digests(LOCK.read_bytes()))
+    made_of = MadeOf(commit, changed_files, data_digests(LOCK.read_bytes()))
     # Before minutes are spent on scores, which it gets later.
     facts = read_card_facts(
         Path(), model=model, images=images, license=params.publish.license, shots=params.shots, files=(), scores=(),

@@ -11,6 +11,7 @@ import polars as pl
 from stages.answering.model_folder import UsedModel
 from stages.config.schema import PublishLicense, Shots
 from stages.evaluation.intervals import Estimate
+from stages.publishing.made_of import MadeOf
 from stages.publishing.scoring import Score
 from stages.runtime.errors import UserError
 from stages.tables.evaluate import BY_CLASS_SIZE, CONFUSED_PAIRS, NEVER_RIGHT, SPECIES
@@ -28,21 +29,6 @@ NEVER = Path("data/evaluation/never_right.csv")
 BY_SIZE = Path("plots/accuracy_by_class_size.csv")
 _DIGITS = 5  # of figures in reports
 _HALF = 0.5  # of an image: what is lost by rounding a share is less
-
-
-@dataclass(frozen=True)
-class MadeOf:
-    """What a published model was made of.
-
-    Attributes:
-        commit: of the repo; none where there is none.
-        changed_files: that differ from it.
-        data: digests of what the model was made of, by path.
-    """
-
-    commit: str | None
-    changed_files: int
-    data: Mapping[str, str]
 
 
 @dataclass(frozen=True)

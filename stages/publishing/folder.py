@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,9 @@ from stages.learning.saved_model import WEIGHTS
 from stages.learning.split import PackedSplit, open_splits
 from stages.learning.trained_on import TRAINED_ON_FILE
 from stages.publishing.card import CARD, model_card
-from stages.publishing.card_facts import CardFacts, MadeOf
+from stages.publishing.card_facts import CardFacts
 from stages.publishing.examples import make_examples
+from stages.publishing.made_of import MadeOf, read_run
 from stages.publishing.onnx_files import export_onnx, metadata_of, save_onnx, to_float16
 from stages.publishing.scoring import (
     Score,
@@ -35,8 +35,7 @@ from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import write_bytes
 from stages.runtime.progress import say
-from stages.runtime.yaml_files import NotYAMLError, parse_yaml
-from stages.tables.json_files import parse_json, write_json
+from stages.tables.json_files import write_json
 from stages.tables.predictions import read_model_sha256
 from stages.tables.preprocessing import PREPROCESSING
 from stages.tables.publish import EXAMPLES
@@ -303,59 +302,6 @@ def write_published(
         "unscored": scored.unscored,
     }
     write_json(folder / PUBLISHED, content)
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    """Read what made the weights: code and libraries of run.json's identity.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    try:
-        identity = parse_json(path.read_bytes())["identity"]
-        return {name: identity[name] for name in ("code", "libraries")}
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro train` or `dvc pull`") from None
-    except KeyError as error:
-        raise UserError(f"{path} is of another version (it has no {error}): run `dvc repro train`") from None
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): bring it back with `dvc checkout train`") from None
-
-
-def data_digests(lock: bytes, made: str = "models/") -> dict[str, str]:
-    """Give the data that results are made of, sources and what stages made of them: MD5 by path, as DVC has them.
-
-    Args:
-        lock: content of a dvc.lock.
-        made: how the paths of the results begin.
-
-    Raises:
-        UserError: it is no lock of DVC's.
-    """
-    try:
-        stages = parse_yaml(lock)["stages"]
-        outs, deps = (
-            {name: {entry["path"]: entry["md5"] for entry in stage.get(kind, ())} for name, stage in stages.items()}
-            for kind in ("outs", "deps")
-        )
-    except (NotYAMLError, KeyError, TypeError, AttributeError):
-        raise UserError("dvc.lock is no lock of DVC's: bring it back with git, or take one side of a merge") from None
-    found: dict[str, str] = {}
-    left = [name for name, paths in outs.items() if any(path.startswith(made) for path in paths)]
-    seen = set(left)
-    while left:
-        for path, digest in deps[left.pop()].items():
-            if path.startswith("data/"):
-                found[path] = digest
-            for name, paths in outs.items():
-                if name not in seen and any(_within(path, out) or _within(out, path) for out in paths):
-                    seen.add(name)
-                    left.append(name)
-    return found
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
 
 
 def _score(

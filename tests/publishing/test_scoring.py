@@ -1,5 +1,6 @@
 """A file's score is that of its own logits, image by image, and a file that does worse is refused with both figures."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from torch import nn
 from stages.answering.model_folder import load_used_model
 from stages.config.schema import Publish
 from stages.publishing import scoring
-from stages.publishing.scoring import Score, check_score, score, score_figures, scored_rows
+from stages.publishing.scoring import Score, center_pixels, check_score, score, score_figures, scored_rows
 from stages.runtime.errors import UserError
+from stages.tables.preprocessing import Preprocessing
+from tests.support.pictures import jpeg
 from tests.support.predictions import evaluated_of, example
+from tests.support.saved import RECIPE
 from tests.support.used import used_model
 
 LIMITS = Publish(license=None, onnx=["fp32"], max_top1_loss=0.02, max_changed=0.05, scored_images=2000, examples=0)
@@ -190,3 +194,24 @@ def test_other_weights_draw_other_images():
         large = nn.Linear(scoring.LARGE, 1)
     one, other = (scored_rows(large, digit * 64, 5000, 100) for digit in "12")
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 300), (300, 100), (128, 128)])
+def test_a_center_crop_is_the_largest_square_in_the_middle(tmp_path, height, width):
+    """Red to the left or above, blue to the right or below, and what is in the middle green."""
+    side = min(height, width)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, :, 0] = 250
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels[top : top + side, left : left + side] = (0, 250, 0)
+    pixels[top + side :, :] = pixels[:, left + side :] = (0, 0, 250)
+    data = jpeg(pixels)
+    names = [f"{number:032x}.jpg" for number in range(35)]
+    for name in names:
+        (tmp_path / name).write_bytes(data)
+    recipe = Preprocessing.model_validate({"model_sha256": "0" * 64, **RECIPE})
+    rows = [(name, hashlib.sha256(data).hexdigest()) for name in names]
+    batches = list(center_pixels(tmp_path, rows, recipe, 48))
+    assert [batch.shape for batch in batches] == [(32, 48, 48, 3), (3, 48, 48, 3)]
+    found = np.concatenate(batches).astype(int)
+    assert np.abs(found - (0, 250, 0)).max() < 40

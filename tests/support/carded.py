@@ -11,9 +11,10 @@ from stages.evaluation.differences import image_difference
 from stages.evaluation.intervals import share
 from stages.learning.saved_model import WEIGHTS, save_model
 from stages.learning.trained_on import read_seen
-from stages.publishing.card_facts import CardFacts, MadeOf, read_card_facts
+from stages.publishing.card_facts import CardFacts, read_card_facts
 from stages.publishing.card_use import FILES
 from stages.publishing.credits import trained_images
+from stages.publishing.made_of import MadeOf
 from stages.publishing.scoring import Score
 from stages.runtime.digests import sha256_of
 from stages.runtime.yaml_files import read_yaml

@@ -1,20 +1,13 @@
-"""What published.json says of data is all that a model is made of; and a center crop is the middle of a photo."""
+"""What published.json says of data is all that a model is made of."""
 
-import hashlib
-
-import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.publishing.folder import data_digests
-from stages.publishing.scoring import center_pixels
+from stages.publishing.made_of import data_digests
 from stages.runtime.errors import UserError
-from stages.tables.preprocessing import Preprocessing
 from tests.support import ROOT
-from tests.support.pictures import jpeg
-from tests.support.saved import RECIPE
 
 
 def lock_of(stages: dict[str, tuple[list[str], list[str]]]) -> bytes:
@@ -76,24 +69,3 @@ def test_stages_in_a_circle_end_the_search(pairs):
 def test_what_is_no_lock_is_said(content):
     with pytest.raises(UserError, match=r"^dvc.lock is no lock of DVC's"):
         data_digests(content)
-
-
-@pytest.mark.parametrize(("height", "width"), [(100, 300), (300, 100), (128, 128)])
-def test_a_center_crop_is_the_largest_square_in_the_middle(tmp_path, height, width):
-    """Red to the left or above, blue to the right or below, and what is in the middle green."""
-    side = min(height, width)
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[:, :, 0] = 250
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels[top : top + side, left : left + side] = (0, 250, 0)
-    pixels[top + side :, :] = pixels[:, left + side :] = (0, 0, 250)
-    data = jpeg(pixels)
-    names = [f"{number:032x}.jpg" for number in range(35)]
-    for name in names:
-        (tmp_path / name).write_bytes(data)
-    recipe = Preprocessing.model_validate({"model_sha256": "0" * 64, **RECIPE})
-    rows = [(name, hashlib.sha256(data).hexdigest()) for name in names]
-    batches = list(center_pixels(tmp_path, rows, recipe, 48))
-    assert [batch.shape for batch in batches] == [(32, 48, 48, 3), (3, 48, 48, 3)]
-    found = np.concatenate(batches).astype(int)
-    assert np.abs(found - (0, 250, 0)).max() < 40
