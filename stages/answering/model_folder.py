@@ -22,11 +22,11 @@ from stages.splitting.genera import number_genera
 from stages.splitting.label_order import read_labels
 from stages.tables.predictions import COLDEST, HOTTEST
 from stages.tables.preprocessing import PREPROCESSING, Preprocessing, read_preprocessing
+from stages.tables.publish import PUBLISHED_FILE
 from stages.tables.typed_json import read_typed
 
 LABELS = "labels.csv"
 CALIBRATION = "calibration.json"
-PUBLISHED = "published.json"
 USUAL_RISK = 0.1
 
 
@@ -110,7 +110,7 @@ def load_used_model(folder: Path) -> UsedModel:
     try:
         return _load(folder)
     except UserError as error:
-        if not (folder / PUBLISHED).is_file():
+        if not (folder / PUBLISHED_FILE).is_file():
             raise
         raise UserError(f"{error}; or, as it was published, get the whole folder again where it is from") from None
 

@@ -24,7 +24,7 @@ from stages.config.schema import Params
 from stages.learning.trained_on import read_trained_on
 from stages.publishing.credits import trained_images, write_credits
 from stages.publishing.licenses import check_license
-from stages.publishing.releases import uncommitted
+from stages.publishing.releases import POINTER, PUBLISHED, uncommitted
 from stages.runtime.errors import UserError, run
 from stages.runtime.freshness import stale_stages
 from stages.runtime.lock import LOCK
@@ -41,8 +41,6 @@ SPLITS_IN = Path("data/splits")
 PREDICTIONS_IN = Path("data/predictions")
 SUSPECTS_IN = Path("data/suspects/images.parquet")
 TRAINING_IN = Path("data/reports/train.json")
-OUT = Path("models/published")
-POINTER = Path("models/published.dvc")
 
 # All that must be there, and what makes it.
 NEEDED = {
@@ -76,7 +74,7 @@ def main() -> None:
     commit, changed_files = check_tree()
     images = trained_images(read_trained_on(MODEL_IN / "trained_on.parquet"), SPLITS_IN)
     check_license(params.publish.license, images, read_weights_license(TRAINING_IN))
-    check_space(OUT)
+    check_space(PUBLISHED)
     with _alone(MODEL_IN):
         publish(params, images, commit=commit, changed_files=changed_files)
 
@@ -169,7 +167,7 @@ def publish(params: Params, images: pl.DataFrame, *, commit: str, changed_files:
         Path(), model=model, images=images, license=params.publish.license, shots=params.shots, files=(), scores=(),
         unscored=(), made_of=made_of,
     )  # fmt: skip
-    with replacing_directory(OUT) as folder:
+    with replacing_directory(PUBLISHED) as folder:
         files.write_timm_folder(folder, sources, model, tested, params)
         write_credits_said(folder, images)
         files.write_examples(folder, sources, model, params)
@@ -198,14 +196,16 @@ def say_made(sizes: Mapping[str, int], params: Params, commit: str) -> None:
     from stages.publishing.card import CARD
     from stages.publishing.card_use import FILES
 
-    say(f"publish: {OUT} is of {commit[:10]}, {size_in_words(sum(sizes.values()))}")
+    say(f"publish: {PUBLISHED} is of {commit[:10]}, {size_in_words(sum(sizes.values()))}")
     about = FILES | {CARD: "the model card: what it can do, what it cannot, whose photos made it"}
     for name, size in sizes.items():
         shown = size_in_words(size) if size >= 100_000 else f"{size / 1000:,.1f} kB"
         say(f"  {name:20}{shown:>10}  {about.get(name, '')}".rstrip())
     if params.publish.license is None:
         say("publish: not for redistribution, as nobody has set publish.license in params.yaml: the card says why")
-    say(f"next: read {OUT / CARD}; dvc add {OUT}; git add {POINTER}; git commit; make release VERSION=1.0.0")
+    say(
+        f"next: read {PUBLISHED / CARD}; dvc add {PUBLISHED}; git add {POINTER}; git commit; make release VERSION=1.0.0"
+    )
 
 
 @contextmanager

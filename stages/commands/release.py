@@ -16,6 +16,9 @@ from dvc.repo import Repo
 
 from stages.publishing.releases import (
     ARTIFACT,
+    METRICS,
+    POINTER,
+    PUBLISHED,
     Release,
     changed_since,
     check_version,
@@ -30,11 +33,9 @@ from stages.runtime.errors import UserError, run
 from stages.runtime.freshness import stale_stages
 from stages.runtime.progress import say
 from stages.tables.json_files import parse_json
+from stages.tables.publish import PUBLISHED_FILE
 
-PUBLISHED = Path("models/published")
-POINTER = Path("models/published.dvc")
 MODEL = Path("models/model.safetensors")
-METRICS = Path("metrics/test.json")
 # Of metrics/test.json, in the order of the table's columns.
 FIGURES = ("test_top1", "test_top1_low", "test_top1_high", "test_top5", "test_mean_per_class_accuracy")
 _AGAIN = "run `make publish`, `dvc add models/published`, then commit models/published.dvc"
@@ -70,7 +71,7 @@ def check_releasable() -> None:
         )
     if not is_committed(POINTER):
         raise UserError(f"the last commit has no {POINTER}, by which DVC knows the published model: {_AGAIN}")
-    published = read_published(PUBLISHED / "published.json")
+    published = read_published(PUBLISHED / PUBLISHED_FILE)
     if published["model_sha256"] != sha256_of(MODEL):
         raise UserError(f"{PUBLISHED} is of other weights than {MODEL}: {_AGAIN}")
     if published["changed_files"]:

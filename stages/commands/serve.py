@@ -18,9 +18,10 @@ from stages.config.reading import PARAMS, all_params
 from stages.learning.processes import make_accelerator
 from stages.runtime.errors import UserError, run
 from stages.runtime.progress import say
-from stages.serving.examples import FILE, Examples, examples_of_repo, no_examples, published_examples
+from stages.serving.examples import Examples, examples_of_repo, no_examples, published_examples
 from stages.serving.identifier import Identifier
 from stages.serving.server import PhotoServer
+from stages.tables.publish import EXAMPLES_FILE
 from stages.web.until_stopped import has_screen, serve_until_stopped
 
 MODEL = Path("models")
@@ -63,10 +64,10 @@ def open_server(arguments: argparse.Namespace) -> PhotoServer:
 def find_examples(folder: Path, species: Sequence[str]) -> Examples:
     """Give the examples of a model's folder, or of this repo where the model is its own, or none, and say why."""
     try:
-        if (folder / FILE).is_file():
-            return published_examples(folder / FILE)
+        if (folder / EXAMPLES_FILE).is_file():
+            return published_examples(folder / EXAMPLES_FILE)
         if folder.resolve() != MODEL.resolve() or not PARAMS.is_file():
-            say(f"serve: no example photos are shown: {folder / FILE} is missing; `make publish` makes it")
+            say(f"serve: no example photos are shown: {folder / EXAMPLES_FILE} is missing; `make publish` makes it")
             return no_examples()
         params = all_params()
         return examples_of_repo(

@@ -9,7 +9,6 @@ from stages.publishing.scoring import Score
 
 _OF = ["value", "95 % interval", "photos", "observations", "species"]
 EXPORTED = ("model.onnx", "model.fp16.onnx")
-CENTER = "center crop"  # in the name of a score
 _SMALL = 0.1  # width of top-1's interval from which on a test is called small
 
 

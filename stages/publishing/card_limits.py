@@ -7,9 +7,10 @@ import polars as pl
 
 from stages.evaluation.intervals import Estimate
 from stages.publishing.card_facts import CardFacts, estimate
-from stages.publishing.card_figures import CENTER, is_off, is_scored, some_of
+from stages.publishing.card_figures import is_off, is_scored, some_of
 from stages.publishing.card_words import NAMED, code, counted, named, percent, table, whole_percent, with_interval
 from stages.publishing.licenses import IN_WORDS
+from stages.publishing.scoring import CENTER
 from stages.report.review_comment import escaped
 from stages.runtime.wording import in_words
 from stages.verdicts.outcome import DROPPED, MERGED

@@ -9,8 +9,8 @@ from stages.publishing.licenses import IN_WORDS, allowed_licenses, by_license
 from stages.records.credits import credit, what_is_not_said
 from stages.records.licenses import license_codes
 from stages.report.review_comment import escaped
+from stages.tables.publish import EXAMPLES_FILE
 
-EXAMPLES_FILE = "examples.parquet"
 _NO_SOURCE = "(no longer in the tables)"
 
 

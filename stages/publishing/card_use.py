@@ -1,8 +1,9 @@
 """What a model card says of using the model: files, and code that runs as it stands there."""
 
 from stages.publishing.card_facts import CardFacts
-from stages.publishing.card_figures import CENTER, some_of
+from stages.publishing.card_figures import some_of
 from stages.publishing.card_words import code, percent, table
+from stages.publishing.scoring import CENTER
 
 FILES = {
     "model.safetensors": "the weights",

@@ -38,12 +38,10 @@ from stages.runtime.progress import say
 from stages.tables.json_files import write_json
 from stages.tables.predictions import read_model_sha256
 from stages.tables.preprocessing import PREPROCESSING
-from stages.tables.publish import EXAMPLES
+from stages.tables.publish import EXAMPLES, EXAMPLES_FILE, PUBLISHED_FILE
 from stages.tables.table import write_table
 
-PUBLISHED = "published.json"
 ONNX, ONNX_FP16 = "model.onnx", "model.fp16.onnx"
-EXAMPLES_FILE = "examples.parquet"
 COPIED = (WEIGHTS, DESCRIPTION, TRAINED_ON_FILE, LABELS, PREPROCESSING, CALIBRATION)
 _FORMAT = 1
 _LOOKED_AT = 8  # images that timm's network and ours are held against each other on
@@ -254,7 +252,7 @@ def write_card(folder: Path, facts: CardFacts, scored: Scored) -> None:
         facts: read before there were scores.
         scored: the exported files.
     """
-    names = {*(path.name for path in folder.iterdir()), CARD, PUBLISHED}
+    names = {*(path.name for path in folder.iterdir()), CARD, PUBLISHED_FILE}
     card = model_card(replace(facts, files=frozenset(names), scores=scored.scores, unscored=scored.unscored))
     write_bytes(folder / CARD, card.encode())
 
@@ -279,7 +277,7 @@ def write_published(
     files = {
         path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
-        if path.name != PUBLISHED
+        if path.name != PUBLISHED_FILE
     }
     for name in COPIED:
         if files[name]["sha256"] != sha256_of(sources.models / name):
@@ -301,7 +299,7 @@ def write_published(
         "scores": [score_figures(found) for found in scored.scores],
         "unscored": scored.unscored,
     }
-    write_json(folder / PUBLISHED, content)
+    write_json(folder / PUBLISHED_FILE, content)
 
 
 def _score(

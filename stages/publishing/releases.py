@@ -16,7 +16,9 @@ from stages.runtime.trees import Tree
 from stages.tables.json_files import parse_json
 
 ARTIFACT = "plant-classifier"  # as dvc.yaml calls it
-METRICS = "metrics/test.json"
+METRICS = Path("metrics/test.json")
+PUBLISHED = Path("models/published")
+POINTER = Path("models/published.dvc")  # by which DVC knows it
 # Semantic Versioning 2.0.0, without what may follow the three numbers.
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 # What decides on a model and its figures, and so must be the same in the commit that is released as when it was
@@ -83,7 +85,7 @@ def releases() -> list[Release]:
 
 def _figures(commit: str) -> dict[str, Any]:
     try:
-        return parse_json(Tree(commit, commit).read(METRICS) or b"")
+        return parse_json(Tree(commit, commit).read(str(METRICS)) or b"")
     except ValueError:
         return {}
 

@@ -37,7 +37,7 @@ from stages.tables.preprocessing import Preprocessing
 LARGE = 30_000_000  # parameters from which on not all test images are scored
 _BATCH_IMAGES = 32
 _ERRORS_ALONE = 3  # of onnxruntime's levels of what it writes to stderr
-_CENTER = "center crop"
+CENTER = "center crop"  # in the name of a score
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def center_pixels(
 
 def center_name(what: str) -> str:
     """Name the score of a file with the center crop."""
-    return f"{what}, {_CENTER}"
+    return f"{what}, {CENTER}"
 
 
 def score_figures(found: Score) -> dict[str, Any]:

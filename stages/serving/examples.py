@@ -9,8 +9,6 @@ from stages.publishing.examples import choose_examples, small_pictures
 from stages.tables.publish import EXAMPLES
 from stages.tables.table import read_table
 
-FILE = "examples.parquet"
-
 
 class Examples:
     """Photos of species, with whose they are.

@@ -1,10 +1,12 @@
-"""Columns of tables in a folder that ``make publish`` writes."""
+"""Files in a folder that ``make publish`` writes: names, and columns of tables."""
 
 import polars as pl
 
 from stages.tables.table import Ruled
 
-EXAMPLES = Ruled(  # examples.parquet: openly licensed photos of each species, by species and name
+PUBLISHED_FILE = "published.json"  # commit, digests, scores
+EXAMPLES_FILE = "examples.parquet"
+EXAMPLES = Ruled(  # openly licensed photos of each species, by species and name
     {
         "species": pl.String,
         "image_name": pl.String,

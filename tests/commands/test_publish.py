@@ -28,8 +28,9 @@ from stages.config.reading import all_params
 from stages.learning.device import Batch, ColorTransform
 from stages.publishing import card_use, folder
 from stages.runtime.errors import UserError
-from stages.serving import examples as serving
+from stages.serving.examples import published_examples
 from stages.tables.predictions import PREDICTIONS
+from stages.tables.publish import EXAMPLES_FILE
 from stages.tables.table import read_table, write_table
 from tests.support.clones import git
 from tests.support.published import CACHE, commit, make_publishable
@@ -180,7 +181,7 @@ def test_the_card_and_the_examples_are_of_this_model(repo):
     table = pl.read_parquet(made / "examples.parquet")
     assert set(table["species"]) <= set(USED_SPECIES)
     assert f"publish: {table.height} photos as examples" in said
-    assert (made / serving.FILE).is_file()  # where the page looks for them
+    assert published_examples(made / EXAMPLES_FILE).photos == table.height  # as the page reads them
 
 
 def test_timms_own_transform_sees_the_middle_at_our_size(repo):

@@ -15,13 +15,12 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from stages.evaluation.intervals import Estimate
 from stages.publishing.card import model_card
 from stages.publishing.card_facts import CardFacts
-from stages.publishing.card_figures import CENTER
 from stages.publishing.card_limits import not_measured, weaknesses
 from stages.publishing.card_rights import license_and_credits
 from stages.publishing.card_words import between, percent, with_interval
 from stages.publishing.licenses import WANTED
 from stages.publishing.made_of import MadeOf
-from stages.publishing.scoring import center_name
+from stages.publishing.scoring import CENTER, center_name
 from stages.records.licenses import license_codes
 from tests.support.carded import COMMIT, facts_in, score_of, write_carded
 from tests.support.predictions import example
