@@ -10,6 +10,8 @@ from stages.answering.photo import Photo, look_at
 from stages.answering.photo_files import Source
 from stages.answering.preparing import PreparedPhoto
 
+_MOST_HELD = 256  # photos and what is none of them: a batch is not waited for through a folder of other files
+
 
 @dataclass(frozen=True)
 class AnsweredPhoto:
@@ -46,11 +48,13 @@ def answer_photos(photos: Iterable[PreparedPhoto], asked: Asked, *, batch_photos
         One for each photo, in their order.
     """
     batch: list[PreparedPhoto] = []
+    to_ask = 0
     for photo in photos:
         batch.append(photo)
-        if sum(one.cropped is not None for one in batch) == batch_photos:
+        to_ask += photo.cropped is not None
+        if to_ask in (0, batch_photos) or len(batch) == _MOST_HELD:
             yield from _answer(batch, asked)
-            batch = []
+            batch, to_ask = [], 0
     yield from _answer(batch, asked)
 
 
