@@ -23,7 +23,16 @@ POINTER = Path("models/published.dvc")  # by which DVC knows it
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 # What decides on a model and its figures, and so must be the same in the commit that is released as when it was
 # published: the commit between the two adds models/published.dvc.
-MADE_OF = ("stages", "dvc.yaml", "dvc.lock", "params.yaml", "libraries.yaml", "requirements.txt", "metrics")
+MADE_OF = (
+    "stages",
+    "dvc.yaml",
+    "dvc.lock",
+    "params.yaml",
+    "libraries.yaml",
+    "requirements.txt",
+    "constraints.txt",
+    "metrics",
+)
 
 
 @dataclass(frozen=True)
