@@ -24,15 +24,8 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{
 # What decides on a model and its figures, and so must be the same in the commit that is released as when it was
 # published: the commit between the two adds models/published.dvc.
 MADE_OF = (
-    "stages",
-    "dvc.yaml",
-    "dvc.lock",
-    "params.yaml",
-    "libraries.yaml",
-    "requirements.txt",
-    "constraints.txt",
-    "metrics",
-)
+    "stages", "dvc.yaml", "dvc.lock", "params.yaml", "libraries.yaml", "requirements.txt", "constraints.txt", "metrics"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
