@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.answering.cropped import Cropped, PhotoError, Trouble, crop_photo
+from stages.answering.cropped import Cropped, crop_photo
 from stages.images.crop import Square
 from stages.learning.augment import cut_center
 from stages.tables.preprocessing import Preprocessing
-
-__all__ = ["Photo", "PhotoError", "Trouble", "look_at", "prepare_photo"]
 
 
 @dataclass(frozen=True)

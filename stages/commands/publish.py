@@ -101,7 +101,7 @@ def check_tree() -> tuple[str, int]:
         raise UserError(f"DVC cannot read this repo: {first_line(error)}; `dvc doctor` may say more") from None
     if stale:
         raise UserError(f"what would be published is not of this working tree. {stale}")
-    changed = [name for name in uncommitted() if name != str(POINTER)]  # which is of this very folder
+    changed = _others()
     if changed:
         files = "1 file" if len(changed) == 1 else f"{len(changed):,} files"
         say(
@@ -109,6 +109,24 @@ def check_tree() -> tuple[str, int]:
             "`make release` will refuse it; commit first"
         )
     return commit, len(changed)
+
+
+def check_unchanged(commit: str, changed_files: int) -> None:
+    """See that the repo is as it was when all this began: to score a large network takes an hour.
+
+    Raises:
+        UserError: it is not.
+    """
+    if (find_tree("HEAD").commit, len(_others())) != (commit, changed_files):
+        raise UserError(
+            "commits or files changed while the model was published, so nobody knows of which: publish again"
+        )
+
+
+def _others() -> list[str]:
+    """Name the files that differ from the last commit, but for those that are of this very folder."""
+    half_made = f"{PUBLISHED.parent}/.{PUBLISHED.name}."
+    return [name for name in uncommitted() if name != str(POINTER) and not name.startswith(half_made)]
 
 
 def read_weights_license(path: Path) -> str | None:
@@ -174,6 +192,7 @@ def publish(params: Params, images: pl.DataFrame, *, commit: str, changed_files:
         scored = files.write_onnx_files(folder, model, tested, params)
         files.write_card(folder, facts, scored)
         files.write_published(folder, model, scored, params, sources=sources, made_of=made_of)
+        check_unchanged(commit, changed_files)
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     say_made(sizes, params, commit)
 

@@ -66,7 +66,7 @@ def check_releasable() -> None:
     """
     if changed := uncommitted():
         raise UserError(
-            f"{len(changed):,} files differ from the last commit, {changed[0]} the first: commit them, as a version is "
+            f"{differing(len(changed))} from the last commit, {changed[0]} the first: commit that, as a version is "
             "of a commit"
         )
     if not is_committed(POINTER):
@@ -76,13 +76,13 @@ def check_releasable() -> None:
         raise UserError(f"{PUBLISHED} is of other weights than {MODEL}: {_AGAIN}")
     if published["changed_files"]:
         raise UserError(
-            f"{PUBLISHED} was made when {published['changed_files']:,} files differed from their commit, so no commit "
-            f"says what it is made of: {_AGAIN}"
+            f"{PUBLISHED} was made of a commit from which {differing(published['changed_files'])}, so that no "
+            f"commit says what it is made of: {_AGAIN}"
         )
     if changed := changed_since(published["commit"]):
         raise UserError(
-            f"{len(changed):,} files changed since {PUBLISHED} was made at {published['commit'][:10]}, {changed[0]} "
-            f"the first: {_AGAIN}"
+            f"{differing(len(changed))} from those of {published['commit'][:10]}, of which {PUBLISHED} was made, "
+            f"{changed[0]} the first: {_AGAIN}"
         )
     try:
         with Repo() as repo:
@@ -109,6 +109,11 @@ def read_published(path: Path) -> dict[str, Any]:
     if not isinstance(found.get("commit"), str) or not isinstance(found.get("changed_files"), int):
         raise UserError(f"{path} does not say of which commit it is: {_AGAIN}")
     return {"model_sha256": None} | found
+
+
+def differing(number: int) -> str:
+    """Say how many files differ: ``1 file differs``, ``3 files differ``."""
+    return f"{number:,} file differs" if number == 1 else f"{number:,} files differ"
 
 
 def in_words(figures: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@ from stages.evaluation.intervals import Estimate
 from stages.publishing.card_facts import CardFacts, estimate
 from stages.publishing.card_words import between, code, counted, percent, table, whole_percent, with_interval
 from stages.publishing.scoring import Score
+from stages.tables.publish import ONNX, ONNX_FP16
 
 _OF = ["value", "95 % interval", "photos", "observations", "species"]
-EXPORTED = ("model.onnx", "model.fp16.onnx")
+EXPORTED = (ONNX, ONNX_FP16)
 _SMALL = 0.1  # width of top-1's interval from which on a test is called small
 
 

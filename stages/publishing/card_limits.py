@@ -182,11 +182,13 @@ def _worse(facts: CardFacts, column: str, what: str) -> Iterator[str]:
     if len(found) < 2:
         return
     below = {name: one for name, one in found.items() if one.value < whole.value}
-    sure = {name: one for name, one in below.items() if one.high is not None and one.high < whole.value}
+    # Both intervals count, and of many parts one in twenty is off by chance alone: so they must not even touch.
+    least = whole.value if whole.low is None else whole.low
+    sure = {name: one for name, one in below.items() if one.high is not None and one.high < least}
     for title, some in (
-        (f"**Worse by {column}.** Top-1 is below that of the whole test ({percent(whole.value)}) for", sure),
+        (f"**Worse by {column}.** Top-1 is below that of the whole test, {with_interval(whole)}, for", sure),
         (
-            f"Lower by {column}, though by so few photos that it may be chance: top-1 for",
+            f"Lower by {column}, though that may be chance: top-1 for",
             {name: one for name, one in below.items() if name not in sure},
         ),
     ):

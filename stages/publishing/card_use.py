@@ -4,12 +4,13 @@ from stages.publishing.card_facts import CardFacts
 from stages.publishing.card_figures import some_of
 from stages.publishing.card_words import code, percent, table
 from stages.publishing.scoring import CENTER
+from stages.tables.publish import ONNX, ONNX_FP16
 
 FILES = {
     "model.safetensors": "the weights",
     "config.json": "the network, its species and how its photos are made, as timm reads it",
-    "model.onnx": "the same model for onnxruntime; takes pixels as they are, 0 to 255",
-    "model.fp16.onnx": "the same in half the size, computed with 16 bits",
+    ONNX: "the same model for onnxruntime; takes pixels as they are, 0 to 255",
+    ONNX_FP16: "the same in half the size, computed with 16 bits",
     "labels.csv": "the species, in the order of the model's outputs",
     "preprocessing.json": "how a photo is cropped and sized",
     "calibration.json": "the temperature, and from which probability on the model answers",
@@ -43,7 +44,7 @@ for probability, label in zip(best.values.tolist(), best.indices.tolist()):
 """
 
 # With onnxruntime, without torch. The photo's middle is taken.
-ONNX = """import csv
+ONNXRUNTIME = """import csv
 import json
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def how_to_use(facts: CardFacts) -> str:
     parts = [
         "## How to use it",
         f"A photo becomes a square of {pack_px} px that is cut {cut}; the network looks at the {image_px} px in the "
-        "middle of that. This project's own commands do so, and follow the thresholds below. In a clone of it, in the "
-        "state that is named at the end, with this folder as `models/published`:",
+        "middle of that. This project's own commands do so, and follow the thresholds below. In a clone of its "
+        "repository (whoever gave you this folder can say where that is), in the state that is named at the end, with "
+        "this folder as `models/published`:",
         _block("sh", PREDICT),
     ]
     costs = next(
@@ -105,8 +107,8 @@ def how_to_use(facts: CardFacts) -> str:
             f"With timm alone. {elsewhere}. And it follows no threshold: it names five species of any photo.",
             _block("python", TIMM),
         ]
-    if "model.onnx" in facts.files:
-        parts += ["With onnxruntime, without torch, likewise:", _block("python", ONNX)]
+    if file := next((name for name in (ONNX, ONNX_FP16) if name in facts.files), None):
+        parts += ["With onnxruntime, without torch, likewise:", _block("python", ONNXRUNTIME.replace(ONNX, file))]
     known = [[code(name), what] for name, what in FILES.items() if name in facts.files]
     if known:
         parts += ["What lies in this folder:", table(["file", "what it is"], known, texts=2)]

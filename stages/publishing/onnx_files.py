@@ -26,6 +26,7 @@ from stages.runtime.outputs import replacing
 from stages.runtime.plain_text import first_line
 
 INPUT, OUTPUT = "image", "logits"
+OPSET = 23  # of 2025: what is newer runs in fewer apps, and computes nothing of these networks otherwise
 MOST_BATCH = 256  # images at once
 _MOST_BYTES = 2**31 - 2**24  # protobuf's limit of a file, less what is no weight
 _LARGEST = float(np.finfo(np.float16).max)
@@ -85,6 +86,7 @@ def export_onnx(network: nn.Module, description: ModelDescription, about: Mappin
                 external_data=False,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
+                opset_version=OPSET,
                 verbose=False,
             )
     except Exception as error:  # whatever the tracer meets in a network's code

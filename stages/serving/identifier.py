@@ -13,7 +13,8 @@ from typing import Any
 import simplejpeg
 
 from stages.answering.asking import Answer, Asked
-from stages.answering.photo import Photo, PhotoError, prepare_photo
+from stages.answering.cropped import PhotoError
+from stages.answering.photo import Photo, prepare_photo
 from stages.images.crop import Square
 from stages.serving.examples import Examples
 
@@ -60,7 +61,10 @@ class Identifier:
         model = self._asked.model
         with self._decoding:
             _see_that(is_wanted)
-            photo = prepare_photo(data, model.preprocessing, model.saved.description.image_px)
+            try:
+                photo = prepare_photo(data, model.preprocessing, model.saved.description.image_px)
+            except MemoryError:
+                raise PhotoError("too_many_pixels", "there is not enough memory for it: shrink it") from None
         answer = self._ask(photo, is_wanted)
         if answer is None:
             raise PhotoError("no_answer", "the network's numbers are none: train it anew, or take another model")

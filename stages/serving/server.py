@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
-from stages.answering.photo import PhotoError
+from stages.answering.cropped import PhotoError
 from stages.runtime.errors import UserError
 from stages.serving.identifier import Identifier
 from stages.web.local_server import HTML, JPEG, JSON, LocalHandler, LocalServer, RefusedError, encoded

@@ -6,6 +6,7 @@ from stages.tables.table import Ruled
 
 PUBLISHED_FILE = "published.json"  # commit, digests, scores
 EXAMPLES_FILE = "examples.parquet"
+ONNX, ONNX_FP16 = "model.onnx", "model.fp16.onnx"
 EXAMPLES = Ruled(  # openly licensed photos of each species, by species and name
     {
         "species": pl.String,

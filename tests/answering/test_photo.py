@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.answering.cropped import is_heic
-from stages.answering.photo import PhotoError, prepare_photo
+from stages.answering.cropped import PhotoError, is_heic
+from stages.answering.photo import prepare_photo
 from stages.config.schema import Crop
 from stages.images.decode import upright
 from stages.images.packing import pack_image, recipe

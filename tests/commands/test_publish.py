@@ -120,39 +120,22 @@ def test_scores_are_of_the_test_images_and_paired(repo):
     assert published(root)["unscored"] == []
 
 
-def test_timm_alone_gives_the_same_logits_to_the_bit(repo, tmp_path):
-    """In a process of its own that knows nothing of this repo's code."""
-    root, _ = repo
-    np.save(tmp_path / "pixels.npy", some_pixels(5))
-    program = (
-        "import sys, json, numpy as np, torch, timm\n"
-        "torch.set_num_threads(1)\n"
-        "model = timm.create_model(f'local-dir:{sys.argv[1]}', pretrained=True).eval()\n"
-        "config = model.pretrained_cfg\n"
-        "mean, std = (torch.tensor(config[name]).view(1, 3, 1, 1) for name in ('mean', 'std'))\n"
-        "images = torch.from_numpy(np.load('pixels.npy')).permute(0, 3, 1, 2).float() / 255\n"
-        "with torch.no_grad(): np.save('logits.npy', model((images - mean) / std).numpy())\n"
-        "print(json.dumps([config['label_names'], 'stages' in sys.modules]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(root / "models/published")], cwd=tmp_path, capture_output=True, text=True,
-        check=True, timeout=300, env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-    )  # fmt: skip
-    assert json.loads(done.stdout) == [USED_SPECIES, False]
-    model = load_used_model(root / "models")
-    color = ColorTransform(model.saved.description.mean, model.saved.description.std)
-    batch = Batch(torch.from_numpy(some_pixels(5)), None, torch.zeros(5), (0, 0, 0))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            logits = model.saved.network.eval()(color(batch)).numpy()
-    finally:
-        torch.set_num_threads(threads)
-    assert np.array_equal(np.load(tmp_path / "logits.npy"), logits)
+def test_what_changes_while_it_is_made_stops_it(copy, monkeypatch):
+    """To score a large network takes an hour, in which somebody commits."""
+    before = digests(copy / "models/published")
+    write_card = folder.write_card
+
+    def meanwhile(*arguments):
+        write_card(*arguments)
+        (copy / "notes.txt").write_text("mine")
+        commit(copy)
+
+    monkeypatch.setattr(folder, "write_card", meanwhile)
+    assert "commits or files changed while the model was published" in complaint(run_here("commands.publish", copy))
+    assert digests(copy / "models/published") == before
 
 
-@pytest.mark.parametrize("snippet", [card_use.TIMM, card_use.ONNX], ids=["timm", "onnxruntime"])
+@pytest.mark.parametrize("snippet", [card_use.TIMM, card_use.ONNXRUNTIME], ids=["timm", "onnxruntime"])
 def test_the_cards_snippets_run_as_they_stand_there(repo, tmp_path, monkeypatch, snippet):
     """Beside a photo, with the folder in its place: they name the species that the model was taught for it."""
     root, _ = repo

@@ -217,12 +217,12 @@ def gone(repo):
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
-        (not_committed, "1 files differ from the last commit, notes.txt the first: commit them"),
-        (renamed, "1 files differ from the last commit, parameters.yaml the first"),
+        (not_committed, "1 file differs from the last commit, notes.txt the first: commit that"),
+        (renamed, "1 file differs from the last commit, parameters.yaml the first"),
         (without_published, "the last commit has no models/published.dvc"),
         (of_other_weights, "models/published is of other weights than models/model.safetensors"),
-        (of_a_dirty_tree, "was made when 3 files differed from their commit"),
-        (of_earlier_parameters, "1 files changed since models/published was made at"),
+        (of_a_dirty_tree, "was made of a commit from which 3 files differ"),
+        (of_earlier_parameters, "1 file differs from those of "),
         (of_an_unknown_commit, "git does not know the commit 1212121212"),
         (stale, "Results of evaluate are not of this working tree"),
         (touched, "models/published is not what models/published.dvc says"),

@@ -188,6 +188,7 @@ def test_sources_and_licenses_that_do_worse_are_named_and_chance_is_not_blamed_o
     parts = {
         "far": (whole - 0.3, whole - 0.4, whole - 0.2),
         "near": (whole - 0.1, whole - 0.3, whole + 0.1),
+        "touching": (whole - 0.1, whole - 0.2, found.test["top1"]["low"]),  # below the value, and not surely below
         "few": (0.0, None, None),
         "above": (whole + 0.1, whole, 1.0),
     }
@@ -195,9 +196,10 @@ def test_sources_and_licenses_that_do_worse_are_named_and_chance_is_not_blamed_o
     (sure,) = re.findall(r"\*\*Worse by source\.\*\*.*", text)
     (perhaps,) = re.findall(r"Lower by source.*", text)
     assert "photos from far" in sure
-    assert f"({in_percent(whole)})" in sure
+    assert f"the whole test, {in_percent(whole)} (" in sure
     assert "near" not in sure + perhaps.replace("from near", "")
     assert "from near" in perhaps
+    assert "from touching" in perhaps
     assert "from few 0.0 % (too few observations), 50 photos" in perhaps
     assert "above" not in sure + perhaps
     alone = weaknesses(with_part(found, "license", none=(0.0, 0.0, 0.1)))

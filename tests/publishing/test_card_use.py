@@ -14,7 +14,7 @@ from PIL import Image
 
 from stages.answering.model_folder import CALIBRATION, load_used_model, read_calibration
 from stages.learning.augment import cut_center
-from stages.publishing.card_use import ONNX, PREDICT, TIMM
+from stages.publishing.card_use import ONNXRUNTIME, PREDICT, TIMM
 from stages.publishing.timm_folder import write_config
 from tests.support import ROOT
 from tests.support.used import IMAGE_PX, PACK_PX, USED_SPECIES, photo, used_model
@@ -111,13 +111,13 @@ def test_onnxruntime_gets_the_middle_of_a_photo_that_stands_upright(place):
     upper = middle_of(write_turned(place / "photo.jpg"))[: IMAGE_PX // 2].mean((0, 1))
     temperature = read_calibration(folder / CALIBRATION).temperature
     wanted = torch.softmax(torch.tensor(0.1 * upper / temperature), 0).numpy()
-    rows = said_by(ONNX, place)
+    rows = said_by(ONNXRUNTIME, place)
     assert [name for _, name in rows] == [USED_SPECIES[label] for label in np.argsort(-wanted)]
     assert [value for value, _ in rows] == pytest.approx(sorted(wanted, reverse=True), abs=0.0006)
 
 
 def test_code_without_torch_needs_no_torch():
-    assert not re.search(r"import (torch|timm)|from (torch|timm|stages)", ONNX)
+    assert not re.search(r"import (torch|timm)|from (torch|timm|stages)", ONNXRUNTIME)
     assert "stages" not in TIMM
 
 

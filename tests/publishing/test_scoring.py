@@ -87,7 +87,7 @@ def test_a_file_of_the_same_logits_has_the_models_own_figures(tmp_path, model, c
     check_score(found, LIMITS)
 
 
-@settings(max_examples=15)  # each is a file that onnxruntime loads
+@settings(max_examples=8)  # each is a file that onnxruntime loads
 @given(seed=st.integers(0, 50), noise=st.floats(0.0, 6.0))
 def test_a_score_is_what_numpy_says_of_the_logits(tmp_path_factory, model, seed, noise):
     test, logits = drawn(seed % 3)

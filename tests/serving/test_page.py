@@ -6,7 +6,7 @@ import typing
 import pytest
 from PIL import Image
 
-from stages.answering.photo import Trouble
+from stages.answering.cropped import Trouble
 from tests.support.chromium import Page, chromium, needs_chromium
 from tests.support.contrast import LEAST, contrasts
 from tests.support.photo_page import HOSTILE, PhotoPage, serving_photos, write_model
