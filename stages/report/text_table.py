@@ -25,7 +25,7 @@ def in_columns(header: Sequence[str], cells: Sequence[Sequence[str]], width: int
         shown += 1
     left_out = list(header[shown:])
     sign = [_CUT] if left_out else []
-    height = max(map(len, broken))
+    height = max(map(len, broken[:shown]))
     headings = [[""] * (height - len(heading)) + heading for heading in broken[:shown]]
     lines = [*zip(*headings, strict=True), *(row[:shown] for row in table)]
     laid_out = [

@@ -48,6 +48,7 @@ def test_what_fits_is_shown_and_the_rest_is_named():
         "… 1 more column in a wider terminal or with --md:",
         "  weight_decay",
     ]
+    assert in_columns(header, cells, 45)[:2] == ["                            test_top1  …", "-" * 40]
 
 
 def test_markdown_is_uncut_and_a_bar_ends_no_cell():
