@@ -48,6 +48,7 @@ def main() -> None:
     found = find_photos(arguments.photos)
     if not found.sources:
         raise UserError("; ".join(found.unread))
+    check_outputs(arguments.out, pictures, found)
     answers = sys.stdout
     try:
         # What libraries and settings have to say is no answer.
@@ -84,6 +85,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def check_outputs(out: Path | None, pictures: Path | None, found: Found) -> None:
+    """See that what is asked for can be written where it is wanted, before photos are asked about.
+
+    Raises:
+        UserError: answers would take the place of a folder or of a photo, pictures that of a file, or there is no
+            standard output.
+    """
+    if out is None and sys.stdout is None:
+        raise UserError("the standard output is closed: open it, or name a file by --out")
+    if out and out.is_dir():
+        raise UserError(f"--out {out} is a folder: name a file in it")
+    if out and out.is_file() and any(source.path and _is_same(out, source.path) for source in found.sources):
+        raise UserError(f"--out {out} is one of the photos, and would be lost: name another file")
+    if pictures and pictures.exists() and not pictures.is_dir():
+        raise UserError(f"{pictures} is a file, and pictures are written to a folder: name one by --pictures")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # the other one is gone, or its links lead round in circles
+        return False
+
+
 def load(folder: Path, max_risk: float | None) -> "Asked":
     """Load a model and bring it to its device; say what it is, and what may make its answers others.
 
@@ -108,11 +133,19 @@ def load(folder: Path, max_risk: float | None) -> "Asked":
 
 @contextmanager
 def writing(path: Path | None, answers: TextIO) -> Iterator[Write]:
-    """Give what writes a line: to a file, which is there when all is written, or else to the standard output."""
+    """Give what writes a line: to a file, which is there when all is written, or else to the standard output.
+
+    A device or a pipe, such as /dev/null, is written to and stays what it is; where the path is a link, the file behind
+    it is written.
+    """
     if path is None:
         yield lambda line: print(line, file=answers, flush=True)
         return
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield lambda line: print(line, file=file, flush=True)
+        return
+    with replacing(path.resolve()) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         yield lambda line: print(line, file=file)
 
 

@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 
 from stages.answering.model_folder import CALIBRATION
+from stages.answering.photo_files import Found
 from stages.answering.preparing import FEW
+from stages.commands.predict_photos import check_outputs
+from stages.runtime.errors import UserError
 from tests.support import ROOT
 from tests.support.image_server import Handler, image, image_server, page, redirect, status
 from tests.support.pictures import encoded, exif_jpeg, picture
@@ -136,6 +139,50 @@ def test_answers_that_were_written_before_are_lost_only_to_new_ones(model, folde
     assert sorted(path.name for path in folder.iterdir()) == [
         "a.jpg", "answers.jsonl", "b.jpg", "broken", "c.jpg", "d.jpg",
     ]  # fmt: skip
+
+
+def test_a_pipe_and_a_link_stay_what_they_are(model, folder):
+    """What would be lost else: as root, /dev/null itself."""
+    os.mkfifo(folder / "pipe")
+    (folder / "answers.csv").symlink_to("behind.csv")
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for out in ("pipe", "answers.csv"):
+            result = ask(model, folder, "a.jpg", "--csv", "--out", out)
+            assert result.returncode == 0, result.stderr
+        came = os.read(reader, 65_536)
+    finally:
+        os.close(reader)
+    assert (folder / "pipe").is_fifo()
+    assert (folder / "answers.csv").is_symlink()
+    assert (folder / "behind.csv").read_bytes() == came
+    assert came.count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "in"], "--out in is a folder: name a file in it"),
+        (["--out", "b.jpg"], "--out b.jpg is one of the photos, and would be lost: name another file"),
+        (["--out", "linked.jpg"], "--out linked.jpg is one of the photos"),
+        (["--pictures", "a.jpg"], "a.jpg is a file, and pictures are written to a folder"),
+    ],
+)
+def test_what_cannot_be_written_or_would_be_lost_is_said_before_anything_is_asked(folder, words, said):
+    (folder / "in").mkdir()
+    (folder / "linked.jpg").symlink_to("b.jpg")
+    (folder / "round.jpg").symlink_to("round.jpg")
+    before = {path.name: path.read_bytes() for path in folder.glob("[a-d].jpg")}
+    # The model is missing: what is said comes before it is looked for.
+    assert said in complaint(ask(folder / "none", folder, ".", "gone.jpg", *words))
+    assert {path.name: path.read_bytes() for path in folder.glob("[a-d].jpg")} == before
+
+
+def test_a_closed_standard_output_is_said(folder, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(UserError, match="the standard output is closed"):
+        check_outputs(None, None, Found())
+    check_outputs(folder / "answers.csv", None, Found())
 
 
 def test_pictures_are_named_by_photo_and_bytes(model, folder):
