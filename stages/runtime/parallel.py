@@ -1,10 +1,13 @@
 """Work on many items with all cores of this machine, or of a Dask cluster; results in the items' order."""
 
 import itertools
+import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import AbstractContextManager, nullcontext
+from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from joblib import cpu_count
@@ -17,6 +20,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ITEMS_A_WORKER = 2  # in flight: one is worked on, the next is at hand; what is done and not yet fetched counts too
+_LOOKS_S = 1.0  # between two looks of a worker at whether its parent is there
 TRIES_ALONE = 2  # of an item that was in flight when a worker died
 # Processes are as many as cores, so libraries that start threads of their own would only get in each other's way.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS"), "1")
@@ -131,7 +135,21 @@ class _ThisMachine:
         self.size = size
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future:
-        return get_reusable_executor(max_workers=self.size, env=_ONE_THREAD, timeout=60).submit(function, item)
+        executor = get_reusable_executor(
+            max_workers=self.size, env=_ONE_THREAD, timeout=60, initializer=_end_with, initargs=(os.getpid(),)
+        )
+        return executor.submit(function, item)
 
     def result(self, future: Future) -> Any:
         return future.result()
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, which may be killed: it would wait for ever to hand over a result."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOKS_S)
+        os._exit(1)
+
+    Thread(target=watch, name="parent", daemon=True).start()

@@ -1,5 +1,9 @@
 """Work on many items comes out in their order, whoever dies on the way."""
 
+import os
+import select
+import subprocess
+import sys
 from functools import partial
 from itertools import count
 
@@ -7,6 +11,7 @@ import pytest
 
 from stages.runtime.errors import UserError
 from stages.runtime.parallel import ITEMS_A_WORKER, WorkerDiedError, parallel_map
+from tests.support import ROOT
 from tests.support.work import die_of, die_once, refuse, square
 
 
@@ -46,3 +51,22 @@ def test_an_item_that_kills_again_is_named():
     with pytest.raises(WorkerDiedError, match="a worker process was killed") as death:
         done.extend(results)
     assert death.value.item == 7
+
+
+def test_workers_end_with_a_parent_that_is_killed():
+    """They would hold their memory for ever: their pipe for results is full, and nobody reads it."""
+    script = (
+        "import time; from itertools import count; from stages.runtime.parallel import parallel_map; "
+        "from tests.support.work import large_of_this_process as work; "
+        "results = parallel_map(work, count(), workers=2); "
+        "print(*{next(results)[0] for _ in range(20)}, flush=True); time.sleep(300)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        workers = [os.pidfd_open(int(word)) for word in parent.stdout.readline().split()]
+        parent.kill()
+    assert workers
+    for worker in workers:  # is readable when the process has ended
+        ended, _, _ = select.select([worker], [], [], 30)
+        os.close(worker)
+        assert ended

@@ -53,3 +53,8 @@ def measure_nothing(directory: Path, max_megapixels: float, files: list[File]) -
 def each_or_die(task: Sequence[int], poison: int) -> list[int]:
     """Give the items of a task; the own process dies of one."""
     return [die_of(poison, item) for item in task]
+
+
+def large_of_this_process(number: int) -> tuple[int, bytes]:
+    """Give the id of this process with more bytes than a pipe holds, so that it waits for who reads them."""
+    return os.getpid(), bytes(4_000_000)
