@@ -29,6 +29,8 @@ def run(main: Callable[[], None]) -> None:
     name = Path(sys.argv[0]).stem
     if isinstance(sys.stdout, TextIOWrapper):  # a terminal of an old locale lacks signs that species and files have
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:  # it was closed, so nobody wants to read it
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:
         main()
     except UserError as error:
