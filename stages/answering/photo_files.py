@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.answering.cropped import is_avif, is_heic
-from stages.download.typed_url import UrlError, fetch_typed, is_url
-from stages.runtime.plain_text import without_secrets
+from stages.download.typed_url import UrlError, fetch_typed, is_url, shown_url
 from stages.runtime.wording import in_words, size_in_words
 
 MOST_BYTES = 400_000_000  # of a file: as many as 130 megapixels have that nobody compressed
@@ -83,7 +82,7 @@ def find_photos(words: Iterable[str]) -> Found:
     found = Found()
     for word in words:
         if is_url(word):
-            found.sources.append(Source(without_secrets(word), url=word))
+            found.sources.append(Source(shown_url(word), url=word))
         elif (path := Path(word)).is_dir():
             hidden, unread = found.hidden, len(found.unread)
             files = [Source(str(file), file.absolute(), in_folder=True) for file in _files_in(path, found)]

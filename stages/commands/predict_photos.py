@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -50,6 +51,8 @@ def main() -> None:
         raise UserError("; ".join(found.unread))
     check_outputs(arguments.out, pictures, found)
     answers = sys.stdout
+    if arguments.csv and isinstance(answers, TextIOWrapper):  # a table is the same whatever the terminal can show
+        answers.reconfigure(encoding="utf-8")
     try:
         # What libraries and settings have to say is no answer.
         with redirect_stdout(sys.stderr), writing(arguments.out, answers) as write:

@@ -14,6 +14,7 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from stages.publishing.card_words import counted
 from stages.publishing.releases import (
     ARTIFACT,
     METRICS,
@@ -66,8 +67,8 @@ def check_releasable() -> None:
     """
     if changed := uncommitted():
         raise UserError(
-            f"{differing(len(changed))} from the last commit, {changed[0]} the first: commit that, as a version is "
-            "of a commit"
+            f"{_named(changed)} from the last commit: commit what belongs to the version, as that is of a commit, and "
+            "move all else out of this folder"
         )
     if not is_committed(POINTER):
         raise UserError(f"the last commit has no {POINTER}, by which DVC knows the published model: {_AGAIN}")
@@ -76,14 +77,11 @@ def check_releasable() -> None:
         raise UserError(f"{PUBLISHED} is of other weights than {MODEL}: {_AGAIN}")
     if published["changed_files"]:
         raise UserError(
-            f"{PUBLISHED} was made of a commit from which {differing(published['changed_files'])}, so that no "
-            f"commit says what it is made of: {_AGAIN}"
+            f"{PUBLISHED} was made when {counted(published['changed_files'], 'file')} differed from the last commit, "
+            f"so no commit says what it is made of: {_AGAIN}"
         )
     if changed := changed_since(published["commit"]):
-        raise UserError(
-            f"{differing(len(changed))} from those of {published['commit'][:10]}, of which {PUBLISHED} was made, "
-            f"{changed[0]} the first: {_AGAIN}"
-        )
+        raise UserError(f"{_named(changed)} from {published['commit'][:10]}, at which {PUBLISHED} was made: {_AGAIN}")
     try:
         with Repo() as repo:
             if stale := stale_stages(repo):
@@ -111,11 +109,6 @@ def read_published(path: Path) -> dict[str, Any]:
     return {"model_sha256": None} | found
 
 
-def differing(number: int) -> str:
-    """Say how many files differ: ``1 file differs``, ``3 files differ``."""
-    return f"{number:,} file differs" if number == 1 else f"{number:,} files differ"
-
-
 def in_words(figures: dict[str, Any]) -> str:
     """Give the figures of a version as a line."""
     top1 = _shown(figures.get("test_top1"))
@@ -134,6 +127,12 @@ def listed(found: list[Release], *, markdown: bool = False) -> list[str]:
         [each.tag, each.day, each.commit[:10], *(_shown(each.figures.get(name)) for name in FIGURES)] for each in found
     ]
     return in_markdown(header, cells) if markdown else in_columns(header, cells, shutil.get_terminal_size().columns)
+
+
+def _named(changed: list[str]) -> str:
+    if len(changed) == 1:
+        return f"{changed[0]} differs"
+    return f"{counted(len(changed), 'file')}, {changed[0]} the first, differ"
 
 
 def _shown(value: Any) -> str:

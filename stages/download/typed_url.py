@@ -3,6 +3,7 @@
 Unlike the photos of a collection it may come from anywhere, also from this machine: somebody meant that very address.
 """
 
+import re
 import threading
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +18,8 @@ LONGEST_S = 60.0  # from the first byte asked to the last one had, redirects inc
 MOST_REDIRECTS = 5
 _CONNECT_S, _SILENCE_S = 10.0, 20.0
 _CHUNK_BYTES = 65_536
+_HOST = re.compile(r"[^/?#]*")
+_NO_PORT = re.compile(r"[^\[:]*:(?![0-9]*$)")
 _HEADERS = {"User-Agent": "plant-teacher/0.1", "Accept": "image/*, */*;q=0.1", "Accept-Encoding": "identity"}
 
 
@@ -28,6 +31,22 @@ def is_url(word: str) -> bool:
     """Say whether a word is an address and no path: it begins with a scheme and ``://``."""
     scheme, sign, _ = word.partition("://")
     return bool(sign) and scheme.isascii() and scheme.isalpha()
+
+
+def shown_url(url: str) -> str:
+    """Give an address as it may be shown: stars for user and password, and for all that is asked behind ``?``.
+
+    Unlike ``without_secrets``, which finds addresses in a text, it takes all of ``url`` for one, whatever a password in
+    it holds.
+    """
+    scheme, _, rest = url.partition("://")
+    host = _HOST.match(rest)
+    end = host.end() if host else 0
+    who, at, named = rest[:end].rpartition("@")
+    if "@" in rest[end:] and _NO_PORT.match(named):  # a password has one of /?# in it, which should be escaped there
+        who, at, _ = rest.rpartition("@")
+    shown, asks, _ = rest[len(who + at) :].partition("?")
+    return f"{scheme}://{'***@' if at else ''}{shown}{'?***' if asks else ''}"
 
 
 def fetch_typed(url: str, *, most_bytes: int = MOST_BYTES, longest_s: float = LONGEST_S) -> bytes:

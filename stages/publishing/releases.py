@@ -100,7 +100,10 @@ def changed_since(commit: str) -> list[str]:
     """
     done = _git("diff", "--name-only", "-z", commit, "HEAD", "--", *MADE_OF)
     if done.returncode:
-        raise UserError(f"git does not know the commit {commit[:10]} that models/published was made at: publish again")
+        unknown = f"git does not know the commit {commit[:10]} that models/published was made at"
+        if _git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+            raise UserError(f"{unknown}, as this clone is shallow: `git fetch --unshallow`")
+        raise UserError(f"{unknown}: publish again")
     return [name for name in done.stdout.split("\0") if name]
 
 

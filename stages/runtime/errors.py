@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 
 from stages.runtime.plain_text import LONGEST_MESSAGE, plain, shortened, without_secrets
@@ -26,6 +27,10 @@ def run(main: Callable[[], None]) -> None:
     A traceback is left for what only a programmer can mend.
     """
     name = Path(sys.argv[0]).stem
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal of an old locale lacks signs that species and files have
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:  # it was closed, so nobody wants to read it
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:
         main()
     except UserError as error:

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from threading import Event
 
@@ -15,8 +17,8 @@ from PIL import Image
 from stages.answering.model_folder import CALIBRATION
 from stages.answering.photo_files import Found
 from stages.answering.preparing import FEW
-from stages.commands.predict_photos import check_outputs
-from stages.runtime.errors import UserError
+from stages.commands.predict_photos import check_outputs, main
+from stages.runtime.errors import UserError, run
 from tests.support import ROOT
 from tests.support.image_server import Handler, image, image_server, page, redirect, status
 from tests.support.pictures import encoded, exif_jpeg, picture
@@ -176,6 +178,19 @@ def test_what_cannot_be_written_or_would_be_lost_is_said_before_anything_is_aske
     # The model is missing: what is said comes before it is looked for.
     assert said in complaint(ask(folder / "none", folder, ".", "gone.jpg", *words))
     assert {path.name: path.read_bytes() for path in folder.glob("[a-d].jpg")} == before
+
+
+@pytest.mark.parametrize(("form", "name"), [((), "m\\xe9l\\xe8ze.jpg"), (("--csv",), "mélèze.jpg")])
+def test_a_terminal_that_lacks_letters_shows_their_numbers_and_a_table_is_utf_8(model, folder, monkeypatch, form, name):
+    (folder / "a.jpg").rename(folder / "mélèze.jpg")
+    bytes_ = BytesIO()
+    with chdir(folder), TextIOWrapper(bytes_, encoding="ascii") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        monkeypatch.setattr("sys.argv", ["predict_photos.py", "mélèze.jpg", "--model", str(model), *form])
+        run(main)
+        said = bytes_.getvalue().decode()
+    assert name in said
+    assert "Abies alba" in said
 
 
 def test_a_closed_standard_output_is_said(folder, monkeypatch):

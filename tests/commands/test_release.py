@@ -168,6 +168,18 @@ def not_committed(repo):
     (repo / "notes.txt").write_text("mine")
 
 
+def several_not_committed(repo):
+    not_committed(repo)
+    (repo / "photo.jpg").write_bytes(b"mine")
+
+
+def shallow(repo):
+    """As `git clone --depth 1` leaves it: its only commit is without its parents."""
+    (repo / ".git/shallow").write_text(git(repo, "rev-parse", "HEAD"))
+    git(repo, "reflog", "expire", "--expire=now", "--all")
+    git(repo, "gc", "-q", "--prune=now")
+
+
 def renamed(repo):
     git(repo, "mv", "params.yaml", "parameters.yaml")
 
@@ -217,13 +229,15 @@ def gone(repo):
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
-        (not_committed, "1 file differs from the last commit, notes.txt the first: commit that"),
-        (renamed, "1 file differs from the last commit, parameters.yaml the first"),
+        (not_committed, "notes.txt differs from the last commit: commit what belongs to the version"),
+        (several_not_committed, "2 files, notes.txt the first, differ from the last commit: commit what belongs"),
+        (renamed, "parameters.yaml differs from the last commit: "),
         (without_published, "the last commit has no models/published.dvc"),
         (of_other_weights, "models/published is of other weights than models/model.safetensors"),
-        (of_a_dirty_tree, "was made of a commit from which 3 files differ"),
-        (of_earlier_parameters, "1 file differs from those of "),
-        (of_an_unknown_commit, "git does not know the commit 1212121212"),
+        (of_a_dirty_tree, "was made when 3 files differed from the last commit"),
+        (of_earlier_parameters, "params.yaml differs from "),
+        (of_an_unknown_commit, "git does not know the commit 1212121212 that models/published was made at: publish"),
+        (shallow, "as this clone is shallow: `git fetch --unshallow`"),
         (stale, "Results of evaluate are not of this working tree"),
         (touched, "models/published is not what models/published.dvc says"),
         (gone, "models/published/published.json is missing: `dvc checkout models/published.dvc` brings it back"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.download.typed_url import MOST_BYTES, UrlError, fetch_typed, is_url
+from stages.download.typed_url import MOST_BYTES, UrlError, fetch_typed, is_url, shown_url
 from tests.support.image_server import (
     Handler,
     announced,
@@ -175,3 +175,32 @@ def test_whatever_stands_behind_the_scheme_is_a_line_or_a_photo(text):
 def test_what_is_an_address():
     assert all(map(is_url, ("http://a", "HTTPS://a", "ftp://a", "file:///a")))
     assert not any(map(is_url, ("a.jpg", "/a/b", "www.example.org/a.jpg", "C:\\a", "://a", "a b://c", "")))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://example.org/a b.jpg", "http://example.org/a b.jpg"),
+        ("http://example.org:80/@ana/rose.jpg", "http://example.org:80/@ana/rose.jpg"),
+        ("http://[::1]/@ana/rose.jpg", "http://[::1]/@ana/rose.jpg"),
+        ("http://[::1]:80/rose.jpg#x", "http://[::1]:80/rose.jpg#x"),
+        ("http://ana:secret@example.org/rose.jpg", "http://***@example.org/rose.jpg"),
+        ("http://ana:my secret@example.org/", "http://***@example.org/"),
+        ("http://ana:secret@more@[::1]:80/", "http://***@[::1]:80/"),
+        ("http://ana:secret/more@example.org/", "http://***@example.org/"),
+        ("http://ana:secret#more@example.org/", "http://***@example.org/"),
+        ("http://ana:secret?more@example.org/a?b", "http://***@example.org/a?***"),
+        ("http://example.org/?key=secret,secret;secret secret", "http://example.org/?***"),
+        ("http://", "http://"),
+        ("http://@", "http://***@"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url, shown):
+    assert shown_url(url) == shown
+
+
+@given(st.text("ab1. ", max_size=4), st.text("ab1:@/?#[] .", max_size=8))
+def test_a_password_is_never_shown(user, more):
+    shown = shown_url(f"http://u{user}:secret{more}@example.org/rose.jpg")
+    assert shown.startswith("http://***@")
+    assert "secret" not in shown

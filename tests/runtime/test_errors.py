@@ -5,6 +5,7 @@ import re
 import pytest
 
 from stages.runtime.errors import AFTER_A_STOP, TRY_OF, UserError, run
+from stages.runtime.progress import ProgressLine
 from tests.support import ROOT
 
 
@@ -78,3 +79,16 @@ def test_want_of_memory_is_a_line(capsys):
 )
 def test_no_message_tells_a_secret_of_an_address(error, capsys):
     assert "secret" not in said(error, capsys)[1]
+
+
+def test_a_closed_standard_error_stops_nothing(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    run(lambda: ProgressLine("work", total=1, unit="photos", start_s=0).close())
+    monkeypatch.setattr("sys.stderr", None)
+
+    def refuse() -> None:
+        raise UserError("no")
+
+    with pytest.raises(SystemExit) as end:
+        run(refuse)
+    assert end.value.code == 1
