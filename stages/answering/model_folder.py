@@ -20,6 +20,7 @@ from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.splitting.genera import number_genera
 from stages.splitting.label_order import read_labels
+from stages.tables.json_files import parse_json
 from stages.tables.predictions import COLDEST, HOTTEST
 from stages.tables.preprocessing import PREPROCESSING, Preprocessing, read_preprocessing
 from stages.tables.publish import PUBLISHED_FILE
@@ -107,12 +108,26 @@ def load_used_model(folder: Path) -> UsedModel:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: run `dvc repro`, or name a folder with a model by --model")
-    try:
+    if not (folder / PUBLISHED_FILE).is_file():
         return _load(folder)
+    again = "get the whole folder again where it is from"
+    try:
+        model = _load(folder)
     except UserError as error:
-        if not (folder / PUBLISHED_FILE).is_file():
-            raise
-        raise UserError(f"{error}; or, as it was published, get the whole folder again where it is from") from None
+        raise UserError(f"{error}; or, as it was published, {again}") from None
+    if wrong := _not_as_published(folder):
+        raise UserError(f"{folder / wrong} is not the file that was published: {again}")
+    return model
+
+
+def _not_as_published(folder: Path) -> str:
+    """Name the first file of those by which a model is asked that is not the one that was scored; "" for none."""
+    try:
+        files = parse_json((folder / PUBLISHED_FILE).read_bytes())["files"]
+        digests = {name: files[name]["sha256"] for name in (LABELS, PREPROCESSING, CALIBRATION)}
+    except (ValueError, KeyError, TypeError):
+        return PUBLISHED_FILE
+    return next((name for name, digest in digests.items() if sha256_of(folder / name) != digest), "")
 
 
 def _load(folder: Path) -> UsedModel:

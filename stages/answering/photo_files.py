@@ -64,28 +64,32 @@ class Found:
         sources: in the order in which they were named.
         hidden: files and folders that were left out for their names.
         linked: folders that only a link leads to, which are left out, as they may lead round in circles.
+        drawn: files in the folder of answers' pictures, which are left out of a folder around it.
         unread: what is wrong with folders, each with its name: a line each.
     """
 
     sources: list[Source] = field(default_factory=list)
     hidden: int = 0
     linked: int = 0
+    drawn: int = 0
     unread: list[str] = field(default_factory=list)
 
 
-def find_photos(words: Iterable[str]) -> Found:
+def find_photos(words: Iterable[str], *, pictures: Path | None = None) -> Found:
     """Find what somebody named; whether it is there and a photo shows when it is read.
 
     Args:
         words: paths of files and folders, and addresses.
+        pictures: the folder into which answers are drawn: none of a folder around it.
     """
+    drawn_in = pictures.resolve() if pictures else None
     found = Found()
     for word in words:
         if is_url(word):
             found.sources.append(Source(shown_url(word), url=word))
         elif (path := Path(word)).is_dir():
             hidden, unread = found.hidden, len(found.unread)
-            files = [Source(str(file), file.absolute(), in_folder=True) for file in _files_in(path, found)]
+            files = [Source(str(file), file.absolute(), in_folder=True) for file in _files_in(path, found, drawn_in)]
             found.sources += files
             if not files and len(found.unread) == unread:
                 found.unread.append(f"{word}: there is no file in it{in_words({'hidden': found.hidden - hidden})}")
@@ -94,7 +98,7 @@ def find_photos(words: Iterable[str]) -> Found:
     return found
 
 
-def _files_in(folder: Path, found: Found) -> Iterator[Path]:
+def _files_in(folder: Path, found: Found, drawn_in: Path | None) -> Iterator[Path]:
     def note(error: OSError) -> None:
         found.unread.append(f"{error.filename}: {error.strerror}")
 
@@ -103,7 +107,9 @@ def _files_in(folder: Path, found: Found) -> Iterator[Path]:
         real = [name for name in shown if not Path(here, name).is_symlink()]
         found.linked += len(shown) - len(real)
         found.hidden += len(folders) - len(shown)
-        folders[:] = real
+        drawn = [name for name in real if Path(here, name).resolve() == drawn_in]
+        found.drawn += sum(len(names) for name in drawn for _, _, names in os.walk(Path(here, name)))
+        folders[:] = [name for name in real if name not in drawn]
         for name in sorted(files):
             if name.startswith("."):
                 found.hidden += 1

@@ -46,7 +46,7 @@ def main() -> None:
     """Ask about what the command line names, and write the answers."""
     arguments = _parser().parse_args()
     pictures: Path | None = arguments.pictures or (PICTURES if arguments.show else None)
-    found = find_photos(arguments.photos)
+    found = find_photos(arguments.photos, pictures=pictures or PICTURES)
     if not found.sources:
         raise UserError("; ".join(found.unread))
     check_outputs(arguments.out, pictures, found)
@@ -273,7 +273,7 @@ class Tally:
 
 
 def _left_out(found: Found) -> dict[str, int]:
-    return {"hidden": found.hidden, "linked folders": found.linked}
+    return {"hidden": found.hidden, "linked folders": found.linked, "pictures of answers": found.drawn}
 
 
 def _shown(name: str) -> str:

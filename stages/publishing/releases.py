@@ -24,8 +24,10 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{
 # What decides on a model and its figures, and so must be the same in the commit that is released as when it was
 # published: the commit between the two adds models/published.dvc.
 MADE_OF = (
-    "stages", "dvc.yaml", "dvc.lock", "params.yaml", "libraries.yaml", "requirements.txt", "constraints.txt", "metrics"
+    "stages", "dvc.yaml", "dvc.lock", "params.yaml", "libraries.yaml", "requirements.txt", "constraints.txt", "metrics",
 )  # fmt: skip
+# Of files that git does not track: a photo that lies about is none of these; code and verdicts of people are.
+_MAY_DECIDE = (*(f"{name}/" for name in ("stages", "metrics", "data", "models", "plots")), *MADE_OF)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def changed_since(commit: str) -> list[str]:
 
 
 def uncommitted() -> list[str]:
-    """Name the files that differ from the last commit, and those that git neither tracks nor ignores.
+    """Name the files that differ from the last commit; of those that git does not track, what may decide on a model.
 
     Raises:
         UserError: git cannot read the repo, or there is none.
@@ -118,7 +120,9 @@ def uncommitted() -> list[str]:
     names = []
     for entry in entries:
         if entry:
-            names.append(entry[3:])
+            name = entry[3:]
+            if entry[:2] != "??" or name.startswith(_MAY_DECIDE):
+                names.append(name)
             if "R" in entry[:2] or "C" in entry[:2]:
                 next(entries, None)
     return names

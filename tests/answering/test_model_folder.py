@@ -11,6 +11,7 @@ from stages.evaluation.abstaining import Thresholds
 from stages.learning.origin import DESCRIPTION
 from stages.learning.saved_model import WEIGHTS
 from stages.learning.trained_on import TRAINED_ON_FILE
+from stages.runtime.digests import sha256_of
 from stages.runtime.errors import UserError
 from stages.tables.preprocessing import PREPROCESSING
 from tests.support.used import PACK_PX, TEMPERATURE, USED_SPECIES, used_model
@@ -108,10 +109,29 @@ def test_a_value_that_cannot_be_is_named_with_its_file(folder, name, place, valu
     assert place[-1] in said
 
 
-def test_who_has_a_published_folder_is_told_where_to_get_it_again(folder):
+def published(folder: Path) -> None:
+    files = {name: {"sha256": sha256_of(folder / name)} for name in FILES}
+    (folder / "published.json").write_text(json.dumps({"files": files}))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_who_has_a_published_folder_is_told_where_to_get_it_again(folder, name):
+    published(folder)
+    assert load_used_model(folder).species == USED_SPECIES
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=rf"{name}.*; or, as it was published, get the whole folder again"):
+        load_used_model(folder)
+
+
+def test_thresholds_of_a_published_model_are_those_that_were_measured(folder):
+    """Whoever lowers one by hand has a model that nobody has scored."""
+    published(folder)
+    edit(folder / CALIBRATION, "thresholds", value=[{"max_risk": 0.1, "species": 0.0, "genus": None}])
+    with pytest.raises(UserError, match=r"calibration.json is not the file that was published: get the whole folder"):
+        load_used_model(folder)
     (folder / "published.json").write_text("{}")
-    (folder / PREPROCESSING).unlink()
-    assert refused(folder).endswith("; or, as it was published, get the whole folder again where it is from")
+    with pytest.raises(UserError, match=r"published.json is not the file that was published: get the whole folder"):
+        load_used_model(folder)
 
 
 def test_a_folder_that_is_none_says_what_to_name(tmp_path):

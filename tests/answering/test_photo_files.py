@@ -164,3 +164,15 @@ def test_whatever_is_typed_stands_for_something(words):
     """Nothing that is typed is lost without a word: a source that can be asked, or a line."""
     found = find_photos(words)
     assert len(found.sources) + len(found.unread) >= len(words)
+
+
+def test_pictures_of_answers_are_left_out_of_a_folder_around_them_and_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "predicted/a-1234.jpg", "predicted/b-1234.jpg", "more/predicted/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(PHOTO)
+    found = find_photos(["."], pictures=Path("predicted"))
+    assert [source.name for source in found.sources] == ["a.jpg", "more/predicted/c.jpg"]
+    assert found.drawn == 2
+    # Who names the folder itself means it.
+    assert len(find_photos(["predicted"], pictures=Path("predicted")).sources) == 2

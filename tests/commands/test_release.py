@@ -165,12 +165,13 @@ def test_a_version_is_understood_however_it_is_written(text):
 
 
 def not_committed(repo):
-    (repo / "notes.txt").write_text("mine")
+    (repo / ".gitignore").write_text("/models/model.safetensors\n/models/published\n/more\n")
 
 
 def several_not_committed(repo):
     not_committed(repo)
-    (repo / "photo.jpg").write_bytes(b"mine")
+    (repo / "stages").mkdir()
+    (repo / "stages/new.py").write_text("")
 
 
 def shallow(repo):
@@ -226,11 +227,18 @@ def gone(repo):
     shutil.rmtree(repo / "models/published")
 
 
+def test_files_that_lie_about_and_decide_on_nothing_hinder_no_version(repo):
+    (repo / "rose.jpg").write_bytes(b"photo")
+    (repo / "notes").mkdir()
+    (repo / "notes/today.txt").write_text("mine")
+    assert release(repo, "1.0.0").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
-        (not_committed, "notes.txt differs from the last commit: commit what belongs to the version"),
-        (several_not_committed, "2 files, notes.txt the first, differ from the last commit: commit what belongs"),
+        (not_committed, ".gitignore differs from the last commit: commit what belongs to the version"),
+        (several_not_committed, "2 files, .gitignore the first, differ from the last commit: commit what belongs"),
         (renamed, "parameters.yaml differs from the last commit: "),
         (without_published, "the last commit has no models/published.dvc"),
         (of_other_weights, "models/published is of other weights than models/model.safetensors"),
