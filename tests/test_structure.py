@@ -47,7 +47,8 @@ def room_of(path: Path) -> str | None:
     return parts[0] if len(parts) > 1 else None
 
 
-def imports_of(path: Path) -> set[Path]:
+@cache
+def imports_of(path: Path) -> frozenset[Path]:
     """The files of stages/ that a file itself imports, also inside of functions; packages' __init__.py left out."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -60,7 +61,7 @@ def imports_of(path: Path) -> set[Path]:
             continue
         candidates = (ROOT / Path(*module.split(".")).with_suffix(".py") for module in modules)
         found |= {candidate for candidate in candidates if candidate in CODE}
-    return found
+    return frozenset(found)
 
 
 def from_tests(node: ast.AST) -> bool:
