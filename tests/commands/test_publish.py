@@ -280,7 +280,9 @@ def test_results_of_another_tree_are_refused(copy, stale):
 
 
 def test_files_that_are_not_committed_are_counted_and_said(copy, capsys):
-    (copy / "note.txt").write_text("a note")
+    (copy / "note.txt").write_text("a note that decides on nothing")
+    (copy / "stages").mkdir()
+    (copy / "stages/__init__.py").write_text("")
     git(copy, "mv", "libraries.yaml", "other.yaml")
     commit_before, changed = publish.check_tree()
     assert (len(commit_before), changed) == (40, 2)

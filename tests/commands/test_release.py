@@ -170,8 +170,8 @@ def not_committed(repo):
 
 def several_not_committed(repo):
     not_committed(repo)
-    (repo / "stages").mkdir()
-    (repo / "stages/new.py").write_text("")
+    (repo / "data").mkdir()
+    (repo / "data/new.csv").write_text("")
 
 
 def shallow(repo):
