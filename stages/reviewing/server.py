@@ -157,12 +157,12 @@ class _Handler(LocalHandler):
         kind, _, name = place.partition("/")
         if kind in ("crop", "original"):
             return JPEG, self.server.picture(kind, unquote(name))
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
+        return super().get(place)
 
     def post(self, place: str) -> tuple[str, bytes]:
         actions = {"verdict": self.server.judge, "undo": self.server.undo}
         if place not in actions:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
+            return super().post(place)
         content = self._verdict()
         return JSON, encoded(self.server.act(actions[place], content, turn=content.get("turn")))
 

@@ -71,11 +71,11 @@ class _Handler(LocalHandler):
         kind, _, image_name = place.partition("/")
         if kind == "example":
             return JPEG, self._example(unquote(image_name))
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
+        return super().get(place)
 
     def post(self, place: str) -> tuple[str, bytes]:
         if place != "photo":
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
+            return super().post(place)
         return JSON, encoded(self._said_of_photo())
 
     def _said_of_photo(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class LocalServer(ThreadingHTTPServer):
 
 
 class LocalHandler(BaseHTTPRequestHandler):
-    """Answers one connection. Who inherits from it says what there is, by ``get`` and ``post``."""
+    """Answers one connection. Who inherits from it says what there is, by ``get`` and ``post``: here is nothing."""
 
     server: LocalServer  # pyright: ignore[reportIncompatibleVariableOverride]
     protocol_version = "HTTP/1.1"
@@ -108,7 +108,7 @@ class LocalHandler(BaseHTTPRequestHandler):
         Raises:
             RefusedError: nothing does.
         """
-        raise NotImplementedError
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
 
     def post(self, place: str) -> tuple[str, bytes]:
         """Do what is asked for; ``body`` gives what was sent with it.
@@ -116,7 +116,7 @@ class LocalHandler(BaseHTTPRequestHandler):
         Raises:
             RefusedError: it is not done.
         """
-        raise NotImplementedError
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
 
     def refusal(self, error: Exception) -> RefusedError:
         """Give what to say of an error that is none of the server's own."""

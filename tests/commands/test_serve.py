@@ -1,7 +1,6 @@
 """`make serve`: what it says at its start, what is missing, where its examples come from, and its end."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from stages.runtime.errors import UserError
 from stages.tables.publish import EXAMPLES
 from stages.tables.table import write_table
 from tests.support import ROOT
+from tests.support.local_page import address_of
 from tests.support.photo_page import PhotoPage, serving_photos, write_model
 from tests.support.review_data import SPECIES, write_data
 from tests.support.running import complaint, run_here
@@ -45,16 +45,11 @@ def test_from_an_empty_folder_with_a_model_alone_until_ctrl_c(model, tmp_path):
         command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )  # fmt: skip
     try:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line):
-                page = PhotoPage(found[0], None)  # pyright: ignore[reportArgumentType]
-                answers = [page.identify(photo(of))[1]["level"] for of in ("species", "genus", "nothing")]
-                assert answers == ["species", "genus", "nothing"]
-                process.send_signal(signal.SIGINT)
-                break
+        url, said = address_of(process)
+        page = PhotoPage(url, None)  # pyright: ignore[reportArgumentType]
+        answers = [page.identify(photo(of))[1]["level"] for of in ("species", "genus", "nothing")]
+        assert answers == ["species", "genus", "nothing"]
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
         if process.poll() is None:

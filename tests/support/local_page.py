@@ -1,12 +1,25 @@
 """A page that a small server of this machine serves: asked as its script would, or byte by byte."""
 
 import json
+import re
 import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
+
+
+def address_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Read what a command says until it prints the address of its page: that address, and all that it said so far."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line):
+            return found[0], said
+    raise AssertionError(said + process.communicate()[1])
 
 
 @dataclass

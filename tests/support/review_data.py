@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,7 @@ from stages.tables.suspects import LOOK_ALIKES, SUSPECTS
 from stages.tables.table import write_table
 from stages.verdicts.random_order import random_order
 from tests.support import ROOT
-from tests.support.local_page import LocalPage
+from tests.support.local_page import LocalPage, address_of
 from tests.support.packed import packed_image, write_images
 from tests.support.pictures import jpeg, picture
 
@@ -198,15 +197,7 @@ def served(folder: Path, *words: str, reviewer: str = "ann", **environment: str)
         command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )  # fmt: skip
     try:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line):
-                yield Served(found[0], process)
-                break
-        else:
-            raise AssertionError(said + process.communicate()[1])
+        yield Served(address_of(process)[0], process)
     finally:
         if process.poll() is None:
             process.terminate()
