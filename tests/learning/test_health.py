@@ -58,17 +58,17 @@ def test_less_than_expected_names_the_experiments_of_the_active_profile_once(
     assert short_of_its_aim(7) == []
 
 
-def test_the_teachers_experiments_are_the_readmes(params_content):
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_the_teachers_experiments_are_those_of_the_guide(params_content):
+    guide = " ".join((ROOT / "docs/training.md").read_text(encoding="utf-8").split())
     lines = experiments("teacher", validate(params_content | {"profile": "teacher"}).model)
     assert len(lines) == 3
-    assert all(line.split(": ")[1] in readme for line in lines)
+    assert all(line.split(": ")[1] in guide for line in lines)
 
 
 def test_a_params_file_that_is_being_edited_stops_no_training(workspace):
     (workspace / "params.yaml").write_text("train: {", encoding="utf-8")
     (warning,) = short_of_its_aim(6)
-    assert "try, each as one experiment: options A, B and C of the README" in warning
+    assert "try, each as one experiment: options A, B and C of docs/training.md" in warning
 
 
 def test_a_class_that_training_never_sees_is_named_before():
