@@ -24,7 +24,7 @@ _LARGE, _SMALLER = "vit_base_patch16_384.augreg_in21k_ft_in1k", "vit_small_patch
 
 
 def experiments(profile: str, model: Model) -> list[str]:
-    """Give what to try, as in the README: lines that are each one experiment from the last commit.
+    """Give what to try, as in docs/training.md: lines that are each one experiment from the last commit.
 
     Args:
         profile: that they are for, whichever the commit has.
@@ -45,7 +45,7 @@ def _experiments() -> str:
     try:
         params = all_params()
     except UserError:
-        return "options A, B and C of the README"
+        return "options A, B and C of docs/training.md"
     return "; ".join(experiments(params.profile, params.model))
 
 
