@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment review-data gain predict serve publish release plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample crop-figures benchmark clean
+.PHONY: help demo test check walk lint types format lock coverage hooks try compare review comment review-data gain predict serve publish release plots-page chromium watch fetch inventory weights preflight remember credits synonyms evict sample docs crop-figures benchmark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -114,6 +114,9 @@ evict: .venv/run.stamp ## bring the image cache back to its budget, what is wort
 sample: .venv/run.stamp ## make the embedded sample anew from Debian's packages (needs apt-get and dpkg-deb)
 	@python -m sample.make
 	@python -m stages.commands.inventory
+
+docs: .venv/run.stamp ## bring what docs/ shows of the sample up to date: copies of its figures and pictures, figures in the text
+	@python -m sample.in_docs
 
 plots-page: .venv/run.stamp ## make the page of `dvc plots diff` anew, with the libraries that draw it (needs npm and a network)
 	@python -m offline.make
