@@ -108,13 +108,14 @@ class Checkpointer:
             Whether it was saved; a process that does not write believes it.
         """
         content = state.state_dict(state.meter.of_all(self._accelerator))
-        self._saved_at = time.monotonic()
-        if self._accelerator.is_main_process:
-            try:
+        try:
+            if self._accelerator.is_main_process:
                 save_checkpoint(self._folder, content)
-            except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
-                say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
-                return False
+        except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
+            say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
+            return False
+        finally:
+            self._saved_at = time.monotonic()
         return True
 
 
