@@ -96,8 +96,8 @@ class Checkpointer:
             name = self._request.name() if self._request else "another process"
             if not saved:
                 raise Stopped(
-                    f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; this could not be "
-                    "saved: the same command goes on from the checkpoint before, or from the start"
+                    f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; this could not "
+                    "be saved: the same command goes on from the checkpoint before, or from the start"
                 )
             raise Stopped(
                 f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; saved in "
