@@ -18,13 +18,14 @@ Skipped = Sequence[tuple[int, int, list[str]]]  # epoch, step and image names of
 _CHANCES = 3  # a score of less than so many times chance is none
 _FEW = 0.1  # of the validation images may say no numbers
 _LEARNT = 0.5  # top-1 on training images, seen as validation images are, of a network that has learned them
+_FAR = 0.5  # a score of less than so much of another is far below it
 
 # The teacher's, for which a smaller one is known.
 _LARGE, _SMALLER = "vit_base_patch16_384.augreg_in21k_ft_in1k", "vit_small_patch16_384.augreg_in21k_ft_in1k"
 
 
 def experiments(profile: str, model: Model) -> list[str]:
-    """Give what to try, as in the README: lines that are each one experiment from the last commit.
+    """Give what to try, as in docs/training.md: lines that are each one experiment from the last commit.
 
     Args:
         profile: that they are for, whichever the commit has.
@@ -45,7 +46,7 @@ def _experiments() -> str:
     try:
         params = all_params()
     except UserError:
-        return "options A, B and C of the README"
+        return "options A, B and C of docs/training.md"
     return "; ".join(experiments(params.profile, params.model))
 
 
@@ -76,11 +77,11 @@ def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: i
             "that is no overfitting; look at the order of labels (data/splits/labels.csv), and at blank or swapped "
             "images in val (plots/rejected_images.png)"
         )
-    elif row["train_top1"] >= _LEARNT and row["train_eval_top1"] < chance:
+    elif row["train_top1"] >= _LEARNT and row["train_eval_top1"] < _FAR * row["train_top1"]:
         warnings.append(
             f"the steps score {row['train_top1']:.3f}, and their images as validation sees them "
-            f"{row['train_eval_top1']:.4f}: the two are not prepared alike; look at section augment and at the "
-            "profile's image.train_px"
+            f"{row['train_eval_top1']:.4f}: the two are not prepared alike (or the weights were random and this is one "
+            "of the first epochs); look at section augment and at the profile's image.train_px"
         )
     if len(history) == params.expect_epoch and row["val_top1"] < params.expect_top1:
         causes = "few images a class, a learning rate far off, or labels or images that are wrong"
@@ -100,13 +101,22 @@ def baseline_warnings(history: list[dict[str, float]], params: Train, baseline_t
         params: section ``train``.
         baseline_top1: of the baseline in validation; none where it is not known.
     """
-    if baseline_top1 is None or len(history) != params.expect_epoch or history[-1]["val_top1"] > baseline_top1:
+    row = history[-1]
+    if baseline_top1 is None or len(history) != params.expect_epoch or row["val_top1"] > baseline_top1:
         return []
+    if row["train_eval_top1"] >= _LEARNT and row["val_top1"] < _FAR * baseline_top1:
+        causes = (
+            f"as it knows its training images ({row['train_eval_top1']:.3f}), the learning rate is not the cause; look "
+            "at how validation's species are numbered, and at its images (docs/failed_training.md)"
+        )
+    else:
+        causes = (
+            "the learning rate may be far off, or the starting weights are spoiled before the head has learned; try "
+            "train.frozen_epochs=1 or a lower learning rate"
+        )
     return [
-        f"validation top-1 is {history[-1]['val_top1']:.3f} after {params.expect_epoch} epochs, and the baseline, "
-        f"which trains no network, has {baseline_top1:.3f} (metrics/baseline.json): the learning rate may be far off, "
-        "or the starting weights are spoiled before the head has learned; try train.frozen_epochs=1 or a lower "
-        "learning rate"
+        f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, and the baseline, which trains "
+        f"no network, has {baseline_top1:.3f} (metrics/baseline.json): {causes}"
     ]
 
 

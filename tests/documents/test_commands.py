@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 from dvc.cli.parser import get_main_parser
@@ -200,18 +201,21 @@ def test_the_experiments_are_possible(params_content):
     lines = re.findall(r'(?:dvc exp run|make try ARGS=")[^`#\n]*', "\n".join(texts).replace("\\\n", " "))
     assert len(lines) > 20
     for line in lines:
-        for name, values in re.findall(r"""-S '?([\w.]+)=(\[[^]]*\]|[^\s'"]+)""", line):
-            if name == "KEY":
-                continue
-            for value in [values] if values.startswith("[") else values.split(","):
-                content = copy.deepcopy(params_content)
+        changes = [
+            (name, [values] if values.startswith("[") else values.split(","))
+            for name, values in re.findall(r"""-S '?([\w.]+)=(\[[^]]*\]|[^\s'"]+)""", line)
+            if name != "KEY"
+        ]
+        for values in product(*(values for _, values in changes)):
+            content = copy.deepcopy(params_content)
+            for (name, _), value in zip(changes, values, strict=True):
                 *path, last = name.split(".")
                 section = content
                 for part in path:
                     section = section[part]
                 assert last in section, name
                 section[last] = YAML(typ="safe").load(value)
-                validate(content)
+            validate(content)
 
 
 def test_experiments_start_from_the_commit():

@@ -15,7 +15,8 @@ MEASURED = {
     "use_a_model", "synonyms", "watch", "experiments", "what_runs", "failed_training",
 }  # fmt: skip
 RESULT = re.compile(r"(?<![\w.,:/-])(?:\d[\d,]*\.\d+(?!\.?\d)(?: ?%)?|\d[\d,]* ?%)(?!\w)")
-VERSION = re.compile(r"(?:Python|YAML|CC [A-Z-]+|OpenCV|torch|timm|opset) (?:\d+\.\d+)(?:\.\d+)*")
+# What looks like a result and is none: versions, and how sure an interval is.
+VERSION = re.compile(r"95 % intervals?|(?:Python|YAML|CC [A-Z-]+|OpenCV|torch|timm|opset) (?:\d+\.\d+)(?:\.\d+)*")
 
 
 def source_of(path: Path, target: str) -> Path | None:

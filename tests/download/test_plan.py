@@ -1,7 +1,5 @@
 """A plan says how long a download takes, by limits and by what hosts have sent."""
 
-import re
-
 import polars as pl
 import pytest
 
@@ -9,6 +7,7 @@ from stages.download.ledger import HostRecord
 from stages.download.plan import days_of, plan_hosts, plan_sizes, plan_table, sizes_table
 from stages.records.inaturalist import OPEN_DATA_HOST, SIZES_PX
 from tests.support import ROOT
+from tests.support.pages import read_page, value_in
 
 
 def test_the_plan_of_the_production_collection(params):
@@ -42,22 +41,25 @@ def test_the_slowest_limit_counts(params):
     assert days_of(unlimited, 10, 1.0) == (0.0, "no limit")
 
 
+def test_the_page_on_downloads_has_the_table_of_sizes_that_the_plan_makes(params):
+    """Of the images that the production collection lacks, as params choose now."""
+    lacking = value_in(ROOT / "docs/owner.json", "images_to_download")
+    wanted = pl.DataFrame({"host": [OPEN_DATA_HOST] * lacking + ["static.inaturalist.org"] * 5})
+    table = sizes_table(plan_sizes(wanted, params.download, {}))
+    (block,) = [block for _, block in read_page(ROOT / "docs/download.md").blocks if "longest side" in block]
+    head = f"{OPEN_DATA_HOST} by download.inaturalist_size, which is {params.download.inaturalist_size}:"
+    assert block == f"{head}\n{table}\n"
+
+
 @pytest.mark.parametrize("chosen", ["original", "large", "medium", "small"])
-def test_the_readme_has_the_table_of_sizes_that_the_plan_makes(params, chosen):
-    """Of the 678,712 images that the production collection lacks, whatever size is chosen now."""
-    download = params.download.model_copy(update={"inaturalist_size": chosen})
-    wanted = pl.DataFrame({"host": [OPEN_DATA_HOST] * 678_712 + ["static.inaturalist.org"] * 5})
-    plans = plan_sizes(wanted, download, {})
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (\d+) px \| ([\d.]+) \| ([\d.]+) \| (.+) \|$", readme, re.MULTILINE)
-    assert [row[0] for row in rows] == [plan.size for plan in plans] == ["original", "large", "medium"]
-    words = {"gb_a_day": "24 GB a day", "requests_per_s": "5 requests a second"}
-    for plan, (size, longest_side_px, gb, days, limited_by) in zip(plans, rows, strict=True):
-        assert plan.longest_side_px == int(longest_side_px) == SIZES_PX[size]
-        assert plan.gb == pytest.approx(float(gb), abs=0.6)
-        assert plan.days == pytest.approx(float(days), abs=0.5 if float(days) > 10 else 0.06)
-        assert words[plan.limited_by] == limited_by
-    assert sizes_table(plans).splitlines()[0].split() == ["size", "longest", "side", "GB", "days", "limited", "by"]
+def test_sizes_weigh_the_same_whatever_is_chosen(params, chosen):
+    wanted = pl.DataFrame({"host": [OPEN_DATA_HOST] * 678_712})
+    plans = plan_sizes(wanted, params.download.model_copy(update={"inaturalist_size": chosen}), {})
+    assert [plan.size for plan in plans] == ["original", "large", "medium"]
+    assert [plan.longest_side_px for plan in plans] == [SIZES_PX[plan.size] for plan in plans]
+    assert [round(plan.gb) for plan in plans] == [991, 124, 30]
+    assert [round(plan.days, 1) for plan in plans] == [41.3, 5.2, 1.6]
+    assert [plan.limited_by for plan in plans] == ["gb_a_day", "gb_a_day", "requests_per_s"]
 
 
 def test_sizes_go_by_what_the_bucket_has_sent(params):

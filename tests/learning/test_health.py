@@ -37,9 +37,26 @@ def test_training_images_that_are_unknown_as_validation_sees_them_are_not_prepar
     assert "the two are not prepared alike" in warning
 
 
+def test_a_quarter_of_what_the_steps_score_is_no_chance_and_told_all_the_same():
+    """A network whose input is broken names few species; where one of them is common, that is right more often."""
+    (warning,) = epoch_warnings([row(train_top1=0.99, train_eval_top1=0.24, val_top1=0.1)] * 4, PARAMS, classes=24)
+    assert "the two are not prepared alike" in warning
+    assert epoch_warnings([row(train_top1=0.99, train_eval_top1=0.6, val_top1=0.5)] * 4, PARAMS, classes=24) == []
+
+
+def test_far_below_the_baseline_with_known_training_images_no_learning_rate_is_blamed():
+    """As where each split numbers its own species: some keep their number, and validation is not at chance."""
+    params = changed(expect_epoch=3, expect_top1=0.05)
+    (warning,) = baseline_warnings([row(train_eval_top1=1.0, val_top1=0.2)] * 3, params, 0.675)
+    assert "the learning rate is not the cause; look at how validation's species are numbered" in warning
+    for nearer in (row(train_eval_top1=1.0, val_top1=0.6), row(train_eval_top1=0.3, val_top1=0.2)):
+        (warning,) = baseline_warnings([nearer] * 3, params, 0.675)
+        assert "the learning rate may be far off" in warning
+
+
 def short_of_its_aim(epochs: int) -> list[str]:
     params = changed(expect_epoch=6, expect_top1=0.05)
-    return epoch_warnings([row(train_eval_top1=0.2, val_top1=0.04)] * epochs, params, classes=5914)
+    return epoch_warnings([row(train_top1=0.2, train_eval_top1=0.2, val_top1=0.04)] * epochs, params, classes=5914)
 
 
 @pytest.mark.parametrize(("profile", "options"), [("teacher", "ABC"), ("sample", "AB")])
@@ -58,17 +75,17 @@ def test_less_than_expected_names_the_experiments_of_the_active_profile_once(
     assert short_of_its_aim(7) == []
 
 
-def test_the_teachers_experiments_are_the_readmes(params_content):
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_the_teachers_experiments_are_those_of_the_guide(params_content):
+    guide = " ".join((ROOT / "docs/training.md").read_text(encoding="utf-8").split())
     lines = experiments("teacher", validate(params_content | {"profile": "teacher"}).model)
     assert len(lines) == 3
-    assert all(line.split(": ")[1] in readme for line in lines)
+    assert all(line.split(": ")[1] in guide for line in lines)
 
 
 def test_a_params_file_that_is_being_edited_stops_no_training(workspace):
     (workspace / "params.yaml").write_text("train: {", encoding="utf-8")
     (warning,) = short_of_its_aim(6)
-    assert "try, each as one experiment: options A, B and C of the README" in warning
+    assert "try, each as one experiment: options A, B and C of docs/training.md" in warning
 
 
 def test_a_class_that_training_never_sees_is_named_before():

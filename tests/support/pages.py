@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
@@ -128,7 +129,7 @@ def named(path: Path) -> str:
 
 def local_target(page: Path, target: str) -> tuple[Path, str]:
     """The file and the anchor of a link that leads into the repo."""
-    path, _, anchor = target.partition("#")
+    path, _, anchor = unquote(target).partition("#")
     return (Path(os.path.normpath(page.parent / path)) if path else page), anchor
 
 
