@@ -55,7 +55,7 @@ def checkpoint_folder(identity: dict[str, Any]) -> Path:
 
 
 class Stopped(KeyboardInterrupt):
-    """A training was asked to stop, and its state is saved."""
+    """A training was asked to stop; the message says whether its state is saved."""
 
 
 _DUE, _STOP = 1, 2  # what a process may want after a step; the greatest wish of all counts
@@ -91,24 +91,32 @@ class Checkpointer:
         skipped = bool(state.skipped) and tuple(state.skipped[-1][:2]) == (state.epoch, state.step - 1)
         due = skipped or time.monotonic() - self._saved_at >= self._every_s
         wish = all_reduce_max(_STOP if self._request else _DUE if due else 0, self._accelerator)
-        if wish:
-            self.save(state)
+        saved = self.save(state) if wish else None
         if wish == _STOP:
             name = self._request.name() if self._request else "another process"
-            raise Stopped(
-                f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; saved in "
-                f"{self._folder}: the same command goes on from there"
+            where = (
+                f"saved in {self._folder}: the same command goes on from there"
+                if saved
+                else "this could not be saved: the same command goes on from the checkpoint before, or from the start"
             )
+            raise Stopped(f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; {where}")
 
-    def save(self, state: TrainState) -> None:
-        """Save the run; where that fails, say so and go on with the last good checkpoint."""
-        saved = state.state_dict(state.meter.of_all(self._accelerator))
-        if self._accelerator.is_main_process:
-            try:
-                save_checkpoint(self._folder, saved)
-            except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
-                say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
-        self._saved_at = time.monotonic()
+    def save(self, state: TrainState) -> bool:
+        """Save the run; where that fails, say so and go on with the last good checkpoint.
+
+        Returns:
+            Whether it was saved; a process that does not write believes it.
+        """
+        content = state.state_dict(state.meter.of_all(self._accelerator))
+        try:
+            if self._accelerator.is_main_process:
+                save_checkpoint(self._folder, content)
+        except (OSError, RuntimeError) as error:  # torch writes with its own code, which raises what it likes
+            say(f"train: no checkpoint could be written to {self._folder} ({error}): the one before stays")
+            return False
+        finally:
+            self._saved_at = time.monotonic()
+        return True
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

@@ -188,11 +188,18 @@ def a_table_that_was_cut(folder: Path, _monkeypatch) -> str:
     return f"split: {complaint_of(lambda: read_table(Path('data/available.parquet'), AVAILABLE))}"
 
 
+def another_library(folder: Path, _monkeypatch) -> str:
+    path = folder / "libraries.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(content | {"numpy": "2.0.0"}), encoding="utf-8")
+    return last_line(run_here("pack", folder))
+
+
 PROVOKED = [
     a_key_that_is_none, a_value_that_is_none, a_full_disk, a_checkpoint_that_finds_no_room, no_room_for_checkpoints,
     an_image_that_is_missing, an_image_that_changed, a_cache_that_is_not_there, a_cache_that_is_empty,
     a_damaged_ledger, a_damaged_index, other_records_under_the_snapshot, a_database_that_does_not_answer, two_locks,
-    a_table_with_other_columns, a_table_that_was_cut,
+    a_table_with_other_columns, a_table_that_was_cut, another_library,
 ]  # fmt: skip
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from stages.runtime.errors import UserError
 from tests.support import ROOT
-from tests.support.bench import allow
+from tests.support.bench import START_S, allow
 from tests.support.image_server import Handler, Reply, image, status
 from tests.support.pages import read_page
 from tests.support.pictures import jpeg, picture
 
+PAGE = (ROOT / "docs/rate_limiting.md").read_text(encoding="utf-8")
 BLOCKS = [block for _, block in read_page(ROOT / "docs/rate_limiting.md").blocks if block.startswith("fetch: ")]
 DIFFERS = re.compile(r"127\.0\.0\.1:\d+|\d\d:\d\d:\d\d|\([\d.]+ MB\)|[\d.]+ (?:s|min), [\d.]+ images/s, [\d.]+ MB/s$")
 
@@ -71,6 +72,8 @@ def test_a_ban_that_does_not_end(bench, answering, said):
     bench.fetch(*answering(40, dict.fromkeys(range(11, 1000), status(403))))
     (told,) = events(BLOCKS[2])
     assert told in said()
+    assert (bench.clock.time_s - START_S) // 60 == 88
+    assert " 88 minutes" in PAGE
 
 
 def test_a_probe(bench, answering, said):

@@ -120,3 +120,19 @@ def test_somebody_who_stops_is_told_where_it_is_saved(folder, tmp_path):
     with pytest.raises(Stopped, match=f"stopped by SIGTERM after epoch 0, step 1 of the next one; saved in {tmp_path}"):
         train(state, context, after_step=checkpointer.after_step)
     assert load_checkpoint(tmp_path / "run")["step"] == 1
+
+
+def test_somebody_who_stops_on_a_full_disk_is_not_told_that_it_is_saved(folder, tmp_path, monkeypatch, capsys):
+    state, context = make(folder)
+    request = StopRequest()
+    request.signal_number = signal.SIGTERM
+
+    def fill_up(_: dict, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("stages.learning.checkpoint.torch.save", fill_up)
+    checkpointer = Checkpointer(tmp_path / "run", context.accelerator, request, every_s=1e9)
+    with pytest.raises(Stopped, match="step 1 of the next one; this could not be saved: the same command goes on from"):
+        train(state, context, after_step=checkpointer.after_step)
+    assert "No space left on device" in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "run") is None
