@@ -8,7 +8,7 @@ system may have been. Then `dvc repro` runs there, with GATE=off where the gate 
 training looks like. What the stages said, and the figures, go to docs/failed_training.json, cause by cause; causes that
 are not named keep what stands there. docs/failed_training.md says what they mean.
 
-All causes take about half an hour on two idle CPU cores, from a repo in which `make demo` has run.
+All causes take about a quarter of an hour on two idle CPU cores, from a repo in which `make demo` has run.
 """
 
 import argparse
