@@ -8,7 +8,7 @@ system may have been. Then `dvc repro` runs there, with GATE=off where the gate 
 training looks like. What the stages said, and the figures, go to docs/failed_training.json, cause by cause; causes that
 are not named keep what stands there. docs/failed_training.md says what they mean.
 
-All causes take about half an hour on two idle CPU cores, from a repo in which `make demo` has run.
+All causes take about a quarter of an hour on two idle CPU cores, from a repo in which `make demo` has run.
 """
 
 import argparse
@@ -533,11 +533,12 @@ def figures_of(clone: Clone, targets: tuple[str, ...]) -> dict[str, Any]:
         found |= {"baseline_val_top1": clone.json("metrics/baseline.json")["baseline_val_top1"]}
     if "train" in targets:
         train, val = clone.split("train"), clone.split("val")
-        figures = {name: last_of(clone, name) for name in ("train", "train_eval", "val")}
-        right = round(figures["val"] * val.height)
+        epochs = {name: top1_of(clone, name) for name in ("train", "train_eval", "val")}
+        right = round(epochs["val"][-1] * val.height)
         classes = pl.read_csv(clone.root / "data/splits/labels.csv").height
         unknown = val.filter(~pl.col("species").is_in(train["species"].unique().implode())).height
-        found |= {f"{name}_top1": value for name, value in figures.items()}
+        found |= {f"{name}_top1": values[-1] for name, values in epochs.items()}
+        found |= {"val_top1_of_first_epoch": epochs["val"][0]}
         low, high = interval(right, val.height)
         found |= {
             "train_images": train.height,
@@ -548,15 +549,16 @@ def figures_of(clone: Clone, targets: tuple[str, ...]) -> dict[str, Any]:
             "val_top1_high": high,
             "val_images_of_untrained_species": unknown / val.height,
             "chance": 1 / classes,
-            "epochs": clone.json("data/reports/train.json")["epochs"],
+            "epochs": len(epochs["val"]),
         }
     return found
 
 
-def last_of(clone: Clone, group: str) -> float:
-    """Give the top-1 of the last epoch, as dvclive has it."""
-    rows = (clone.root / f"plots/train/plots/metrics/{group}/top1.tsv").read_text(encoding="utf-8").splitlines()
-    return float(rows[-1].split("\t")[rows[0].split("\t").index("top1")])
+def top1_of(clone: Clone, group: str) -> list[float]:
+    """Give the top-1 of each epoch, as dvclive has it."""
+    table = (clone.root / f"plots/train/plots/metrics/{group}/top1.tsv").read_text(encoding="utf-8")
+    head, *rows = [line.split("\t") for line in table.splitlines()]
+    return [float(row[head.index("top1")]) for row in rows]
 
 
 def interval(right: int, images: int) -> tuple[float, float]:
