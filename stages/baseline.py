@@ -72,6 +72,7 @@ def main() -> None:
 
     found = ask(train, parts, len(species), params.probe)
     figures = {split: figures_of(found, split, parts[split], train, len(species), params) for split in ASKED}
+    untrained = {split: without_train(parts[split], train) for split in ASKED}
     judged = judge_labels(found[JUDGE], parts, train, species, params)
     verdict, words = judged["val"].verdict, judged["val"].words
     if not pretrained:
@@ -92,6 +93,7 @@ def main() -> None:
         "figures": figures,
         "labels": {split: in_report(of, species) for split, of in judged.items()},
         "images": {split: len(of) for split, of in images.items()},
+        "of_untrained_species": untrained,
         "left_out_without_numbers": left_out,
         "pretrained": pretrained,
     }
@@ -100,7 +102,13 @@ def main() -> None:
     write_gate(verdict, GATE)
     for split in ASKED:
         say(f"baseline: {split}: {in_words(figures[split])}")
-    say(f"baseline: {'' if verdict == 'sound' else 'warning: '}labels: {verdict}: {words}")
+        if untrained[split]["images"]:
+            say(
+                f"baseline: warning: {untrained[split]['images']:,} of {len(images[split]):,} {split} images are of "
+                f"{untrained[split]['species']:,} species that train does not have: no probe and no network can be "
+                "right of them; run `dvc repro split`"
+            )
+    say(f"baseline: {'warning: ' if verdict != 'sound' or warns(judged['val']) else ''}labels: {verdict}: {words}")
     if (of_test := judged["test"]).verdict in ("order_differs", "at_chance") or warns(of_test):
         say(f"baseline: warning: labels of test: {of_test.verdict}: {of_test.words}")
 
@@ -164,10 +172,16 @@ def figures_of(
     }
 
 
+def without_train(images: Labeled, train: Labeled) -> dict[str, int]:
+    """Count images whose species train does not have, and these species."""
+    labels = images.labels[~np.isin(images.labels, train.labels)]
+    return {"images": len(labels), "species": len(np.unique(labels))}
+
+
 def judge_labels(
     found: dict[str, Told], parts: dict[str, Labeled], train: Labeled, species: list[str], params: Params
 ) -> dict[str, Judged]:
-    """Judge the labels of val and test, each against those of train."""
+    """Judge the labels of val and test, each against those of train; species that train does not have tell nothing."""
     seed, shuffles = params.baseline.seed, params.baseline.shuffles
 
     @cache
@@ -175,11 +189,12 @@ def judge_labels(
         told = ask_left_out(train, len(species), params.probe)
         return train_against_itself(told, train, shuffles=shuffles, seed=seed)
 
+    known = {split: np.isin(parts[split].labels, train.labels) for split in ASKED}
     return {
         split: judge(
             split,
-            found[split],
-            parts[split],
+            Told(found[split].said[known[split]], found[split].ranks[known[split]]),
+            parts[split].where(known[split]),
             species,
             of_train=of_train,
             shuffles=shuffles,
@@ -210,8 +225,9 @@ def in_report(judged: Judged, species: list[str]) -> dict[str, Any]:
 
 
 def warns(judged: Judged) -> bool:
-    """Whether some species of a sound set seem to be others."""
-    return judged.verdict == "sound" and judged.renamed is not None and judged.renamed.better
+    """Whether some species of a sound set seem to be others, or it is far below what train knows of itself."""
+    some_seem_others = judged.renamed is not None and judged.renamed.better
+    return judged.verdict == "sound" and (some_seem_others or judged.train is not None)
 
 
 def headline(figures: dict[str, dict[str, dict[str, Estimate]]]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from stages.tables.gate import Verdict
 
 _RARELY = 0.01  # of sets as good as train would be so bad by chance: then it is not by chance
 _MODEST = 0.1  # top-1 of a probe that is worth something, where train does not say what to expect
+_FAR = 0.5  # of what train is right of by itself: a set that reaches less is far below it
 _NAMED = 3  # pairs in a line
 
 
@@ -30,7 +31,7 @@ class Judged:
         words: the reason, a line without a full stop.
         chance: how the probe does against shuffled labels; None of no images.
         renamed: what a renaming explains; None of no images.
-        train: how well train tells itself, where that was asked.
+        train: how well train tells itself, where that was asked; of a sound set, where it is far below that.
     """
 
     verdict: Verdict
@@ -80,7 +81,11 @@ def judge(
             return Judged("order_differs", words, chance, renamed, train)
     if chance.above:
         few = f"; but some species seem to be others, {_in_words(renamed, species)}" if renamed.better else ""
-        return Judged("sound", reached + few, chance, renamed, None)
+        train = of_train() if chance.hits < _FAR * chance.images else None
+        if train is None or not _far_below(chance, train):
+            return Judged("sound", reached + few, chance, renamed, None)
+        far = f"; but of train, each image told by the others, {train.hits / train.images:.3f} are right: far more"
+        return Judged("sound", reached + few + far, chance, renamed, train)
     if _tells_nothing(chance, min_groups):
         words = f"{reached}: too few observations of different species ({chance.groups:,}) to say how its labels are"
         return Judged("none", words, chance, renamed, None)
@@ -128,6 +133,14 @@ def _as_good_as(chance: Chance, share: float) -> bool:
     """Whether a probe that is right of such a share would be this bad by chance; an observation is right as a whole."""
     right = round(chance.hits / chance.images * chance.groups)
     return float(binom.cdf(right, chance.groups, share)) > _RARELY
+
+
+def _far_below(chance: Chance, train: Chance) -> bool:
+    """Whether a set is told by less than half as often as train tells itself, and not by chance."""
+    if not train.images or not train.above:
+        return False
+    share = train.hits / train.images
+    return chance.hits < _FAR * share * chance.images and not _as_good_as(chance, share)
 
 
 def _in_words(renamed: Renamed, species: list[str]) -> str:

@@ -53,6 +53,10 @@ class Labeled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def where(self, kept: np.ndarray) -> "Labeled":
+        """Give those for which a mask, bool [images], is true."""
+        return self if kept.all() else Labeled(self.units[kept], self.labels[kept], self.groups[kept])
+
 
 def told(scores: np.ndarray, labels: np.ndarray) -> Told:
     """Say what scores say of images.

@@ -74,14 +74,14 @@ def epoch_warnings(history: list[dict[str, float]], params: Train, *, classes: i
     if row["train_eval_top1"] >= _LEARNT and row["val_top1"] < chance:
         warnings.append(
             f"training images score {row['train_eval_top1']:.3f} and validation is at chance ({row['val_top1']:.4f}): "
-            "that is no overfitting; look at the order of labels (data/splits/labels.csv), and at blank or swapped "
-            "images in val (plots/rejected_images.png)"
+            "that is no overfitting (from random weights on few images it may be); look at the order of labels "
+            "(data/splits/labels.csv), and at blank or swapped images in val (plots/rejected_images.png)"
         )
-    elif row["train_top1"] >= _LEARNT and row["train_eval_top1"] < _FAR * row["train_top1"]:
+    elif _prepared_otherwise(row):
         warnings.append(
             f"the steps score {row['train_top1']:.3f}, and their images as validation sees them "
-            f"{row['train_eval_top1']:.4f}: the two are not prepared alike (or the weights were random and this is one "
-            "of the first epochs); look at section augment and at the profile's image.train_px"
+            f"{row['train_eval_top1']:.4f}: the two are not prepared alike (or the weights were random, and know "
+            "little yet); look at section augment and at the profile's image.train_px"
         )
     if len(history) == params.expect_epoch and row["val_top1"] < params.expect_top1:
         causes = "few images a class, a learning rate far off, or labels or images that are wrong"
@@ -109,6 +109,8 @@ def baseline_warnings(history: list[dict[str, float]], params: Train, baseline_t
             f"as it knows its training images ({row['train_eval_top1']:.3f}), the learning rate is not the cause; look "
             "at how validation's species are numbered, and at its images (docs/failed_training.md)"
         )
+    elif _prepared_otherwise(row):
+        causes = "training and validation images are not prepared alike, as the warning above says"
     else:
         causes = (
             "the learning rate may be far off, or the starting weights are spoiled before the head has learned; try "
@@ -118,6 +120,11 @@ def baseline_warnings(history: list[dict[str, float]], params: Train, baseline_t
         f"validation top-1 is {row['val_top1']:.3f} after {params.expect_epoch} epochs, and the baseline, which trains "
         f"no network, has {baseline_top1:.3f} (metrics/baseline.json): {causes}"
     ]
+
+
+def _prepared_otherwise(row: dict[str, float]) -> bool:
+    """Whether images are known in the steps, and far less so when they are prepared as validation's are."""
+    return row["train_top1"] >= _LEARNT and row["train_eval_top1"] < _FAR * row["train_top1"]
 
 
 def say_warnings(warnings: Sequence[str]) -> None:

@@ -69,6 +69,21 @@ def test_another_order_in_val_or_in_train_is_told_with_its_pairs(small):
         assert "another order" in found.words
 
 
+def test_a_val_far_below_what_train_knows_of_itself_is_said_though_it_is_above_chance(small):
+    """As a shift of a numbered list leaves it where a species has two neighbors that look alike: some stay right."""
+    val = small.labeled("val")
+    wrong = shuffled(val, 7)
+    kept = val.groups % 3 == 0  # a third of the observations keeps its labels
+    found = judged(small.labeled("train"), labeled(val, np.where(kept, val.labels, wrong.labels)), small.species)
+    if found.verdict == "sound":
+        assert found.train is not None
+        assert "but of train, each image told by the others, 0." in found.words
+        assert found.words.endswith("are right: far more")
+    else:
+        assert found.verdict in ("at_chance", "order_differs")
+    assert judged(small.labeled("train"), val, small.species).train is None
+
+
 def test_shuffled_labels_are_at_chance_and_it_is_said_whose(small):
     train, val = small.labeled("train"), small.labeled("val")
     found = judged(train, shuffled(val, 5), small.species)

@@ -103,6 +103,26 @@ def test_shuffled_labels_are_at_chance_and_a_sound_test_is_told_from_them(worksp
     assert "labels of test" not in said
 
 
+def test_species_that_train_lacks_are_named_by_number_and_the_others_are_judged(workspace, made):
+    """As after a mistake in `split`: which pairs of names seem swapped says nothing then."""
+    species = sorted(made.splits["val"]["species"].unique())[::3]
+    stays = ~made.splits["train"]["species"].is_in(species)
+    made.splits["train"] = made.splits["train"].filter(stays)
+    made.vectors["train"] = made.vectors["train"][stays.to_numpy()]
+    said = run(workspace, made)
+    lost = made.splits["val"].filter(pl.col("species").is_in(species))
+    report = read(workspace, "data/reports/baseline.json")
+    assert report["of_untrained_species"]["val"] == {"images": lost.height, "species": len(species)}
+    assert report["gate"]["verdict"] == "sound"
+    assert report["labels"]["val"]["against_chance"]["images"] == made.splits["val"].height - lost.height
+    of_val = f"{lost.height} of {made.splits['val'].height} val images are of {len(species)} species"
+    assert f"baseline: warning: {of_val} that train does not have" in said
+
+
+def test_a_sound_sample_says_nothing_of_untrained_species(workspace, made):
+    assert "species that train does not have" not in run(workspace, made)
+
+
 def test_a_test_in_another_order_stops_nothing_and_is_said(workspace, made):
     made.give("test", (made.labels("test") + 1) % 24)
     said = run(workspace, made)
