@@ -48,6 +48,7 @@ LONGEST_FIRST = (
     "pipeline/test_repro.py",
     "pipeline/test_what_runs.py",
     "pipeline/test_experiments.py",
+    "pipeline/test_moving_in.py",
     "learning/test_interrupted.py",
     "learning/test_processes.py",
     "stages/test_pack.py",

@@ -94,12 +94,15 @@ class Checkpointer:
         saved = self.save(state) if wish else None
         if wish == _STOP:
             name = self._request.name() if self._request else "another process"
-            where = (
-                f"saved in {self._folder}: the same command goes on from there"
-                if saved
-                else "this could not be saved: the same command goes on from the checkpoint before, or from the start"
+            if not saved:
+                raise Stopped(
+                    f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; this could not be "
+                    "saved: the same command goes on from the checkpoint before, or from the start"
+                )
+            raise Stopped(
+                f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; saved in "
+                f"{self._folder}: the same command goes on from there"
             )
-            raise Stopped(f"stopped by {name} after epoch {state.epoch}, step {state.step} of the next one; {where}")
 
     def save(self, state: TrainState) -> bool:
         """Save the run; where that fails, say so and go on with the last good checkpoint.

@@ -45,7 +45,9 @@ def test_a_linked_figure_is_that_of_its_file(path):
     for link in read_page(path).links:
         file = source_of(path, link.target)
         if file is not None and link.title:
-            assert not (wrong := disagreement(link.text, value_in(file, link.title))), f"{link.title}: {wrong}"
+            assert not (wrong := disagreement(link.text, value_in(file, link.title))), (
+                f"{link.title}: {wrong}: `make docs`"
+            )
         elif re.match(r"\d[\d.,]* ?%?$", link.text):
             target, _ = local_target(path, link.target)
             assert file is None, f"{link.text}: the link to {link.target} has no key in its title"

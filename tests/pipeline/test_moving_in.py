@@ -97,3 +97,23 @@ def test_the_first_day_of_a_team(clone, tmp_path):
     assert "up to date" in subprocess.run(
         ["dvc", "status"], cwd=repo, env=environment, capture_output=True, text=True, timeout=300, check=False
     ).stdout  # fmt: skip
+    # The documents speak of the sample, and are as true in a team's commit.
+    about_pages = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:xdist",
+        "tests/documents/test_figures.py",
+        "tests/documents/test_links.py",
+    ]
+    read = subprocess.run(
+        [sys.executable, *about_pages],
+        cwd=repo,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert read.returncode == 0, read.stdout
