@@ -127,7 +127,7 @@ chromium: ## install Chromium, in which tests look at pages, where there is none
 crop-figures: .venv/run.stamp ## say what crops are worth, on 2,400 composed photos (needs apt-get and dpkg-deb)
 	@python -m benchmarks.crops
 
-# Not those of worth (crops, photos, long_tail), which fetch packages, nor training, which needs timm's own script, nor
+# Not those of worth (crops, photos, long_tail), which fetch packages, nor failed_training, which spoils the sample, nor training, which needs timm's own script, nor
 # networks and same_bits, which say what can be trained and where to the same bits, nor gpu_training, which needs a GPU,
 # nor intervals and comparison, which say how often a figure's interval and a verdict are right.
 BENCHMARKS := busy_machine download dump_reading evaluation full_size growth inventory loading mongodb_export near_duplicates repacking predict_photos

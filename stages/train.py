@@ -8,7 +8,7 @@ taken over from DVC's cache. The weights kept are those of the epoch that is bes
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stages.config.libraries import check_libraries
 from stages.config.reading import plain_params, stage_params
 from stages.config.schema import Params
 from stages.config.sources import weights_note_path
+from stages.learning.checkpoint import checkpoint_folder, running_alone
 from stages.learning.clock import Clock
 from stages.learning.finished import FinishedRun, take_over, write_run
 from stages.learning.gate import pass_gate
@@ -76,18 +77,20 @@ def main() -> None:
     seen, labels = read_seen(SPLITS_IN), (SPLITS_IN / "labels.csv").read_bytes()
     finished = find_finished(params, inputs) if accelerator.is_main_process and not retrain else None
     if not all_reduce_max(int(finished is not None), accelerator):  # the first process decides for all
-        finished = make_run(
-            params,
-            inputs,
-            accelerator,
-            shards=PACKED_IN,
-            seen=seen,
-            out=OUT,
-            every_s=every_s,
-            anew=retrain,
-            log=live_log,
-            warn=warnings_of(params, inputs),
-        )
+        alone = running_alone(checkpoint_folder(inputs.identity)) if accelerator.is_main_process else nullcontext()
+        with alone:
+            finished = make_run(
+                params,
+                inputs,
+                accelerator,
+                shards=PACKED_IN,
+                seen=seen,
+                out=OUT,
+                every_s=every_s,
+                anew=retrain,
+                log=live_log,
+                warn=warnings_of(params, inputs),
+            )
     if finished:
         write_results(finished, inputs.origin, labels)
 

@@ -128,11 +128,13 @@ def advise(
         )
     if refused.height:
         reasons = in_words(dict(refused.group_by("reason").len().iter_rows()))
-        lines.append(f"{refused.height:,} were refused in earlier runs{reasons}: `fetch --again REASON` asks again")
+        lines.append(
+            f'{refused.height:,} were refused in earlier runs{reasons}: `make fetch ARGS="--again REASON"` asks again'
+        )
     if display.reasons["refused"]["private_address"]:
         lines.append(
             "private_address: a host has an address of this machine or network; if it is yours, set `private: true` in "
-            "download.hosts, then `fetch --again private_address`"
+            'download.hosts, then `make fetch ARGS="--again private_address"`'
         )
     if display.reasons["left"]["http_403"]:
         lines.append(

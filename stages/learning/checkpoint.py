@@ -6,11 +6,14 @@ case), in a folder named by a digest of the run's identity. The same run finds i
 does, and a 384 px run cannot trip over the leftovers of a 224 px run.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from stages.runtime.signals import StopRequest
 
 FILE = "last.pt"
 BEFORE = "before.pt"  # the one before: the last may be damaged
+LOCK = "lock"  # of the process that makes the run, whose number it holds
 
 
 def checkpoint_folder(identity: dict[str, Any]) -> Path:
@@ -52,6 +56,34 @@ def checkpoint_folder(identity: dict[str, Any]) -> Path:
             "written to and has some gigabytes free"
         ) from None
     return folder
+
+
+@contextmanager
+def running_alone(folder: Path) -> Iterator[None]:
+    """Be the only process that makes the run of a checkpoint folder: two would write over each other's curves.
+
+    A DVC that is killed may leave its training at work, and DVC then begins another one. The lock is of this process
+    and is gone with it, however that ends; children do not hold it.
+
+    Raises:
+        UserError: another process does.
+    """
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            number = file.read().strip()
+            raise UserError(
+                f"this very run is being made by another process, {number}, perhaps left behind by a DVC that was "
+                f"killed: wait for it, or stop it (`kill {number}`), then run this again"
+            ) from None
+        except OSError as error:  # a file system without locks
+            say(f"train: {folder} cannot be locked ({error.strerror}): see that no other process makes this run")
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 class Stopped(KeyboardInterrupt):

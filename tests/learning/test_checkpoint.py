@@ -1,6 +1,9 @@
 """A checkpoint is found by its own run alone, and a damaged one costs no whole one."""
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,16 +11,19 @@ import torch
 
 from stages.learning.checkpoint import (
     FILE,
+    LOCK,
     Checkpointer,
     Stopped,
     checkpoint_folder,
     drop_spare,
     load_checkpoint,
+    running_alone,
     save_checkpoint,
 )
 from stages.learning.loop import train
 from stages.runtime.errors import UserError
 from stages.runtime.signals import StopRequest
+from tests.support import ROOT
 from tests.support.tiny_training import make
 from tests.support.trainings import assert_same, trained
 
@@ -136,3 +142,26 @@ def test_somebody_who_stops_on_a_full_disk_is_not_told_that_it_is_saved(folder, 
         train(state, context, after_step=checkpointer.after_step)
     assert "No space left on device" in capsys.readouterr().out
     assert load_checkpoint(tmp_path / "run") is None
+
+
+def test_a_second_process_does_not_make_the_run_that_another_makes(tmp_path):
+    """A killed DVC leaves its training at work; the next one would write over its curves."""
+    holding = f"""
+import sys
+from pathlib import Path
+from stages.learning.checkpoint import running_alone
+with running_alone(Path({str(tmp_path)!r})):
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "at work\n"
+        told = rf"made by another process, {other.pid}, .*`kill {other.pid}`"
+        with pytest.raises(UserError, match=told), running_alone(tmp_path):
+            pytest.fail("two make one run")
+        other.kill()  # without a word: the lock is gone with it
+        other.wait()
+        with running_alone(tmp_path):
+            assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
