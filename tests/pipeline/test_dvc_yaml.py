@@ -54,15 +54,5 @@ def test_outputs_that_dvc_keeps_are_ignored_by_git():
     assert sorted(result.stdout.split()) == sorted(outs)
 
 
-def test_what_a_profile_of_ones_own_brings_is_ignored_by_git_and_its_dvc_files_are_not():
-    large = ["inventory.parquet", "dump/plants.bson.gz", "weights/vit.safetensors", "assignments/assignments.parquet"]
-    names = [f"data/sources/{profile}/{name}" for profile in ("teacher", "herbarium") for name in large]
-    small = [f"{name}.dvc" for name in names] + ["data/sources/herbarium/dump/README.md"]
-    sample = [f"data/sources/sample/{name}" for name in large[:2]]
-    command = ["git", "check-ignore", "--no-index", *names, *small, *sample]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert sorted(result.stdout.split()) == sorted(names)
-
-
 def test_the_committed_profile_is_the_samples():
     assert yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["profile"] == "sample"
