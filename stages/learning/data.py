@@ -318,10 +318,10 @@ def _end_with_parent(_worker: int) -> None:
     """Let a loader process end when the training process does, by whatever means, and not before.
 
     torch looks at the parent's number for that; under a forkserver that is the forkserver, which lives as long as its
-    children do. And a Ctrl-C, or the end of a terminal, goes to all of its processes: the training still needs batches
-    to stop in good order.
+    children do. And a Ctrl-C goes to all processes of a terminal: the training still needs batches to stop in good
+    order.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
     parent = multiprocessing.parent_process()

@@ -10,7 +10,7 @@ class StopRequest:
     """Whether, and by which signal, the process was asked to stop.
 
     Attributes:
-        signal_number: of SIGINT, SIGTERM or SIGHUP; 0 while nobody asked.
+        signal_number: of SIGINT or SIGTERM; 0 while nobody asked.
     """
 
     signal_number = 0
@@ -25,17 +25,13 @@ class StopRequest:
 
 @contextmanager
 def stop_requests(on_stop: Callable[[], None] = lambda: None) -> Iterator[StopRequest]:
-    """Take note of SIGINT, SIGTERM and SIGHUP instead of dying of them; the second one does what it always did.
-
-    SIGHUP comes when a terminal goes, as with its ssh; under nohup it is ignored, and stays so.
+    """Take note of SIGINT and SIGTERM instead of dying of them; the second one does what it always did.
 
     Args:
         on_stop: called at the first one, wherever the process is: it may only leave word.
     """
     request = StopRequest()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    if before[signal.SIGHUP] is signal.SIG_IGN:
-        del before[signal.SIGHUP]
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, _frame: FrameType | None) -> None:
         request.signal_number = number

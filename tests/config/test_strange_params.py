@@ -94,7 +94,7 @@ def test_a_value_is_shown_in_few_characters(value):
     [
         ("seed: " + "9" * 5000, "is no valid YAML: line {}: " + "9" * 60 + "... is no value that there is ("),
         ("seed: 0x" + "f" * 5000, "split.seed: must be a smaller number (found a number of some 6,021 digits)"),
-        ("seed: " + "[" * 500 + "]" * 500, "is no valid YAML: it is nested too deep"),
+        ("seed: " + "[" * 5000 + "]" * 5000, "is no valid YAML: it is nested too deep"),
         ("seed: " + "[" * 50 + "]" * 50, "split.seed: must be a whole number (found [[[[...]]]]"),
         ("seed: [1", "is no valid YAML: line "),
         ('seed: "\\e[31m\\u202e"', "split.seed: must be a whole number (found '\\x1b[31m\\u202e')"),

@@ -19,25 +19,3 @@ def test_a_second_signal_does_what_it_always_did():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def test_the_end_of_a_terminal_asks_to_stop_too():
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        with stop_requests() as request:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert request.name() == "SIGHUP"
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_under_nohup_the_end_of_a_terminal_is_ignored():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with stop_requests() as request:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not request
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
