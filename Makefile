@@ -27,7 +27,7 @@ test: .venv/dev.stamp lint ## run lint, types and all tests, the real pipeline i
 check: .venv/dev.stamp lint ## run lint, types and the fast tests: four minutes
 	@HYPOTHESIS_PROFILE=check $(PYTEST) -m "not slow"
 
-walk: .venv/dev.stamp ## make each change of docs/what_runs.md in a clone and see that what it says runs: ten minutes
+walk: .venv/dev.stamp ## make each change of docs/what_runs.md in a clone and see that what it says runs: 20 minutes
 	@WALK=all python -m pytest tests/pipeline/test_what_runs.py
 
 coverage: .venv/dev.stamp ## run all tests and say which lines of stages/ none of them reaches
