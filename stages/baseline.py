@@ -72,8 +72,16 @@ def main() -> None:
 
     found = ask(train, parts, len(species), params.probe)
     figures = {split: figures_of(found, split, parts[split], train, len(species), params) for split in ASKED}
-    untrained = {split: without_train(parts[split], train) for split in ASKED}
-    judged = judge_labels(found[JUDGE], parts, train, species, params)
+    # Of a species that train does not have nothing can be known: its images say nothing of the order of labels.
+    known = {split: np.isin(parts[split].labels, train.labels) for split in ASKED}
+    untrained = {split: parts[split].labels[~known[split]] for split in ASKED}
+    judged = judge_labels(
+        {split: found[JUDGE][split].where(known[split]) for split in ASKED},
+        {split: parts[split].where(known[split]) for split in ASKED},
+        train,
+        species,
+        params,
+    )
     verdict, words = judged["val"].verdict, judged["val"].words
     if not pretrained:
         verdict, words = "none", f"the starting weights are random, which says nothing of the labels; {words}"
@@ -93,7 +101,9 @@ def main() -> None:
         "figures": figures,
         "labels": {split: in_report(of, species) for split, of in judged.items()},
         "images": {split: len(of) for split, of in images.items()},
-        "of_untrained_species": untrained,
+        "of_untrained_species": {
+            split: {"images": len(labels), "species": len(np.unique(labels))} for split, labels in untrained.items()
+        },
         "left_out_without_numbers": left_out,
         "pretrained": pretrained,
     }
@@ -102,10 +112,10 @@ def main() -> None:
     write_gate(verdict, GATE)
     for split in ASKED:
         say(f"baseline: {split}: {in_words(figures[split])}")
-        if untrained[split]["images"]:
+        if len(labels := untrained[split]):
             say(
-                f"baseline: warning: {untrained[split]['images']:,} of {len(images[split]):,} {split} images are of "
-                f"{untrained[split]['species']:,} species that train does not have: no probe and no network can be "
+                f"baseline: warning: {len(labels):,} of {len(images[split]):,} {split} images are of "
+                f"{len(np.unique(labels)):,} species that train does not have: no probe and no network can be "
                 "right of them; run `dvc repro split`"
             )
     say(f"baseline: {'warning: ' if verdict != 'sound' or warns(judged['val']) else ''}labels: {verdict}: {words}")
@@ -172,16 +182,10 @@ def figures_of(
     }
 
 
-def without_train(images: Labeled, train: Labeled) -> dict[str, int]:
-    """Count images whose species train does not have, and these species."""
-    labels = images.labels[~np.isin(images.labels, train.labels)]
-    return {"images": len(labels), "species": len(np.unique(labels))}
-
-
 def judge_labels(
     found: dict[str, Told], parts: dict[str, Labeled], train: Labeled, species: list[str], params: Params
 ) -> dict[str, Judged]:
-    """Judge the labels of val and test, each against those of train; species that train does not have tell nothing."""
+    """Judge the labels of val and test, each against those of train, which has all of their species."""
     seed, shuffles = params.baseline.seed, params.baseline.shuffles
 
     @cache
@@ -189,12 +193,11 @@ def judge_labels(
         told = ask_left_out(train, len(species), params.probe)
         return train_against_itself(told, train, shuffles=shuffles, seed=seed)
 
-    known = {split: np.isin(parts[split].labels, train.labels) for split in ASKED}
     return {
         split: judge(
             split,
-            Told(found[split].said[known[split]], found[split].ranks[known[split]]),
-            parts[split].where(known[split]),
+            found[split],
+            parts[split],
             species,
             of_train=of_train,
             shuffles=shuffles,

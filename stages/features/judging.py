@@ -65,7 +65,13 @@ def judge(
         min_groups: fewer observations say nothing.
     """
     if not len(images):
-        return Judged("none", f"{split} is empty, so it says nothing of the labels", None, None, None)
+        return Judged(
+            "none",
+            f"{split} has no image of a species that train has, so it says nothing of the labels",
+            None,
+            None,
+            None,
+        )
     chance = against_chance(found.said, images.labels, images.groups, shuffles=shuffles, seed=seed)
     reached = (
         f"{split} top-1 {chance.hits / chance.images:.3f} ({chance.hits:,} of {chance.images:,} images; shuffled "

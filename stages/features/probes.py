@@ -35,6 +35,10 @@ class Told:
     said: np.ndarray
     ranks: np.ndarray
 
+    def where(self, kept: np.ndarray) -> "Told":
+        """Give what is said of those for which a mask, bool [images], is true."""
+        return Told(self.said[kept], self.ranks[kept])
+
 
 @dataclass(frozen=True)
 class Labeled:

@@ -132,7 +132,10 @@ def test_no_image_says_nothing():
     made = world(seed=1)
     nothing = Labeled(np.zeros((0, 48), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64))
     found = judged(made.labeled("train"), nothing, made.species)
-    assert (found.verdict, found.words) == ("none", "val is empty, so it says nothing of the labels")
+    assert (found.verdict, found.words) == (
+        "none",
+        "val has no image of a species that train has, so it says nothing of the labels",
+    )
 
 
 def test_species_of_one_observation_each_say_nothing_of_themselves():

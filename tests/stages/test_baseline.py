@@ -178,7 +178,7 @@ def test_empty_splits_are_said(workspace, made, empty):
     for split in empty:
         assert f"baseline: {split}: no image" in said
     if "val" in empty:
-        assert "labels: none: val is empty, so it says nothing of the labels" in said
+        assert "labels: none: val has no image of a species that train has, so it says nothing of the labels" in said
     assert len(read(workspace, "metrics/baseline.json")) == 3 - len({"val"} & {*empty}) - 2 * len({"test"} & {*empty})
 
 
